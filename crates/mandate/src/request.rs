@@ -1,0 +1,133 @@
+//! What is asked: who wants to do what to which thing, and what they say about it. Nothing in it is evidence:
+//! references count only when the daemon has resolved them (`Resolved`).
+
+use crate::{
+    facts::Role,
+    ids::{CameraId, IncidentId, InstructionId, MunicipalityId, PersonId},
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Every action there is; an action that is not here does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Watch a camera live.
+    LiveView,
+    /// Steer a camera.
+    PtzControl,
+    /// Look back.
+    Replay,
+    /// Mark an incident on a camera.
+    MarkIncident,
+    /// Keep a still with an incident.
+    Snapshot,
+    /// Pull and record a camera (the system).
+    Record,
+    /// Ask for footage.
+    RequestExport,
+    /// Approve such a request.
+    ApproveExport,
+    /// Fetch an approved export.
+    DownloadExport,
+    /// Secure footage for a case.
+    SetHold,
+    /// Release it.
+    ReleaseHold,
+    /// Destroy footage (the system).
+    Destroy,
+    /// Enter a decree.
+    ConfigureDecree,
+    /// Enter a window or period.
+    ConfigureWindow,
+    /// Enter or lift a mask.
+    ConfigureMask,
+    /// Give or take roles.
+    ManageUsers,
+    /// Read the log.
+    ReadLog,
+    /// Delete a log entry: never.
+    DeleteLogEntry,
+    /// Purge the log past its term.
+    PurgeLog,
+    /// Take statistics.
+    ReportStatistics,
+    /// Show a live picture to others.
+    ShareLive,
+    /// Search for a face: never.
+    BiometricSearch,
+    /// Give data to the person they are about: the controller does.
+    ProvideToDataSubject,
+    /// See which cameras there are and whether they are open (no pictures).
+    ListCameras,
+    /// Read the register of decisions.
+    ReadRegister,
+    /// Read the incident list of one's scope.
+    ListIncidents,
+    /// See the state of cameras, disks and services (no pictures).
+    ReadHealth,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// The platform itself: recorder and retention job.
+    System,
+    /// A person, acting in one role.
+    Person {
+        /// Who.
+        person: PersonId,
+        /// In which role.
+        role: Role,
+    },
+}
+
+/// What the action is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Object {
+    /// Nothing in particular.
+    None,
+    /// A municipality.
+    Municipality(MunicipalityId),
+    /// A camera, now.
+    Camera(CameraId),
+    /// Recorded frames of a camera, `from <= captured < until`.
+    Footage {
+        /// The camera.
+        camera: CameraId,
+        /// First frame.
+        from: DateTime<Utc>,
+        /// End.
+        until: DateTime<Utc>,
+    },
+}
+
+/// References that the daemon has looked up: they exist, are open and lie in the request's scope.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// An open incident that concerns this camera.
+    #[serde(default)]
+    pub incident: Option<IncidentId>,
+    /// An instruction that covers this camera now.
+    #[serde(default)]
+    pub instruction: Option<InstructionId>,
+    /// The second person, by their own authenticated confirmation.
+    #[serde(default)]
+    pub verified_by: Option<PersonId>,
+}
+
+/// A request, ready to be decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Who asks.
+    pub actor: Actor,
+    /// What they want to do.
+    pub action: Action,
+    /// To what.
+    pub object: Object,
+    /// References that hold.
+    #[serde(default)]
+    pub resolved: Resolved,
+}

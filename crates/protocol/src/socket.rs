@@ -1,0 +1,187 @@
+//! Control messages on the media socket `GET /api/v1/media` (WebSocket, sub-protocol `rtr.v1`), as JSON text
+//! messages. The client authenticates with `Authorization: Bearer …`. Media travel as binary messages ([`crate::wire`]).
+
+use crate::api::{CameraState, LedgerHealth, Refusal, Sentence, StreamRole};
+use chrono::{DateTime, Utc};
+use mandate::{CameraId, FactRef, IncidentId};
+use serde::{Deserialize, Serialize};
+
+/// What a client may say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientMessage {
+    /// Watch a camera live. `subscription` is chosen by the client and unique on this socket while it lasts.
+    Watch {
+        /// The client's number for it.
+        subscription: u32,
+        /// The camera.
+        camera: CameraId,
+        /// Which stream.
+        stream: StreamRole,
+        /// An open incident, where the law asks for one.
+        #[serde(default)]
+        incident: Option<IncidentId>,
+        /// Where it is shown, for the log: `tile 3`.
+        #[serde(default)]
+        display: Option<String>,
+        /// Only key frames: a client short of strength asks for fewer pictures.
+        #[serde(default)]
+        key_frames_only: bool,
+    },
+    /// Look back. Units arrive at `speed` times real time, ending with one marked `last`.
+    Replay {
+        /// The client's number for it.
+        subscription: u32,
+        /// The camera.
+        camera: CameraId,
+        /// Which stream.
+        stream: StreamRole,
+        /// First instant.
+        from: DateTime<Utc>,
+        /// End, exclusive.
+        until: DateTime<Utc>,
+        /// The incident it belongs to, where the law asks for one.
+        #[serde(default)]
+        incident: Option<IncidentId>,
+        /// 1.0 is real time; 0 sends as fast as the client takes it.
+        #[serde(default = "one")]
+        speed: f32,
+    },
+    /// Stop.
+    Stop {
+        /// Which.
+        subscription: u32,
+    },
+    /// Answered with [`ServerMessage::Pong`] at once: the client measures the clock offset and the round trip.
+    Ping {
+        /// Echoed.
+        sent: i64,
+    },
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+/// Why a subscription ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum EndCause {
+    /// The law: refused, or the basis ended while it ran.
+    Refused(Refusal),
+    /// The client asked.
+    Stopped,
+    /// The replay is complete.
+    Complete,
+    /// The log cannot be written: no look without an entry.
+    LogUnavailable {
+        /// For people.
+        sentence: Sentence,
+    },
+    /// The request itself was wrong.
+    Invalid {
+        /// For people.
+        sentence: Sentence,
+    },
+}
+
+/// What the daemon says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// First message: the daemon's clock and the log's state.
+    Hello {
+        /// The daemon's clock, µs UTC.
+        now: i64,
+        /// The log.
+        ledger: LedgerHealth,
+    },
+    /// A subscription was permitted and logged; units follow.
+    Started {
+        /// Which.
+        subscription: u32,
+        /// The ledger entry of this look.
+        ledger_seq: u64,
+        /// The facts it rests on.
+        basis: Vec<FactRef>,
+        /// The first instant at which the answer could change.
+        until: Option<DateTime<Utc>>,
+    },
+    /// At `until` the gate decided again and found a basis: the stream goes on.
+    Continued {
+        /// Which.
+        subscription: u32,
+        /// The new basis.
+        basis: Vec<FactRef>,
+        /// The next instant.
+        until: Option<DateTime<Utc>>,
+    },
+    /// Codec parameters, before the first unit of each generation.
+    Parameters {
+        /// Which.
+        subscription: u32,
+        /// Generation.
+        generation: u16,
+        /// `h264` or `h265`.
+        codec: String,
+        /// Pixels.
+        width: u16,
+        /// Pixels.
+        height: u16,
+        /// Base64 of avcC or hvcC.
+        record: String,
+    },
+    /// The client was too slow; so many pictures were skipped, up to the next key frame.
+    Skipped {
+        /// Which.
+        subscription: u32,
+        /// Pictures.
+        pictures: u64,
+    },
+    /// A stretch of a replay that has no pictures.
+    Gap {
+        /// Which.
+        subscription: u32,
+        /// First instant.
+        from: DateTime<Utc>,
+        /// End.
+        until: DateTime<Utc>,
+        /// Why, as a stable word.
+        reason: String,
+        /// For people.
+        sentence: Sentence,
+    },
+    /// The subscription is over. Nothing more arrives under its number.
+    Ended {
+        /// Which.
+        subscription: u32,
+        /// Why.
+        cause: EndCause,
+    },
+    /// The technical state of a camera changed.
+    Camera {
+        /// Which.
+        camera: CameraId,
+        /// Its state.
+        state: CameraState,
+    },
+    /// The register changed, or a boundary passed: lists and closed tiles are worth asking again.
+    RegisterChanged,
+    /// The log's state changed.
+    Ledger {
+        /// Its state.
+        ledger: LedgerHealth,
+    },
+    /// Answer to a ping.
+    Pong {
+        /// Echo.
+        sent: i64,
+        /// The daemon's clock, µs UTC.
+        now: i64,
+    },
+    /// The message could not be understood; the socket stays open.
+    Error {
+        /// What and what to do.
+        sentence: Sentence,
+    },
+}
