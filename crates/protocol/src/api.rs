@@ -384,3 +384,29 @@ pub struct LedgerEntry {
     /// The leaf, canonical JSON.
     pub entry: serde_json::Value,
 }
+
+/// `GET /periods`: what the mayor fixed for one decree, with the stretches it opens in the coming days.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeriodView {
+    /// The municipality.
+    pub municipality: MunicipalityId,
+    /// The decree.
+    pub decree: String,
+    /// The period or extra window.
+    pub id: String,
+    /// `period`, `event` or `emergency`.
+    pub kind: String,
+    /// The fact as recorded.
+    pub fact: FactBody,
+}
+
+/// `GET /ledger/checkpoint`: the newest signed checkpoint of the log (C2SP signed note).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Origin of the log.
+    pub origin: String,
+    /// Entries it covers.
+    pub size: u64,
+    /// The signed note, as text.
+    pub note: String,
+}
