@@ -1,1 +1,3 @@
+//! Starts simulated cameras; see the library for what they do.
+
 fn main() {}
