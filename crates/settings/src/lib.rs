@@ -1,1 +1,60 @@
-//! placeholder
+//! The configuration files: what they may say, and errors that name the place and what to do.
+//!
+//! `config/rtr.toml` configures the daemon, `config/organisations.toml` names the parties and people, and each file under
+//! `config/municipalities/` holds one municipality's decisions and cameras. The legal facts in them are *initial* facts:
+//! `rtrd init` records them in an empty register, after which the register, not the file, is the truth. Technical
+//! settings (addresses, streams, sizes) are read at every start.
+//!
+//! Unknown keys are errors. Every error names file, line and key, and the nearest known key.
+
+mod daemon;
+mod error;
+mod facts;
+mod refer;
+
+pub use daemon::{DaemonSettings, IngestSettings, LawSettings, RecordingSettings};
+pub use error::SettingsError;
+pub use facts::{CameraSource, StreamSource, Transport};
+
+use mandate::FactBody;
+use std::path::Path;
+
+/// Everything the files say.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `[daemon]` of `rtr.toml`.
+    pub daemon: DaemonSettings,
+    /// `[recording]`.
+    pub recording: RecordingSettings,
+    /// `[ingest]`.
+    pub ingest: IngestSettings,
+    /// `[law]`: the choices that the controller may configure.
+    pub law: LawSettings,
+    /// The initial facts of the register, organisations and people first.
+    pub facts: Vec<FactBody>,
+    /// How to reach each camera.
+    pub sources: Vec<CameraSource>,
+}
+
+/// Reads `rtr.toml` at `path` and the files it names.
+///
+/// # Errors
+/// All mistakes found in the first file that has any, each with file, line and key.
+pub fn load(path: &Path) -> Result<Settings, SettingsError> {
+    let file = daemon::read(path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut files = vec![facts::read(&folder.join(&file.organisations))?];
+    files.extend(facts::read_folder(&folder.join(&file.municipalities))?);
+    refer::check(&files)?;
+    let mut facts = Vec::new();
+    let mut sources = Vec::new();
+    for read in files {
+        sources.extend(read.sources()?);
+        facts.extend(read.bodies());
+    }
+    let mut daemon = file.daemon;
+    if daemon.data.is_relative() {
+        daemon.data = folder.join(&daemon.data);
+    }
+    Ok(Settings { daemon, recording: file.recording, ingest: file.ingest, law: file.law, facts, sources })
+}

@@ -1,0 +1,116 @@
+//! `rtr.toml`: the daemon's own settings.
+
+use crate::error::{SettingsError, parse, text_of};
+use serde::Deserialize;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    pub(crate) daemon: DaemonSettings,
+    #[serde(default)]
+    pub(crate) recording: RecordingSettings,
+    #[serde(default)]
+    pub(crate) ingest: IngestSettings,
+    #[serde(default)]
+    pub(crate) law: LawSettings,
+    #[serde(default = "organisations")]
+    pub(crate) organisations: PathBuf,
+    #[serde(default = "municipalities")]
+    pub(crate) municipalities: PathBuf,
+}
+
+fn organisations() -> PathBuf {
+    PathBuf::from("organisations.toml")
+}
+
+fn municipalities() -> PathBuf {
+    PathBuf::from("municipalities")
+}
+
+/// `[daemon]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DaemonSettings {
+    /// Folder of journal, accounts, ledger, vault and TLS files; relative to the configuration file.
+    pub data: PathBuf,
+    /// Where the HTTPS API listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where Prometheus metrics are served, on loopback; none: not served.
+    #[serde(default)]
+    pub metrics: Option<SocketAddr>,
+    /// Origin of the ledger: one line, for example `rtr.example/ledger`.
+    pub origin: String,
+    /// Whether this is a demonstration; shown on every screen and in the log's origin.
+    #[serde(default)]
+    pub demo: bool,
+    /// The second folder of the key store, on another device; relative to the configuration file. Default: in `data`.
+    #[serde(default)]
+    pub second_key_folder: Option<PathBuf>,
+    /// Hours after which a session ends even when used (one shift).
+    #[serde(default = "session_hours")]
+    pub session_hours: u32,
+    /// Minutes without use after which a session ends. A connected media socket counts as use.
+    #[serde(default = "session_idle_minutes")]
+    pub session_idle_minutes: u32,
+}
+
+fn session_hours() -> u32 {
+    10
+}
+
+fn session_idle_minutes() -> u32 {
+    30
+}
+
+/// `[recording]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordingSettings {
+    /// Size at which a volume is sealed, MiB.
+    pub volume_mib: u64,
+    /// Memory for frames on their way to disk and for the current groups of pictures, all streams together, MiB.
+    pub memory_mib: u64,
+}
+
+impl Default for RecordingSettings {
+    fn default() -> Self {
+        Self { volume_mib: 256, memory_mib: 128 }
+    }
+}
+
+/// `[ingest]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IngestSettings {
+    /// Threads that receive cameras.
+    pub threads: usize,
+}
+
+impl Default for IngestSettings {
+    fn default() -> Self {
+        Self { threads: 1 }
+    }
+}
+
+/// `[law]`: choices the law leaves to the controller.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LawSettings {
+    /// How far back an observer may look in an incident, minutes.
+    pub observer_replay_limit_minutes: u32,
+}
+
+impl Default for LawSettings {
+    fn default() -> Self {
+        Self { observer_replay_limit_minutes: 15 }
+    }
+}
+
+pub(crate) fn read(path: &Path) -> Result<File, SettingsError> {
+    parse(path, &text_of(path)?)
+}

@@ -1,0 +1,197 @@
+//! The files with facts: `organisations.toml` and one file per municipality. Both take the same tables, so that a small
+//! site may keep everything in one file.
+
+use crate::error::{Mistake, SettingsError, parse, text_of};
+use mandate::{
+    CameraId, FactBody,
+    facts::{
+        Agreement, Area, Authorisation, Camera, Consultation, Decree, Extension, ExtraWindow, Mask,
+        Municipality, Ordinance, Organisation, Period, Person, PoliceInstruction, Position, Revocation,
+        Shift, Signage,
+    },
+};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// RTP inside the RTSP connection, or as datagrams beside it (RFC 2326 clause 10.12, RFC 3550).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// Interleaved; nothing is lost on the way.
+    #[default]
+    Tcp,
+    /// Datagrams, for cameras that do nothing else.
+    Udp,
+}
+
+/// How to reach one camera.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CameraSource {
+    /// The camera.
+    pub camera: CameraId,
+    /// The full picture; recorded.
+    pub main: StreamSource,
+    /// A small picture for small tiles, if the camera has one.
+    pub sub: Option<StreamSource>,
+}
+
+/// One RTSP stream.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StreamSource {
+    /// `rtsp://host:port/path`, without credentials.
+    pub url: String,
+    /// How the pictures travel.
+    pub transport: Transport,
+    /// Log-in name at the camera.
+    pub username: Option<String>,
+    /// Password at the camera; never printed.
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for StreamSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamSource")
+            .field("url", &self.url)
+            .field("transport", &self.transport)
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "…"))
+            .finish()
+    }
+}
+
+/// `[[stream]]`: the technical side of a camera.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stream {
+    pub(crate) camera: CameraId,
+    main: String,
+    #[serde(default)]
+    sub: Option<String>,
+    #[serde(default)]
+    transport: Transport,
+    #[serde(default)]
+    username: Option<String>,
+    #[serde(default)]
+    password_file: Option<PathBuf>,
+}
+
+/// The tables of a file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Tables {
+    pub(crate) municipality: Option<Municipality>,
+    pub(crate) organisation: Vec<Organisation>,
+    pub(crate) agreement: Vec<Agreement>,
+    pub(crate) person: Vec<Person>,
+    pub(crate) authorisation: Vec<Authorisation>,
+    pub(crate) shift: Vec<Shift>,
+    pub(crate) ordinance: Vec<Ordinance>,
+    pub(crate) decree: Vec<Decree>,
+    pub(crate) area: Vec<Area>,
+    pub(crate) extension: Vec<Extension>,
+    pub(crate) revocation: Vec<Revocation>,
+    pub(crate) consultation: Vec<Consultation>,
+    pub(crate) period: Vec<Period>,
+    pub(crate) extra_window: Vec<ExtraWindow>,
+    pub(crate) signage: Vec<Signage>,
+    pub(crate) camera: Vec<Camera>,
+    pub(crate) position: Vec<Position>,
+    pub(crate) mask: Vec<Mask>,
+    pub(crate) instruction: Vec<PoliceInstruction>,
+    pub(crate) stream: Vec<Stream>,
+}
+
+/// A file that was read.
+#[derive(Debug)]
+pub(crate) struct FactFile {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+    pub(crate) tables: Tables,
+}
+
+pub(crate) fn read(path: &Path) -> Result<FactFile, SettingsError> {
+    let text = text_of(path)?;
+    let tables = parse(path, &text)?;
+    Ok(FactFile { path: path.to_owned(), text, tables })
+}
+
+/// Every `*.toml` of a folder, by name.
+pub(crate) fn read_folder(folder: &Path) -> Result<Vec<FactFile>, SettingsError> {
+    let unreadable = |source| SettingsError::Unreadable { path: folder.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths.iter().map(|path| read(path)).collect()
+}
+
+impl FactFile {
+    /// A mistake at the first place where `needle` stands in quotes, preferably behind `key`.
+    pub(crate) fn mistake(&self, key: &str, needle: &str, message: String) -> Mistake {
+        let quoted = format!("\"{needle}\"");
+        let line = self
+            .text
+            .lines()
+            .position(|l| l.trim_start().starts_with(key) && l.contains(&quoted))
+            .or_else(|| self.text.lines().position(|l| l.contains(&quoted)))
+            .or_else(|| self.text.lines().position(|l| l.trim_start().starts_with(key)))
+            .map_or(1, |index| index + 1);
+        Mistake { file: self.path.clone(), line, message: format!("`{key}`: {message}") }
+    }
+
+    /// The addresses of its cameras, with passwords read from their files.
+    pub(crate) fn sources(&self) -> Result<Vec<CameraSource>, SettingsError> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        self.tables
+            .stream
+            .iter()
+            .map(|stream| {
+                let password = match &stream.password_file {
+                    Some(file) => Some(text_of(&folder.join(file))?.trim_end().to_owned()),
+                    None => None,
+                };
+                let source = |url: &String| StreamSource {
+                    url: url.clone(),
+                    transport: stream.transport,
+                    username: stream.username.clone(),
+                    password: password.clone(),
+                };
+                Ok(CameraSource {
+                    camera: stream.camera.clone(),
+                    main: source(&stream.main),
+                    sub: stream.sub.as_ref().map(source),
+                })
+            })
+            .collect()
+    }
+
+    /// Its facts, in an order in which each fact's references come first.
+    pub(crate) fn bodies(self) -> Vec<FactBody> {
+        let t = self.tables;
+        let mut out = Vec::new();
+        out.extend(t.municipality.map(FactBody::Municipality));
+        out.extend(t.organisation.into_iter().map(FactBody::Organisation));
+        out.extend(t.agreement.into_iter().map(FactBody::Agreement));
+        out.extend(t.person.into_iter().map(FactBody::Person));
+        out.extend(t.authorisation.into_iter().map(FactBody::Authorisation));
+        out.extend(t.shift.into_iter().map(FactBody::Shift));
+        out.extend(t.ordinance.into_iter().map(FactBody::Ordinance));
+        out.extend(t.decree.into_iter().map(FactBody::Decree));
+        out.extend(t.area.into_iter().map(FactBody::Area));
+        out.extend(t.extension.into_iter().map(FactBody::Extension));
+        out.extend(t.revocation.into_iter().map(FactBody::Revocation));
+        out.extend(t.consultation.into_iter().map(FactBody::Consultation));
+        out.extend(t.period.into_iter().map(FactBody::Period));
+        out.extend(t.extra_window.into_iter().map(FactBody::ExtraWindow));
+        out.extend(t.signage.into_iter().map(FactBody::Signage));
+        out.extend(t.camera.into_iter().map(FactBody::Camera));
+        out.extend(t.position.into_iter().map(FactBody::Position));
+        out.extend(t.mask.into_iter().map(FactBody::Mask));
+        out.extend(t.instruction.into_iter().map(FactBody::Instruction));
+        out
+    }
+}

@@ -1,0 +1,70 @@
+//! The shipped configuration is valid, and mistakes are told with file, line, key and the nearest known key.
+
+use std::{fs, path::Path};
+
+fn shipped() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config"))
+}
+
+fn copied(change: impl Fn(&str, String) -> String) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("municipalities")).unwrap();
+    for name in ["rtr.toml", "organisations.toml"] {
+        let text = fs::read_to_string(shipped().join(name)).unwrap();
+        fs::write(folder.path().join(name), change(name, text)).unwrap();
+    }
+    for entry in fs::read_dir(shipped().join("municipalities")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(folder.path().join("municipalities").join(&name), change(&name, text)).unwrap();
+    }
+    folder
+}
+
+fn error_of(change: impl Fn(&str, String) -> String) -> String {
+    let folder = copied(change);
+    settings::load(&folder.path().join("rtr.toml")).unwrap_err().to_string()
+}
+
+#[test]
+fn what_ships_is_valid() {
+    let settings = settings::load(&shipped().join("rtr.toml")).unwrap();
+    assert!(settings.daemon.demo);
+    assert_eq!(settings.sources.len(), 16);
+}
+
+#[test]
+fn an_unknown_key_is_told_with_its_neighbour() {
+    let error =
+        error_of(|name, text| if name == "rtr.toml" { text.replace("volume_mib", "volum_mb") } else { text });
+    assert!(error.contains("rtr.toml:"), "{error}");
+    assert!(error.contains("unknown key `volum_mb`; the nearest known key is `volume_mib`"), "{error}");
+}
+
+#[test]
+fn a_broken_reference_names_line_and_nearest() {
+    let error = error_of(|name, text| {
+        if name == "enschede.toml" {
+            text.replacen("decree = \"DEMO-ENS-01\"", "decree = \"DEMO-ENS-1\"", 1)
+        } else {
+            text
+        }
+    });
+    assert!(error.contains("there is no decree `DEMO-ENS-1`; the nearest is `DEMO-ENS-01`"), "{error}");
+    let text = fs::read_to_string(shipped().join("municipalities/enschede.toml")).unwrap();
+    let line = text.lines().position(|l| l.contains("decree = \"DEMO-ENS-01\"")).unwrap() + 1;
+    assert!(error.contains(&format!("enschede.toml:{line}:")), "{error}");
+}
+
+#[test]
+fn more_than_four_weeks_is_refused() {
+    let error = error_of(|_, text| text.replace("retention_days = 28", "retention_days = 29"));
+    assert!(error.contains("151c lid 9"), "{error}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = settings::load(Path::new("no/such/rtr.toml")).unwrap_err().to_string();
+    assert!(error.contains("no/such/rtr.toml"), "{error}");
+}

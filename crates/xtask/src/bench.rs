@@ -1,0 +1,224 @@
+//! `cargo xtask bench`: figures as ratios against a peer in the same run, measured from outside (`/proc`).
+//!
+//! `record`: the daemon recording with encryption and without viewers, against the [`crate::floor`].
+//! `live`: time to the first picture, and what the daemon adds to a frame, with as many viewers as cameras.
+//! `wall`: the console's own CPU, frames shown and latency over time.
+
+use crate::{
+    Arguments,
+    demo::{self, Display},
+    packages, processes,
+    processes::Process,
+    room::{self, Periods, Plan, Room},
+};
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+struct Options {
+    cameras: usize,
+    seconds: usize,
+    warmup: usize,
+    rtsp: Option<String>,
+    json: bool,
+}
+
+/// # Errors
+/// When something does not start or run.
+pub(crate) fn run(rest: &[String]) -> Result<()> {
+    let mut arguments = Arguments::new(rest);
+    let options = Options {
+        cameras: arguments.number("--cameras", 16)?,
+        seconds: arguments.number("--seconds", 60)?,
+        warmup: arguments.number("--warmup", 15)?,
+        rtsp: arguments.option("--rtsp")?,
+        json: arguments.switch("--json"),
+    };
+    let which = arguments.word();
+    arguments.done()?;
+    let bin = room::build()?;
+    match which.as_deref() {
+        Some("record") => record(&bin, &options),
+        Some("live") => live(&bin, &options),
+        Some("wall") => wall(&bin, &options),
+        None => {
+            record(&bin, &options)?;
+            live(&bin, &options)?;
+            wall(&bin, &options)
+        }
+        Some(other) => bail!("there is no bench `{other}`"),
+    }
+}
+
+fn plan(name: &str, options: &Options, main_only: bool) -> Plan {
+    Plan {
+        data: room::target().join("bench").join(name),
+        cameras: options.cameras,
+        footage: None,
+        periods: Periods::Open,
+        main_only,
+        rtsp: options.rtsp.clone(),
+    }
+}
+
+/// User and system seconds of a process so far (`/proc/PID/stat`, 100 ticks a second), children not counted.
+fn cpu_seconds(id: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let tick = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    Ok((tick(11) + tick(12)) / 100.0)
+}
+
+/// Resident MiB of a process.
+fn rss_mib(id: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or("0");
+    Ok(line.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0)
+}
+
+/// Prometheus counters of the daemon, by name without labels, summed.
+fn metric(room: &Room, name: &str) -> Option<f64> {
+    use std::io::{Read as _, Write as _};
+    let log = fs::read_to_string(room.data.join("rtrd.log")).ok()?;
+    let address = log.lines().find_map(|l| l.strip_prefix("metrics http://"))?;
+    let host = address.split('/').next()?.trim();
+    let mut stream = std::net::TcpStream::connect(host).ok()?;
+    write!(stream, "GET /metrics HTTP/1.0\r\nHost: {host}\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    let values = text
+        .lines()
+        .filter(|l| l.starts_with(name))
+        .filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok());
+    Some(values.sum())
+}
+
+fn record(bin: &Path, options: &Options) -> Result<()> {
+    let mut room = Room::open(bin, &plan("record", options, true))?;
+    let names = [
+        "rtr_received_bytes_total",
+        "rtr_stored_bytes_total",
+        "rtr_received_frames_total",
+        "rtr_indexed_frames_total",
+    ];
+    let read = |room: &Room| names.map(|n| metric(room, n).unwrap_or(0.0));
+    processes::pause(Duration::from_secs(options.warmup as u64))?;
+    let id = room.daemon.id();
+    let (counted, cpu, started) = (read(&room), cpu_seconds(id)?, Instant::now());
+    processes::pause(Duration::from_secs(options.seconds as u64))?;
+    room.must_run()?;
+    let minutes = started.elapsed().as_secs_f64() / 60.0;
+    let per_stream_minute = |cpu: f64, minutes: f64| cpu / minutes / options.cameras as f64;
+    let ours = per_stream_minute(cpu_seconds(id)? - cpu, minutes);
+    let rss = rss_mib(id)?;
+    let after = read(&room);
+    room.daemon.stop();
+
+    let floor = floor(&room, options)?;
+    let floor = per_stream_minute(floor.0, floor.1 / 60.0);
+    let counts: Vec<f64> = after.iter().zip(counted).map(|(a, b)| a - b).collect();
+    let figures = json!({
+        "bench": "record", "cameras": options.cameras, "seconds": options.seconds,
+        "cpu_s_per_stream_minute": ours, "floor_cpu_s_per_stream_minute": floor, "ratio": ours / floor,
+        "rss_mib": rss,
+        "bytes_received": counts.first(), "bytes_stored": counts.get(1),
+        "frames_received": counts.get(2), "frames_indexed": counts.get(3),
+    });
+    print(options, &figures)
+}
+
+/// CPU seconds and wall seconds of the floor against the same cameras.
+fn floor(room: &Room, options: &Options) -> Result<(f64, f64)> {
+    let folder = room.data.join("floor");
+    fs::create_dir_all(&folder)?;
+    let list = room.data.join("floor.list");
+    let mut text = String::new();
+    for camera in &room.cameras {
+        let credentials = camera.username.as_deref().zip(camera.password.as_deref());
+        let (user, password) = credentials.unwrap_or_default();
+        writeln!(text, "{} {user} {password}", camera.main)?;
+    }
+    fs::write(&list, text)?;
+    let total = 5 + options.seconds + 5;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("floor").arg("--list").arg(&list).arg("--dir").arg(&folder);
+    command.args(["--seconds", &total.to_string()]).stdout(fs::File::create(room.data.join("floor.log"))?);
+    let mut floor = Process::start("the floor", &mut command)?;
+    processes::pause(Duration::from_secs(5))?;
+    floor.must_run()?;
+    let (cpu, started) = (cpu_seconds(floor.id())?, Instant::now());
+    processes::pause(Duration::from_secs(options.seconds as u64))?;
+    floor.must_run()?;
+    let spent = cpu_seconds(floor.id())? - cpu;
+    Ok((spent, started.elapsed().as_secs_f64()))
+}
+
+fn live(bin: &Path, options: &Options) -> Result<()> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(crate::root()).args([
+        "build",
+        "--release",
+        "--quiet",
+        "-p",
+        "end-to-end",
+        "--bin",
+        "viewers",
+    ]);
+    processes::run(&mut cargo).context("the viewers cannot be built")?;
+    let room = Room::open(bin, &plan("live", options, true))?;
+    processes::pause(Duration::from_secs(options.warmup as u64))?;
+    let password = room.accounts.get("observant").context("no account `observant`")?;
+    let out = room.data.join("viewers.json");
+    let mut command = Command::new(bin.join("viewers"));
+    command.arg(&room.url).arg(&room.ca).arg("observant").env("RTR_PASSWORD", password);
+    command.arg(options.cameras.to_string()).arg(options.seconds.to_string());
+    command.stdout(fs::File::create(&out)?);
+    let id = room.daemon.id();
+    let (cpu, started) = (cpu_seconds(id)?, Instant::now());
+    processes::run(&mut command).context("the viewers failed")?;
+    let cpu = (cpu_seconds(id)? - cpu) / started.elapsed().as_secs_f64();
+    let mut figures: Value = serde_json::from_str(&fs::read_to_string(&out)?)?;
+    figures["bench"] = "live".into();
+    figures["daemon_cores"] = cpu.into();
+    print(options, &figures)
+}
+
+fn wall(bin: &Path, options: &Options) -> Result<()> {
+    packages::ensure(&["test"])?;
+    let display = Display::start()?;
+    let mut room = Room::open(bin, &plan("wall", options, false))?;
+    let (report, picture) = (room.data.join("report.json"), room.data.join("wall.png"));
+    let total = (options.warmup + options.seconds) as u64;
+    let mut console =
+        demo::console(bin, &room, Some(&display), Some(total + 2), Some(&picture), Some(&report))?;
+    processes::pause(Duration::from_secs(options.warmup as u64))?;
+    console.must_run()?;
+    let (cpu, started) = (cpu_seconds(console.id())?, Instant::now());
+    processes::pause(Duration::from_secs(options.seconds as u64))?;
+    console.must_run()?;
+    let cores = (cpu_seconds(console.id())? - cpu) / started.elapsed().as_secs_f64();
+    let daemon = cpu_seconds(room.daemon.id())?;
+    console.wait()?;
+    room.must_run()?;
+    let report: Value = serde_json::from_str(&fs::read_to_string(&report)?)?;
+    let figures = json!({
+        "bench": "wall", "cameras": options.cameras, "seconds": options.seconds, "console_cores": cores,
+        "daemon_cpu_s": daemon, "report": report,
+    });
+    print(options, &figures)
+}
+
+fn print(options: &Options, figures: &Value) -> Result<()> {
+    if options.json {
+        println!("{figures}");
+    } else {
+        println!("{}", serde_json::to_string_pretty(figures)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! `cargo xtask demo`: a control room to sit in.
+
+use crate::{
+    Arguments, packages, processes,
+    processes::Process,
+    room::{self, Periods, Plan, Room},
+    seconds,
+};
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+/// # Errors
+/// When something does not start, or a headless run shows nothing on an open camera.
+pub(crate) fn run(rest: &[String]) -> Result<()> {
+    let mut arguments = Arguments::new(rest);
+    let headless = arguments.switch("--headless");
+    let duration = arguments.option("--for")?.map(|t| seconds(&t)).transpose()?;
+    let screenshot = arguments.option("--screenshot")?.map(absolute).transpose()?;
+    let report = arguments.option("--report")?.map(absolute).transpose()?;
+    let footage = arguments.option("--footage")?.map(absolute).transpose()?;
+    let data = arguments.option("--data")?.map(absolute).transpose()?;
+    let cameras = arguments.number("--cameras", 16)?;
+    arguments.done()?;
+
+    let bin = room::build()?;
+    let data = data.unwrap_or_else(|| room::target().join("demo"));
+    let display = if headless {
+        packages::ensure(&["test"])?;
+        Some(Display::start()?)
+    } else {
+        None
+    };
+
+    let plan = Plan { data, cameras, footage, periods: Periods::Demo, main_only: false, rtsp: None };
+    let mut room = Room::open(&bin, &plan)?;
+    tell(&room, headless);
+
+    let report = report.or_else(|| headless.then(|| room.data.join("report.json")));
+    let mut console =
+        console(&bin, &room, display.as_ref(), duration, screenshot.as_deref(), report.as_deref())?;
+    loop {
+        if let Some(status) = console.ended()? {
+            if !status.success() {
+                bail!("the console ended with {status}");
+            }
+            break;
+        }
+        room.must_run()?;
+        processes::pause(Duration::from_millis(200))?;
+    }
+    match report {
+        Some(path) => judge(&path, &room),
+        None => Ok(()),
+    }
+}
+
+fn absolute(text: String) -> Result<PathBuf> {
+    std::path::absolute(&text).with_context(|| format!("`{text}` is not a path"))
+}
+
+/// A virtual display of 1920x1080.
+pub(crate) struct Display {
+    pub(crate) name: String,
+    _server: Process,
+}
+
+impl Display {
+    pub(crate) fn start() -> Result<Self> {
+        let number = (90..190)
+            .find(|n| {
+                !Path::new(&format!("/tmp/.X11-unix/X{n}")).exists()
+                    && !Path::new(&format!("/tmp/.X{n}-lock")).exists()
+            })
+            .context("no free display number")?;
+        let name = format!(":{number}");
+        let mut xvfb = Command::new("Xvfb");
+        xvfb.arg(&name).args(["-screen", "0", "1920x1080x24", "-nolisten", "tcp"]).stderr(Stdio::null());
+        let mut server = Process::start("Xvfb", &mut xvfb)?;
+        let socket = PathBuf::from(format!("/tmp/.X11-unix/X{number}"));
+        while !socket.exists() {
+            server.must_run()?;
+            processes::pause(Duration::from_millis(50))?;
+        }
+        Ok(Self { name, _server: server })
+    }
+}
+
+/// The console, logged in as the observer.
+pub(crate) fn console(
+    bin: &Path,
+    room: &Room,
+    display: Option<&Display>,
+    duration: Option<u64>,
+    screenshot: Option<&Path>,
+    report: Option<&Path>,
+) -> Result<Process> {
+    let password_file = room.data.join("observant.password");
+    let password = room.accounts.get("observant").context("rtrd made no account `observant`")?;
+    fs::write(&password_file, password)?;
+    fs::set_permissions(&password_file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    let mut command = Command::new(bin.join("rtr-console"));
+    command.arg("--server").arg(&room.url).arg("--ca").arg(&room.ca);
+    command.arg("--username").arg("observant").arg("--password-file").arg(&password_file);
+    if let Some(display) = display {
+        command.env("DISPLAY", &display.name).env_remove("WAYLAND_DISPLAY").args(["--size", "1920x1080"]);
+        let runtime = room.data.join("runtime");
+        fs::create_dir_all(&runtime)?;
+        fs::set_permissions(&runtime, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        command.env("XDG_RUNTIME_DIR", runtime);
+    }
+    if let Some(s) = duration.or((display.is_some()).then_some(30)) {
+        command.arg("--for").arg(format!("{s}s"));
+    }
+    if let Some(path) = screenshot {
+        command.arg("--screenshot").arg(path);
+    }
+    if let Some(path) = report {
+        command.arg("--report").arg(path);
+    }
+    command.stdout(fs::File::create(room.data.join("console.log"))?);
+    command.stderr(fs::File::create(room.data.join("console.err.log"))?);
+    Process::start("rtr-console", &mut command)
+}
+
+fn tell(room: &Room, headless: bool) {
+    println!("\nRTR runs at {} (a demonstration: real places, made-up decisions)", room.url);
+    println!(
+        "cameras      {} simulated, first at {}",
+        room.cameras.len(),
+        room.cameras.first().map_or("", |c| &c.main)
+    );
+    println!("accounts     (random, for this run; also in {})", room.data.join("accounts.toml").display());
+    for (name, password) in &room.accounts {
+        println!("             {name:<14} {password}");
+    }
+    println!(
+        "periods      Enschede and Almelo are open, Hengelo closes in about two minutes, Borne is closed"
+    );
+    println!(
+        "witness      runs on this same machine, which proves nothing: in earnest the police run it on theirs"
+    );
+    println!("logs         {}", room.data.display());
+    if !headless {
+        println!(
+            "\ntry          1–9 and Enter: a camera; F: enlarge; M: mark an incident; R: the last 30 seconds; ?: why may I see this;"
+        );
+        println!(
+            "             * 2 Enter: four tiles; F1: all keys; Ctrl+K: every command. Ctrl-C here ends everything.\n"
+        );
+    }
+}
+
+/// Completes the console's report and says whether every open camera showed a picture.
+fn judge(path: &Path, room: &Room) -> Result<()> {
+    let text = fs::read_to_string(path).context("the console wrote no report")?;
+    let mut report: Value = serde_json::from_str(&text).context("the console's report is not JSON")?;
+    report["recorded_bytes"] = room.recorded_bytes().into();
+    fs::write(path, serde_json::to_string_pretty(&report)?)?;
+
+    let tiles = report["tiles"].as_array().cloned().unwrap_or_default();
+    let mut dark = Vec::new();
+    let mut count = std::collections::BTreeMap::new();
+    for tile in &tiles {
+        let state = tile["state"].as_str().unwrap_or("unknown");
+        *count.entry(state.to_owned()).or_insert(0) += 1;
+        if state != "closed" && tile["frames_shown"].as_u64().unwrap_or(0) == 0 {
+            dark.push(tile["camera"].as_str().unwrap_or("?").to_owned());
+        }
+    }
+    let states: Vec<String> = count.iter().map(|(state, n)| format!("{n} {state}")).collect();
+    println!(
+        "{} tiles: {}; {} ledger entries; {:.1} MB recorded; report in {}",
+        tiles.len(),
+        states.join(", "),
+        report["ledger_entries"],
+        report["recorded_bytes"].as_u64().unwrap_or(0) as f64 / 1e6,
+        path.display()
+    );
+    if tiles.is_empty() {
+        bail!("the console showed no tile at all; see {}", room.data.join("console.err.log").display());
+    }
+    if !dark.is_empty() {
+        bail!("open cameras that showed nothing: {}", dark.join(", "));
+    }
+    Ok(())
+}

@@ -1,0 +1,402 @@
+//! A whole control room on this machine: simulated cameras, a configuration made for the moment, the daemon, the witness.
+//! Demo and bench use it; the configuration is the shipped one with addresses and periods replaced.
+
+use crate::{packages, processes, processes::Process, root};
+use anyhow::{Context as _, Result, bail};
+use chrono::{DateTime, Duration as Span, SecondsFormat, Timelike as _, Utc};
+use chrono_tz::Europe::Amsterdam;
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Table, value};
+
+/// Which periods the room gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Periods {
+    /// Enschede and Almelo open, Hengelo closes within minutes, Borne is closed.
+    Demo,
+    /// Everything open all day.
+    Open,
+}
+
+/// What the room is made of.
+pub(crate) struct Plan {
+    pub(crate) data: PathBuf,
+    pub(crate) cameras: usize,
+    pub(crate) footage: Option<PathBuf>,
+    pub(crate) periods: Periods,
+    /// Do not pull sub streams (the bench counts main streams).
+    pub(crate) main_only: bool,
+    /// Cameras that exist already: an address with `{n}` for the number, instead of camsim.
+    pub(crate) rtsp: Option<String>,
+}
+
+/// A running room. Dropping it ends every process.
+pub(crate) struct Room {
+    pub(crate) url: String,
+    pub(crate) ca: PathBuf,
+    pub(crate) accounts: BTreeMap<String, String>,
+    pub(crate) data: PathBuf,
+    pub(crate) cameras: Vec<SimulatedCamera>,
+    pub(crate) daemon: Process,
+    witness: Option<Process>,
+    camsim: Option<Process>,
+}
+
+/// What camsim says of each camera.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct SimulatedCamera {
+    pub(crate) n: usize,
+    pub(crate) main: String,
+    #[serde(default)]
+    pub(crate) sub: Option<String>,
+    #[serde(default)]
+    pub(crate) username: Option<String>,
+    #[serde(default)]
+    pub(crate) password: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Simulated {
+    cameras: Vec<SimulatedCamera>,
+}
+
+/// Builds the programs in the release profile and says where they are.
+pub(crate) fn build() -> Result<PathBuf> {
+    packages::ensure(&["build", "run"])?;
+    println!("building (the first time takes some minutes) …");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .current_dir(root())
+        .args(["build", "--release", "--quiet"])
+        .args(["-p", "daemon", "-p", "console", "-p", "camsim", "-p", "witness", "-p", "rtrctl", "--bins"]);
+    processes::run(&mut cargo).context("the build failed")?;
+    Ok(target().join("release"))
+}
+
+/// Cargo's target folder.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+const MARK: &str = ".rtr-demo";
+
+impl Room {
+    /// Starts everything and waits until the daemon serves.
+    ///
+    /// # Errors
+    /// When a program does not start, or the data folder holds something that is not a demo's.
+    pub(crate) fn open(bin: &Path, plan: &Plan) -> Result<Self> {
+        let data = &plan.data;
+        fresh(data)?;
+        let (camsim, cameras) = cameras(bin, plan)?;
+        let config = configure(plan, &cameras)?;
+        let log = |name: &str| fs::File::create(data.join(name)).context("a log file cannot be made");
+
+        let accounts_file = data.join("accounts.toml");
+        let mut init = Command::new(bin.join("rtrd"));
+        init.arg("--config").arg(&config).arg("init").arg("--accounts").arg(&accounts_file);
+        init.stdout(log("init.log")?).stderr(log("init.err.log")?);
+        processes::run(&mut init)
+            .with_context(|| format!("rtrd init failed; see {}", data.join("init.err.log").display()))?;
+        let accounts = passwords(&fs::read_to_string(&accounts_file)?)?;
+
+        let ready = data.join("rtrd.log");
+        let mut rtrd = Command::new(bin.join("rtrd"));
+        rtrd.arg("--config").arg(&config).stdout(log("rtrd.log")?).stderr(log("rtrd.err.log")?);
+        let mut daemon = Process::start("rtrd", &mut rtrd)?;
+        let mut url = String::new();
+        while url.is_empty() {
+            let text = processes::wait_for_file(&ready, Duration::from_secs(30), &mut daemon)
+                .with_context(|| format!("see {}", data.join("rtrd.err.log").display()))?;
+            let address = text.lines().find_map(|l| l.strip_prefix("ready "));
+            url = address.unwrap_or_default().trim().to_owned();
+            processes::pause(Duration::from_millis(20))?;
+        }
+
+        let state = data.join("state");
+        let mut rtr_witness = Command::new(bin.join("rtr-witness"));
+        rtr_witness.args(["cosign", "--every", "10s"]).arg("--log").arg(state.join("ledger"));
+        rtr_witness.arg("--key").arg(data.join("witness.key")).arg("--state").arg(data.join("witness.state"));
+        rtr_witness.stdout(log("witness.log")?).stderr(log("witness.err.log")?);
+        let witness = Process::start("rtr-witness", &mut rtr_witness).ok();
+
+        let ca = state.join("tls/ca.pem");
+        Ok(Self { url, ca, accounts, data: data.clone(), cameras, daemon, witness, camsim })
+    }
+
+    /// Fails when one of its services has ended.
+    pub(crate) fn must_run(&mut self) -> Result<()> {
+        self.daemon
+            .must_run()
+            .with_context(|| format!("see {}", self.data.join("rtrd.err.log").display()))?;
+        if let Some(witness) = &mut self.witness {
+            witness
+                .must_run()
+                .with_context(|| format!("see {}", self.data.join("witness.err.log").display()))?;
+        }
+        self.camsim.as_mut().map_or(Ok(()), Process::must_run)
+    }
+
+    /// Bytes of footage on disk.
+    pub(crate) fn recorded_bytes(&self) -> u64 {
+        bytes_under(&self.data.join("state/vault"))
+    }
+}
+
+fn bytes_under(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    entries
+        .flatten()
+        .map(|e| match e.metadata() {
+            Ok(m) if m.is_dir() => bytes_under(&e.path()),
+            Ok(m) if e.path().extension().is_some_and(|x| x == "vol" || x == "rtv" || x == "volume") => {
+                m.len()
+            }
+            _ => 0,
+        })
+        .sum()
+}
+
+/// An empty data folder. Only a folder that an earlier run made is emptied.
+fn fresh(data: &Path) -> Result<()> {
+    if data.exists() && fs::read_dir(data)?.next().is_some() {
+        if !data.join(MARK).exists() {
+            bail!("{} holds something that no demo made; name another folder with --data", data.display());
+        }
+        fs::remove_dir_all(data)?;
+    }
+    fs::create_dir_all(data)?;
+    fs::write(data.join(MARK), "made by cargo xtask; emptied at its next start\n")?;
+    Ok(())
+}
+
+fn cameras(bin: &Path, plan: &Plan) -> Result<(Option<Process>, Vec<SimulatedCamera>)> {
+    if let Some(pattern) = &plan.rtsp {
+        let cameras = (1..=plan.cameras)
+            .map(|n| SimulatedCamera {
+                n,
+                main: pattern.replace("{n}", &n.to_string()),
+                sub: None,
+                username: None,
+                password: None,
+            })
+            .collect();
+        return Ok((None, cameras));
+    }
+    let scenes = target().join("scenes");
+    fs::create_dir_all(&scenes)?;
+    println!(
+        "starting {} cameras (their scenes are drawn and encoded once, within a minute) …",
+        plan.cameras
+    );
+    let ready = plan.data.join("camsim.ready.json");
+    let mut command = Command::new(bin.join("camsim"));
+    command.arg("--cameras").arg(plan.cameras.to_string()).arg("--scenes").arg(&scenes);
+    command.arg("--credentials").arg(plan.data.join("camsim.credentials.json")).arg("--ready").arg(&ready);
+    if let Some(footage) = &plan.footage {
+        command.arg("--footage").arg(footage);
+    }
+    command.stdout(fs::File::create(plan.data.join("camsim.log"))?).stderr(Stdio::inherit());
+    let mut camsim = Process::start("camsim", &mut command)?;
+    let text = processes::wait_for_file(&ready, Duration::from_secs(600), &mut camsim)?;
+    let simulated: Simulated = serde_json::from_str(&text).context("camsim's answer is not understood")?;
+    Ok((Some(camsim), simulated.cameras))
+}
+
+/// Lines `name = "password"`.
+fn passwords(text: &str) -> Result<BTreeMap<String, String>> {
+    let document: DocumentMut = text.parse().context("the accounts file is not TOML")?;
+    Ok(document.iter().filter_map(|(k, v)| Some((k.to_owned(), v.as_str()?.to_owned()))).collect())
+}
+
+/// Writes the configuration for this run and says where.
+fn configure(plan: &Plan, cameras: &[SimulatedCamera]) -> Result<PathBuf> {
+    let shipped = root().join("config");
+    let config = plan.data.join("config");
+    fs::create_dir_all(config.join("municipalities"))?;
+    let read = |path: &Path| -> Result<DocumentMut> {
+        let text = fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        text.parse().with_context(|| format!("{} is not TOML", path.display()))
+    };
+    let now = Utc::now();
+
+    let mut rtr = read(&shipped.join("rtr.toml"))?;
+    rtr["daemon"]["data"] = value("../state");
+    rtr["daemon"]["listen"] = value("127.0.0.1:0");
+    rtr["daemon"]["metrics"] = value("127.0.0.1:0");
+    fs::write(config.join("rtr.toml"), rtr.to_string())?;
+
+    let mut people = read(&shipped.join("organisations.toml"))?;
+    for shift in tables(&mut people, "shift") {
+        shift["from"] = value(stamp(now - Span::hours(1)));
+        shift["until"] = value(stamp(now + Span::hours(9)));
+    }
+    fs::write(config.join("organisations.toml"), people.to_string())?;
+
+    let mut extra = cameras.iter().filter(|c| c.n > 16);
+    for name in ["enschede", "hengelo", "almelo", "borne"] {
+        let mut document = read(&shipped.join(format!("municipalities/{name}.toml")))?;
+        if name == "enschede" {
+            for camera in &mut extra {
+                add_camera(&mut document, camera.n);
+            }
+        }
+        streams(&mut document, cameras, plan, &config)?;
+        periods(&mut document, name, plan.periods, now);
+        fs::write(config.join(format!("municipalities/{name}.toml")), document.to_string())?;
+    }
+    Ok(config.join("rtr.toml"))
+}
+
+fn tables<'a>(document: &'a mut DocumentMut, name: &str) -> Vec<&'a mut Table> {
+    match document.get_mut(name).and_then(|item| item.as_array_of_tables_mut()) {
+        Some(list) => list.iter_mut().collect(),
+        None => Vec::new(),
+    }
+}
+
+fn text<'a>(table: &'a Table, key: &str) -> &'a str {
+    table.get(key).and_then(|v| v.as_str()).unwrap_or_default()
+}
+
+/// One more camera on the Oude Markt, for large loads.
+fn add_camera(document: &mut DocumentMut, n: usize) {
+    let mut push = |name: &str, pairs: Vec<(&str, toml_edit::Item)>| {
+        let mut table = Table::new();
+        for (key, item) in pairs {
+            table[key] = item;
+        }
+        if let Some(list) = document.get_mut(name).and_then(|item| item.as_array_of_tables_mut()) {
+            list.push(table);
+        }
+    };
+    let number = 100 + n;
+    let id = format!("ENS-C{number}");
+    let mut point = Array::new();
+    point.extend([6.8958, 52.2206]);
+    push(
+        "camera",
+        vec![
+            ("id", value(&id)),
+            ("municipality", value("enschede")),
+            ("number", value(number as i64)),
+            ("name", value(format!("Oude Markt {n}"))),
+        ],
+    );
+    push(
+        "position",
+        vec![
+            ("id", value(format!("{id}-P1"))),
+            ("camera", value(&id)),
+            ("point", value(point)),
+            ("from", value("2026-01-10T00:00:00+01:00")),
+        ],
+    );
+    push(
+        "mask",
+        vec![
+            ("id", value(format!("{id}-M1"))),
+            ("position", value(format!("{id}-P1"))),
+            ("verified_at", value("2026-01-09T15:00:00+01:00")),
+            ("verified_by", value("regie")),
+        ],
+    );
+    push("stream", vec![("camera", value(&id)), ("main", value(format!("rtsp://127.0.0.1/cam{n}")))]);
+}
+
+/// Points every stream at its simulated camera and leaves out the cameras that are not simulated.
+fn streams(
+    document: &mut DocumentMut,
+    cameras: &[SimulatedCamera],
+    plan: &Plan,
+    config: &Path,
+) -> Result<()> {
+    let mut left_out = Vec::new();
+    for stream in tables(document, "stream") {
+        let shipped = text(stream, "main").to_owned();
+        let n: usize = shipped.rsplit("/cam").next().and_then(|n| n.parse().ok()).unwrap_or(0);
+        let Some(camera) = cameras.iter().find(|c| c.n == n) else {
+            left_out.push(text(stream, "camera").to_owned());
+            continue;
+        };
+        stream["main"] = value(&camera.main);
+        match (&camera.sub, plan.main_only) {
+            (Some(sub), false) => stream["sub"] = value(sub),
+            _ => drop(stream.remove("sub")),
+        }
+        if plan.main_only {
+            stream["transport"] = value("tcp");
+        }
+        if let (Some(username), Some(password)) = (&camera.username, &camera.password) {
+            stream["username"] = value(username);
+            stream["password_file"] = value(format!("cam{n}.password"));
+            fs::write(config.join("municipalities").join(format!("cam{n}.password")), password)?;
+        }
+    }
+    for (name, key) in [("stream", "camera"), ("camera", "id"), ("position", "camera"), ("mask", "id")] {
+        retain(document, name, |t| {
+            let id = text(t, key);
+            !left_out.iter().any(|camera| id == camera || id.starts_with(&format!("{camera}-")))
+        });
+    }
+    Ok(())
+}
+
+fn retain(document: &mut DocumentMut, name: &str, keep: impl Fn(&Table) -> bool) {
+    let Some(list) = document.get(name).and_then(|item| item.as_array_of_tables()) else { return };
+    let kept: ArrayOfTables = list.iter().filter(|t| keep(t)).cloned().collect();
+    if kept.is_empty() {
+        document.remove(name);
+    } else {
+        document[name] = toml_edit::Item::ArrayOfTables(kept);
+    }
+}
+
+fn stamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Weekly windows, every day, around the present moment.
+fn periods(document: &mut DocumentMut, municipality: &str, periods: Periods, now: DateTime<Utc>) {
+    let hour = |at: DateTime<Utc>| {
+        let local = at.with_timezone(&Amsterdam);
+        format!("{:02}:00", local.hour())
+    };
+    let second = |at: DateTime<Utc>| at.with_timezone(&Amsterdam).format("%H:%M:%S").to_string();
+    let (start, end, weekly) = match (periods, municipality) {
+        (Periods::Open, _) => ("00:00".to_owned(), "00:00".to_owned(), false),
+        (Periods::Demo, "enschede") => (hour(now - Span::hours(2)), hour(now + Span::hours(8)), false),
+        (Periods::Demo, "almelo") => (hour(now - Span::hours(1)), hour(now + Span::hours(6)), false),
+        (Periods::Demo, "hengelo") => (hour(now - Span::hours(3)), second(now + Span::seconds(150)), false),
+        (Periods::Demo, _) => (hour(now + Span::hours(3)), hour(now + Span::hours(9)), true),
+    };
+    let window = |id: &str| {
+        let mut days = Array::new();
+        days.extend(["mon", "tue", "wed", "thu", "fri", "sat", "sun"]);
+        let mut table = InlineTable::new();
+        table.insert("id", format!("{id}-{municipality}").into());
+        table.insert("days", days.into());
+        table.insert("start", start.clone().into());
+        table.insert("end", end.clone().into());
+        let mut list = Array::new();
+        list.push(table);
+        list
+    };
+    for period in tables(document, "period") {
+        period["live"] = value(window("live"));
+        let mut used = InlineTable::new();
+        if weekly {
+            used.insert("mode", "weekly".into());
+            used.insert("windows", window("use").into());
+        } else {
+            used.insert("mode", "continuous".into());
+        }
+        period["use"] = value(used);
+    }
+}
