@@ -105,6 +105,8 @@ pub enum GapReason {
     Destroyed = 6,
     /// Refused: no basis, or quarantined.
     Refused = 7,
+    /// Stored, but changed on disk since: it no longer opens.
+    Damaged = 8,
 }
 
 impl GapReason {
@@ -119,6 +121,7 @@ impl GapReason {
             5 => Self::Crash,
             6 => Self::Destroyed,
             7 => Self::Refused,
+            8 => Self::Damaged,
             _ => return None,
         })
     }

@@ -1,1 +1,20 @@
-//! placeholder
+//! The footage store: encrypted, log-structured, and able to lose its keys on time.
+//!
+//! [`Vault::accept`] takes access units from the cameras' threads and touches neither disk nor SQL. One writer
+//! thread gathers what came in, seals it chunk by chunk under keys that live one hour each, and appends it to a
+//! volume; once a second it syncs. A second thread commits the index. Footage is never changed: it ends when the
+//! slots of its keys are overwritten ([`Vault::destroy_expired`]). Whatever was not recorded is a gap with a reason.
+//!
+//! The vault reads no clock: every instant comes with a unit or an argument (µs UTC).
+//!
+//! Order of reading: [`config`] (what the outside sees), [`volume`] and [`keys`] (the two formats, byte by byte),
+//! [`queue`] → [`writer`] → [`index`] (the way in), [`timeline`] → [`reader`] (the way out), [`vault`] (opening,
+//! recovery, destruction).
+
+mod config;
+mod error;
+mod vault;
+
+pub use config::{Destroyed, Item, SealedVolume, Span, SpanKind, Stats, StreamPolicy, VaultConfig};
+pub use error::VaultError;
+pub use vault::{Reader, Vault, rebuild_index};

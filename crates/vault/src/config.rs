@@ -1,0 +1,143 @@
+//! What the outside sees: settings, what reading gives, and figures.
+
+use media::{AccessUnit, GapReason, Micros};
+use std::{path::PathBuf, time::Duration};
+
+/// Where a vault lives and how it behaves.
+#[derive(Clone, Debug)]
+pub struct VaultConfig {
+    /// Folder of volumes and index. Made when missing.
+    pub dir: PathBuf,
+    /// Folders of the two copies of the key store, on separate devices and in no backup. Made when missing (0700).
+    pub keys: [PathBuf; 2],
+    /// Size at which a volume is sealed, in bytes (at least 1 MiB is sensible; 256 MiB by default).
+    pub volume_bytes: u64,
+    /// Memory for units that wait for the disk, all streams together, in bytes (256 MiB by default).
+    pub budget_bytes: usize,
+    /// How often the writer writes what came in. Bounds what a killed process loses.
+    pub tick: Duration,
+    /// How often the writer syncs. Bounds what a power cut loses.
+    pub sync_every: Duration,
+}
+
+impl VaultConfig {
+    /// The defaults: volumes of 256 MiB, 256 MiB of memory, written twice and synced once a second.
+    pub fn new(dir: impl Into<PathBuf>, keys: [PathBuf; 2]) -> Self {
+        Self {
+            dir: dir.into(),
+            keys,
+            volume_bytes: 256 << 20,
+            budget_bytes: 256 << 20,
+            tick: Duration::from_millis(500),
+            sync_every: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What the vault must know of a stream beside its units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct StreamPolicy {
+    /// Streams with the same number share volumes: give the term of retention in days.
+    pub retention_class: u32,
+    /// When memory runs out, groups of the lowest number are dropped first.
+    pub importance: u8,
+}
+
+/// One thing that reading gives, in order of time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// A picture.
+    Unit(AccessUnit),
+    /// A stretch without pictures.
+    Gap {
+        /// Its start.
+        from: Micros,
+        /// Its end.
+        until: Micros,
+        /// Why.
+        reason: GapReason,
+    },
+}
+
+/// Whether a stretch has pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpanKind {
+    /// It has.
+    Recorded,
+    /// It has none, and this is why.
+    Gap(GapReason),
+}
+
+/// A stretch of a stream's timeline. Spans follow each other without overlap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Start, inclusive.
+    pub from: Micros,
+    /// End, exclusive.
+    pub until: Micros,
+    /// Pictures, or why not.
+    pub kind: SpanKind,
+    /// Bytes on disk of what begins in it; 0 for gaps. Whole minutes are counted to the span they begin in.
+    pub bytes: u64,
+    /// Bytes of predicted pictures per whole UTC second, the first one being the second of `from`: where the curve
+    /// rises, something moved. Empty for gaps.
+    pub activity: Vec<u32>,
+}
+
+/// Figures since the vault was opened. Units pass the stages in this order, so
+/// `received ≥ written ≥ synced ≥ indexed` always holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Bytes of all volumes on disk.
+    pub bytes: u64,
+    /// Number of volumes on disk.
+    pub volumes: u64,
+    /// Units given to [`crate::Vault::accept`].
+    pub received: u64,
+    /// Units handed to the operating system.
+    pub written: u64,
+    /// Units that survive a power cut.
+    pub synced: u64,
+    /// Units found through the index alone.
+    pub indexed: u64,
+    /// Units dropped for want of memory or disk; each lies in a recorded gap.
+    pub dropped: u64,
+    /// Payload bytes waiting in memory now.
+    pub buffered_bytes: u64,
+    /// Whether the last attempt to write met a full disk.
+    pub disk_full: bool,
+    /// Writes and syncs that failed for another reason.
+    pub write_errors: u64,
+    /// Microseconds the slowest sync took.
+    pub slowest_sync_us: u64,
+}
+
+/// What [`crate::Vault::destroy_expired`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Destroyed {
+    /// Keys overwritten in both copies and synced, each named by its commitment (BLAKE3 of the key, in hex).
+    pub keys: Vec<String>,
+    /// First instant of the hours destroyed, if any.
+    pub from: Option<Micros>,
+    /// End of the hours destroyed, if any: no footage of the stream before it opens any more.
+    pub until: Option<Micros>,
+    /// Bytes that no longer open.
+    pub bytes: u64,
+    /// Volumes unlinked because nothing lives in them.
+    pub volumes_unlinked: u64,
+}
+
+/// A volume that will never change again; its root goes into the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedVolume {
+    /// Number of the volume, counting up.
+    pub number: u64,
+    /// Its identity.
+    pub uuid: [u8; 16],
+    /// Retention class.
+    pub retention_class: u32,
+    /// BLAKE3 Merkle root over its records.
+    pub root: [u8; 32],
+    /// Size in bytes.
+    pub bytes: u64,
+}
