@@ -57,14 +57,9 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
 }
 
 fn plan(name: &str, options: &Options, main_only: bool) -> Plan {
-    Plan {
-        data: room::target().join("bench").join(name),
-        cameras: options.cameras,
-        footage: None,
-        periods: Periods::Open,
-        main_only,
-        rtsp: options.rtsp.clone(),
-    }
+    let existing = options.rtsp.as_ref().map(|pattern| room::numbered(pattern, options.cameras));
+    let data = room::target().join("bench").join(name);
+    Plan { main_only, existing, ..Plan::new(data, options.cameras, Periods::Open) }
 }
 
 /// User and system seconds of a process so far (`/proc/PID/stat`, 100 ticks a second), children not counted.

@@ -17,7 +17,7 @@ use std::{
 
 /// # Errors
 /// When something does not start, or a headless run shows nothing on an open camera.
-pub(crate) fn run(rest: &[String]) -> Result<()> {
+pub fn run(rest: &[String]) -> Result<()> {
     let mut arguments = Arguments::new(rest);
     let headless = arguments.switch("--headless");
     let duration = arguments.option("--for")?.map(|t| seconds(&t)).transpose()?;
@@ -37,7 +37,7 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
         None
     };
 
-    let plan = Plan { data, cameras, footage, periods: Periods::Demo, main_only: false, rtsp: None };
+    let plan = Plan { footage, ..Plan::new(data, cameras, Periods::Demo) };
     let mut room = Room::open(&bin, &plan)?;
     tell(&room, headless);
 
@@ -65,13 +65,18 @@ fn absolute(text: String) -> Result<PathBuf> {
 }
 
 /// A virtual display of 1920x1080.
-pub(crate) struct Display {
-    pub(crate) name: String,
+pub struct Display {
+    /// `:97`.
+    pub name: String,
     _server: Process,
 }
 
 impl Display {
-    pub(crate) fn start() -> Result<Self> {
+    /// Starts it and waits until it can be used.
+    ///
+    /// # Errors
+    /// When Xvfb does not start.
+    pub fn start() -> Result<Self> {
         let number = (90..190)
             .find(|n| {
                 !Path::new(&format!("/tmp/.X11-unix/X{n}")).exists()
@@ -92,7 +97,7 @@ impl Display {
 }
 
 /// The console, logged in as the observer.
-pub(crate) fn console(
+pub fn console(
     bin: &Path,
     room: &Room,
     display: Option<&Display>,

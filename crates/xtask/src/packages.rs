@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 ///
 /// # Errors
 /// When the list cannot be read, the machine has no apt, or the installation fails.
-pub(crate) fn ensure(groups: &[&str]) -> Result<()> {
+pub fn ensure(groups: &[&str]) -> Result<()> {
     let file = root().join("deploy/apt-packages.txt");
     let text =
         std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;

@@ -13,24 +13,24 @@ use std::{
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C and SIGTERM only set a flag; whoever waits sees it and unwinds, ending every child.
-pub(crate) fn catch_interrupt() -> Result<()> {
+pub fn catch_interrupt() -> Result<()> {
     ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst)).context("Ctrl-C cannot be caught")
 }
 
 /// Whether Ctrl-C was pressed.
-pub(crate) fn interrupted() -> bool {
+pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
 /// A running child and its descendants.
-pub(crate) struct Process {
+pub struct Process {
     name: String,
     child: Child,
 }
 
 impl Process {
     /// Starts a command in a process group of its own.
-    pub(crate) fn start(name: &str, command: &mut Command) -> Result<Self> {
+    pub fn start(name: &str, command: &mut Command) -> Result<Self> {
         let child = command
             .process_group(0)
             .stdin(Stdio::null())
@@ -40,17 +40,17 @@ impl Process {
     }
 
     /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// How it ended, if it has.
-    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
     /// Fails when it has ended, as a service must not.
-    pub(crate) fn must_run(&mut self) -> Result<()> {
+    pub fn must_run(&mut self) -> Result<()> {
         match self.ended()? {
             Some(status) => bail!("{} ended by itself: {status}", self.name),
             None => Ok(()),
@@ -58,7 +58,7 @@ impl Process {
     }
 
     /// Waits until it ends, or until Ctrl-C.
-    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
+    pub fn wait(&mut self) -> Result<ExitStatus> {
         loop {
             if let Some(status) = self.ended()? {
                 return Ok(status);
@@ -74,8 +74,14 @@ impl Process {
         }
     }
 
+    /// Ends it at once, as a crash would.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        drop(self.child.wait());
+    }
+
     /// Asks it to end, then makes it end.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         if matches!(self.child.try_wait(), Ok(Some(_))) {
             self.signal(Signal::KILL);
             return;
@@ -100,7 +106,7 @@ impl Drop for Process {
 }
 
 /// Sleeps, unless Ctrl-C was pressed.
-pub(crate) fn pause(duration: Duration) -> Result<()> {
+pub fn pause(duration: Duration) -> Result<()> {
     let end = Instant::now() + duration;
     loop {
         if interrupted() {
@@ -115,14 +121,14 @@ pub(crate) fn pause(duration: Duration) -> Result<()> {
 }
 
 /// Runs a command to its end; fails when it fails.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().display().to_string();
     let status = Process::start(&name, command)?.wait()?;
     if status.success() { Ok(()) } else { bail!("`{name}` ended with {status}") }
 }
 
 /// Waits for a file that a child writes when it is ready.
-pub(crate) fn wait_for_file(path: &Path, patience: Duration, child: &mut Process) -> Result<String> {
+pub fn wait_for_file(path: &Path, patience: Duration, child: &mut Process) -> Result<String> {
     let end = Instant::now() + patience;
     while Instant::now() < end {
         if let Ok(text) = std::fs::read_to_string(path)

@@ -16,58 +16,98 @@ use std::{
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Table, value};
 
 /// Which periods the room gets.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Periods {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Periods {
     /// Enschede and Almelo open, Hengelo closes within minutes, Borne is closed.
     Demo,
     /// Everything open all day.
     Open,
+    /// Everything open, until so many seconds from now.
+    ClosingIn(i64),
 }
 
 /// What the room is made of.
-pub(crate) struct Plan {
-    pub(crate) data: PathBuf,
-    pub(crate) cameras: usize,
-    pub(crate) footage: Option<PathBuf>,
-    pub(crate) periods: Periods,
+pub struct Plan {
+    /// Folder of everything the run makes; emptied first.
+    pub data: PathBuf,
+    /// How many cameras.
+    pub cameras: usize,
+    /// Folder of clips to loop instead of drawn scenes.
+    pub footage: Option<PathBuf>,
+    /// Which periods are open.
+    pub periods: Periods,
     /// Do not pull sub streams (the bench counts main streams).
-    pub(crate) main_only: bool,
-    /// Cameras that exist already: an address with `{n}` for the number, instead of camsim.
-    pub(crate) rtsp: Option<String>,
+    pub main_only: bool,
+    /// Cameras that exist already, instead of camsim.
+    pub existing: Option<Vec<SimulatedCamera>>,
+    /// Further arguments of camsim.
+    pub camsim: Vec<String>,
+}
+
+impl Plan {
+    /// A room of this many simulated cameras, main and sub streams.
+    pub fn new(data: PathBuf, cameras: usize, periods: Periods) -> Self {
+        Self { data, cameras, footage: None, periods, main_only: false, existing: None, camsim: Vec::new() }
+    }
+}
+
+/// Existing cameras, from an address with `{n}` for the number.
+pub fn numbered(pattern: &str, cameras: usize) -> Vec<SimulatedCamera> {
+    let camera = |n: usize| SimulatedCamera { n, main: pattern.replace("{n}", &n.to_string()), ..Default::default() };
+    (1..=cameras).map(camera).collect()
 }
 
 /// A running room. Dropping it ends every process.
-pub(crate) struct Room {
-    pub(crate) url: String,
-    pub(crate) ca: PathBuf,
-    pub(crate) accounts: BTreeMap<String, String>,
-    pub(crate) data: PathBuf,
-    pub(crate) cameras: Vec<SimulatedCamera>,
-    pub(crate) daemon: Process,
+pub struct Room {
+    /// `https://127.0.0.1:PORT`.
+    pub url: String,
+    /// The authority that clients pin.
+    pub ca: PathBuf,
+    /// Log-in names and their passwords.
+    pub accounts: BTreeMap<String, String>,
+    /// Folder of everything the run made.
+    pub data: PathBuf,
+    /// The cameras and where they are.
+    pub cameras: Vec<SimulatedCamera>,
+    /// Where camsim takes commands.
+    pub control_port: u16,
+    /// `rtrd`.
+    pub daemon: Process,
+    bin: PathBuf,
+    config: PathBuf,
     witness: Option<Process>,
     camsim: Option<Process>,
 }
 
 /// What camsim says of each camera.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct SimulatedCamera {
-    pub(crate) n: usize,
-    pub(crate) main: String,
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct SimulatedCamera {
+    /// Its number, from 1.
+    pub n: usize,
+    /// Address of the full picture.
+    pub main: String,
+    /// Address of the small picture.
     #[serde(default)]
-    pub(crate) sub: Option<String>,
+    pub sub: Option<String>,
+    /// Log-in name.
     #[serde(default)]
-    pub(crate) username: Option<String>,
+    pub username: Option<String>,
+    /// Password.
     #[serde(default)]
-    pub(crate) password: Option<String>,
+    pub password: Option<String>,
+    /// `tcp` or `udp`, if not as configured.
+    #[serde(default)]
+    pub transport: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Simulated {
+    control_port: u16,
     cameras: Vec<SimulatedCamera>,
 }
 
 /// Builds the programs in the release profile and says where they are.
-pub(crate) fn build() -> Result<PathBuf> {
+pub fn build() -> Result<PathBuf> {
     packages::ensure(&["build", "run"])?;
     println!("building (the first time takes some minutes) …");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -80,58 +120,110 @@ pub(crate) fn build() -> Result<PathBuf> {
 }
 
 /// Cargo's target folder.
-pub(crate) fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 const MARK: &str = ".rtr-demo";
 
-impl Room {
-    /// Starts everything and waits until the daemon serves.
+/// A room whose cameras run and whose configuration is written, before the daemon's first start.
+pub struct Prepared {
+    bin: PathBuf,
+    data: PathBuf,
+    config: PathBuf,
+    camsim: Option<Process>,
+    simulated: Simulated,
+}
+
+impl Prepared {
+    /// Where the daemon will keep its state.
+    pub fn state(&self) -> PathBuf {
+        self.data.join("state")
+    }
+
+    /// Initialises the register, starts the daemon and the witness, and waits until the daemon serves.
     ///
     /// # Errors
-    /// When a program does not start, or the data folder holds something that is not a demo's.
-    pub(crate) fn open(bin: &Path, plan: &Plan) -> Result<Self> {
-        let data = &plan.data;
-        fresh(data)?;
-        let (camsim, cameras) = cameras(bin, plan)?;
-        let config = configure(plan, &cameras)?;
-        let log = |name: &str| fs::File::create(data.join(name)).context("a log file cannot be made");
-
+    /// When a program does not start; the message names the log to read.
+    pub fn start(self) -> Result<Room> {
+        let Self { bin, data, config, camsim, simulated } = self;
         let accounts_file = data.join("accounts.toml");
         let mut init = Command::new(bin.join("rtrd"));
         init.arg("--config").arg(&config).arg("init").arg("--accounts").arg(&accounts_file);
-        init.stdout(log("init.log")?).stderr(log("init.err.log")?);
+        init.stdout(log(&data, "init.log")?).stderr(log(&data, "init.err.log")?);
         processes::run(&mut init)
             .with_context(|| format!("rtrd init failed; see {}", data.join("init.err.log").display()))?;
         let accounts = passwords(&fs::read_to_string(&accounts_file)?)?;
-
-        let ready = data.join("rtrd.log");
-        let mut rtrd = Command::new(bin.join("rtrd"));
-        rtrd.arg("--config").arg(&config).stdout(log("rtrd.log")?).stderr(log("rtrd.err.log")?);
-        let mut daemon = Process::start("rtrd", &mut rtrd)?;
-        let mut url = String::new();
-        while url.is_empty() {
-            let text = processes::wait_for_file(&ready, Duration::from_secs(30), &mut daemon)
-                .with_context(|| format!("see {}", data.join("rtrd.err.log").display()))?;
-            let address = text.lines().find_map(|l| l.strip_prefix("ready "));
-            url = address.unwrap_or_default().trim().to_owned();
-            processes::pause(Duration::from_millis(20))?;
-        }
+        let (daemon, url) = serve(&bin, &data, &config)?;
 
         let state = data.join("state");
         let mut rtr_witness = Command::new(bin.join("rtr-witness"));
         rtr_witness.args(["cosign", "--every", "10s"]).arg("--log").arg(state.join("ledger"));
         rtr_witness.arg("--key").arg(data.join("witness.key")).arg("--state").arg(data.join("witness.state"));
-        rtr_witness.stdout(log("witness.log")?).stderr(log("witness.err.log")?);
-        let witness = Process::start("rtr-witness", &mut rtr_witness).ok();
+        rtr_witness.stdout(log(&data, "witness.log")?).stderr(log(&data, "witness.err.log")?);
+        let witness = Some(Process::start("rtr-witness", &mut rtr_witness)?);
 
         let ca = state.join("tls/ca.pem");
-        Ok(Self { url, ca, accounts, data: data.clone(), cameras, daemon, witness, camsim })
+        let (cameras, control_port) = (simulated.cameras, simulated.control_port);
+        Ok(Room { url, ca, accounts, data, cameras, control_port, daemon, bin, config, witness, camsim })
+    }
+}
+
+fn log(data: &Path, name: &str) -> Result<fs::File> {
+    fs::File::create(data.join(name)).context("a log file cannot be made")
+}
+
+/// Starts the daemon and waits for its address.
+fn serve(bin: &Path, data: &Path, config: &Path) -> Result<(Process, String)> {
+    let mut rtrd = Command::new(bin.join("rtrd"));
+    rtrd.arg("--config").arg(config).stdout(log(data, "rtrd.log")?).stderr(log(data, "rtrd.err.log")?);
+    let mut daemon = Process::start("rtrd", &mut rtrd)?;
+    loop {
+        let text = processes::wait_for_file(&data.join("rtrd.log"), Duration::from_secs(60), &mut daemon)
+            .with_context(|| format!("see {}", data.join("rtrd.err.log").display()))?;
+        if let Some(address) = text.lines().find_map(|l| l.strip_prefix("ready ")) {
+            return Ok((daemon, address.trim().to_owned()));
+        }
+        processes::pause(Duration::from_millis(20))?;
+    }
+}
+
+impl Room {
+    /// Starts the cameras and writes the configuration.
+    ///
+    /// # Errors
+    /// When camsim does not start, or the data folder holds something that is not a demo's.
+    pub fn prepare(bin: &Path, plan: &Plan) -> Result<Prepared> {
+        fresh(&plan.data)?;
+        let (camsim, simulated) = cameras(bin, plan)?;
+        let config = configure(plan, &simulated.cameras)?;
+        Ok(Prepared { bin: bin.to_owned(), data: plan.data.clone(), config, camsim, simulated })
+    }
+
+    /// Starts everything and waits until the daemon serves.
+    ///
+    /// # Errors
+    /// As [`Room::prepare`] and [`Prepared::start`].
+    pub fn open(bin: &Path, plan: &Plan) -> Result<Self> {
+        Self::prepare(bin, plan)?.start()
+    }
+
+    /// Ends the daemon (by SIGKILL if `kill`) and starts it again on the same data.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn restart_daemon(&mut self, kill: bool) -> Result<()> {
+        if kill {
+            self.daemon.kill();
+        } else {
+            self.daemon.stop();
+        }
+        (self.daemon, self.url) = serve(&self.bin, &self.data, &self.config)?;
+        Ok(())
     }
 
     /// Fails when one of its services has ended.
-    pub(crate) fn must_run(&mut self) -> Result<()> {
+    pub fn must_run(&mut self) -> Result<()> {
         self.daemon
             .must_run()
             .with_context(|| format!("see {}", self.data.join("rtrd.err.log").display()))?;
@@ -144,7 +236,7 @@ impl Room {
     }
 
     /// Bytes of footage on disk.
-    pub(crate) fn recorded_bytes(&self) -> u64 {
+    pub fn recorded_bytes(&self) -> u64 {
         bytes_under(&self.data.join("state/vault"))
     }
 }
@@ -176,18 +268,9 @@ fn fresh(data: &Path) -> Result<()> {
     Ok(())
 }
 
-fn cameras(bin: &Path, plan: &Plan) -> Result<(Option<Process>, Vec<SimulatedCamera>)> {
-    if let Some(pattern) = &plan.rtsp {
-        let cameras = (1..=plan.cameras)
-            .map(|n| SimulatedCamera {
-                n,
-                main: pattern.replace("{n}", &n.to_string()),
-                sub: None,
-                username: None,
-                password: None,
-            })
-            .collect();
-        return Ok((None, cameras));
+fn cameras(bin: &Path, plan: &Plan) -> Result<(Option<Process>, Simulated)> {
+    if let Some(cameras) = &plan.existing {
+        return Ok((None, Simulated { control_port: 0, cameras: cameras.clone() }));
     }
     let scenes = target().join("scenes");
     fs::create_dir_all(&scenes)?;
@@ -202,11 +285,12 @@ fn cameras(bin: &Path, plan: &Plan) -> Result<(Option<Process>, Vec<SimulatedCam
     if let Some(footage) = &plan.footage {
         command.arg("--footage").arg(footage);
     }
+    command.args(&plan.camsim);
     command.stdout(fs::File::create(plan.data.join("camsim.log"))?).stderr(Stdio::inherit());
     let mut camsim = Process::start("camsim", &mut command)?;
     let text = processes::wait_for_file(&ready, Duration::from_secs(600), &mut camsim)?;
     let simulated: Simulated = serde_json::from_str(&text).context("camsim's answer is not understood")?;
-    Ok((Some(camsim), simulated.cameras))
+    Ok((Some(camsim), simulated))
 }
 
 /// Lines `name = "password"`.
@@ -333,6 +417,9 @@ fn streams(
         if plan.main_only {
             stream["transport"] = value("tcp");
         }
+        if let Some(transport) = &camera.transport {
+            stream["transport"] = value(transport);
+        }
         if let (Some(username), Some(password)) = (&camera.username, &camera.password) {
             stream["username"] = value(username);
             stream["password_file"] = value(format!("cam{n}.password"));
@@ -370,6 +457,9 @@ fn periods(document: &mut DocumentMut, municipality: &str, periods: Periods, now
     };
     let second = |at: DateTime<Utc>| at.with_timezone(&Amsterdam).format("%H:%M:%S").to_string();
     let (start, end, weekly) = match (periods, municipality) {
+        (Periods::ClosingIn(seconds), _) => {
+            (hour(now - Span::hours(2)), second(now + Span::seconds(seconds)), true)
+        }
         (Periods::Open, _) => ("00:00".to_owned(), "00:00".to_owned(), false),
         (Periods::Demo, "enschede") => (hour(now - Span::hours(2)), hour(now + Span::hours(8)), false),
         (Periods::Demo, "almelo") => (hour(now - Span::hours(1)), hour(now + Span::hours(6)), false),

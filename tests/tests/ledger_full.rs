@@ -1,0 +1,114 @@
+//! The ledger's disk is full: no new look, running ones end within 30 seconds, recording goes on, and the operator is
+//! told; when there is room again, looking is possible again.
+
+use anyhow::{Context as _, Result, ensure};
+use end_to_end::{cameras_until, log_in, next, pictures, plan, programs, until_end, watch};
+use protocol::{
+    api::CameraState,
+    client::Incoming,
+    socket::{EndCause, ServerMessage},
+};
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+use xtask::{
+    processes,
+    room::{Periods, Room},
+};
+
+/// A small disk of its own, unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: PathBuf, mib: u32) -> Result<Self> {
+        // A run that was killed may have left one.
+        drop(Command::new("umount").arg("-l").arg(&at).stderr(std::process::Stdio::null()).status());
+        fs::create_dir_all(&at)?;
+        processes::run(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]).arg(&at))?;
+        Ok(Self(at))
+    }
+
+    fn fill(&self) -> Result<()> {
+        use std::io::Write as _;
+        let mut ballast = fs::File::create(self.0.join("ballast"))?;
+        for size in [64 * 1024, 512, 1] {
+            while ballast.write_all(&vec![0; size]).is_ok() {}
+        }
+        Ok(())
+    }
+
+    fn empty(&self) -> Result<()> {
+        fs::remove_file(self.0.join("ballast")).context("no ballast")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_ledger_disk_ends_looking_and_not_recording() -> Result<()> {
+    if !Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.starts_with(b"0")) {
+        println!("skipped: a disk of a few megabytes can be mounted by root only");
+        return Ok(());
+    }
+    let bin = programs()?;
+    drop(Command::new("umount").arg("-l").arg(plan("ledger_full", 2, Periods::Open).data.join("state/ledger")).status());
+    let (disk, room) = tokio::task::spawn_blocking(move || -> Result<_> {
+        let prepared = Room::prepare(&bin, &plan("ledger_full", 2, Periods::Open))?;
+        let disk = SmallDisk::mount(prepared.state().join("ledger"), 12)?;
+        Ok((disk, prepared.start()?))
+    })
+    .await??;
+    let session = log_in(&room, "observant").await?;
+    let cameras = cameras_until(&session, Duration::from_secs(20), |list| {
+        list.iter().all(|c| matches!(c.state, CameraState::Up { .. }))
+    })
+    .await?;
+    let camera = cameras[0].id.clone();
+    let (sender, mut media) = session.media().await?;
+    sender.send(&watch(1, &camera)).await?;
+    pictures(&mut media, 1, 25, Duration::from_secs(10)).await?;
+
+    disk.fill()?;
+    let full = Instant::now();
+    // A new look is refused at once.
+    sender.send(&watch(2, &cameras[1].id)).await?;
+    let (cause, seen, at) = until_end(&mut media, 2, Duration::from_secs(10)).await?;
+    ensure!(matches!(cause, EndCause::LogUnavailable { .. }) && seen == 0, "{cause:?} after {seen} pictures");
+    println!("a new look was refused {:?} after the disk was full", at - full);
+    // The running one ends within 30 seconds, and the operator is told.
+    let (cause, _, at) = until_end(&mut media, 1, Duration::from_secs(45)).await?;
+    let EndCause::LogUnavailable { sentence } = cause else { anyhow::bail!("ended for {cause:?}") };
+    ensure!(!sentence.nl.is_empty() && !sentence.en.is_empty());
+    ensure!(at - full <= Duration::from_secs(33), "the running look ended after {:?}", at - full);
+
+    // Recording goes on.
+    let before = room.recorded_bytes();
+    let patience = Instant::now() + Duration::from_secs(20);
+    while room.recorded_bytes() <= before {
+        ensure!(Instant::now() < patience, "nothing is recorded while the ledger is full");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+
+    // Room again: the log recovers by itself, says so, and a look is possible.
+    disk.empty()?;
+    let patience = Instant::now() + Duration::from_secs(30);
+    loop {
+        ensure!(Instant::now() < patience, "the log did not recover");
+        match tokio::time::timeout(Duration::from_secs(30), media.next()).await? {
+            Incoming::Control(ServerMessage::Ledger { ledger }) if ledger.writable => break,
+            Incoming::Closed(why) => anyhow::bail!("the socket closed: {why}"),
+            _ => {}
+        }
+    }
+    sender.send(&watch(3, &camera)).await?;
+    next(&mut media, 3, Duration::from_secs(10)).await?;
+    pictures(&mut media, 3, 5, Duration::from_secs(10)).await?;
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! An observer logs in and sees moving pictures on the wall. The judge is the screenshot: the frame number that each
+//! simulated camera draws into its picture is read off the tiles, as a person would read the clock in it.
+
+use anyhow::{Context as _, Result, ensure};
+use camsim::code::{Picture, Rect, read};
+use end_to_end::{plan, programs};
+use serde_json::Value;
+use std::{process::Command, time::Duration};
+use xtask::{
+    demo::{self, Display},
+    processes,
+    room::{Periods, Room},
+};
+
+/// The frame numbers that can be read anywhere in a picture, by a search over the positions a tile can have.
+fn frame_numbers(picture: &image::RgbImage, tiles: &[Rect]) -> Vec<Option<u16>> {
+    let view = Picture {
+        pixels: picture.as_raw(),
+        width: picture.width() as usize,
+        height: picture.height() as usize,
+        channels: 3,
+    };
+    tiles.iter().map(|tile| read(&view, *tile)).collect()
+}
+
+/// The picture rectangles of the tiles, as the console's report gives them: `[x, y, width, height]` in pixels.
+fn rectangles(report: &Value) -> Vec<(String, String, Rect)> {
+    let tiles = report["tiles"].as_array().cloned().unwrap_or_default();
+    tiles
+        .iter()
+        .filter_map(|t| {
+            let r: Vec<usize> = t["picture"].as_array()?.iter().filter_map(|n| Some(n.as_f64()? as usize)).collect();
+            let [x, y, width, height] = r[..] else { return None };
+            Some((t["camera"].as_str()?.to_owned(), t["state"].as_str()?.to_owned(), Rect { x, y, width, height }))
+        })
+        .collect()
+}
+
+#[test]
+fn an_observer_sees_moving_pictures_on_the_wall() -> Result<()> {
+    let bin = programs()?;
+    let display = Display::start()?;
+    let room = Room::open(&bin, &plan("wall", 16, Periods::Demo))?;
+    let picture = room.data.join("wall.png");
+    let report = room.data.join("report.json");
+    let mut console = demo::console(&bin, &room, Some(&display), Some(25), Some(&picture), Some(&report))?;
+
+    // Two more pictures are taken from outside the console, by the display itself, while it runs.
+    let outside = [room.data.join("outside-1.png"), room.data.join("outside-2.png")];
+    for (seconds, path) in [(16, &outside[0]), (2, &outside[1])] {
+        processes::pause(Duration::from_secs(seconds))?;
+        let mut import = Command::new("import");
+        import.args(["-display", &display.name, "-window", "root"]).arg(path);
+        processes::run(&mut import).context("the display's picture cannot be taken")?;
+    }
+    ensure!(console.wait()?.success(), "the console failed; see {}", room.data.join("console.err.log").display());
+
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&report)?)?;
+    let rectangles = rectangles(&report);
+    ensure!(rectangles.len() == 16, "{} tiles in the report: {report:#}", rectangles.len());
+    let places: Vec<Rect> = rectangles.iter().map(|(_, _, r)| *r).collect();
+    let read_off = |path: &std::path::Path| -> Result<Vec<Option<u16>>> {
+        Ok(frame_numbers(&image::open(path)?.to_rgb8(), &places))
+    };
+    let (first, second) = (read_off(&outside[0])?, read_off(&outside[1])?);
+    let own = read_off(&picture)?;
+    let mut moving = 0;
+    for (i, (camera, state, _)) in rectangles.iter().enumerate() {
+        if state == "closed" {
+            ensure!(own[i].is_none(), "{camera} is closed and shows frame {:?}", own[i]);
+            continue;
+        }
+        ensure!(own[i].is_some(), "{camera} ({state}) shows no readable picture");
+        if let (Some(a), Some(b)) = (first[i], second[i]) {
+            let passed = (u32::from(b) + 1500 - u32::from(a)) % 1500;
+            ensure!((1..250).contains(&passed), "{camera} went from frame {a} to {b}");
+            moving += 1;
+        }
+    }
+    let open = rectangles.iter().filter(|(_, state, _)| state != "closed").count();
+    ensure!(open >= 10, "only {open} tiles are open");
+    ensure!(moving * 10 >= open * 9, "only {moving} of {open} open tiles move");
+    Ok(())
+}
