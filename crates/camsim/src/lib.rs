@@ -8,7 +8,20 @@
 //!
 //! In the order a picture travels:
 //! - [`code`]: the row of cells that carries the frame number, written and read back;
+//! - [`draw`]: streets by night and day, and the overlay; [`footage`]: real clips instead;
+//! - [`encode`], [`loops`], [`scenes`]: encoded once, kept in files;
+//! - [`rtp`], [`camera`]: from a frame that is due to packets;
+//! - [`serve`], [`faults`]: the RTSP server, and what can be made to go wrong;
 //! - [`wire`]: what a running camsim tells its starter, and the control port's client side.
 
+pub mod camera;
 pub mod code;
+pub mod draw;
+pub mod encode;
+pub mod faults;
+pub mod footage;
+pub mod loops;
+pub mod rtp;
+pub mod scenes;
+pub mod serve;
 pub mod wire;

@@ -1,0 +1,12 @@
+//! Pictures: street scenes drawn in Rust, and the overlay that tells the time.
+//!
+//! A scene is one still backdrop, ray-cast once with its buildings, paving and light, kept in several copies that differ
+//! in sensor noise; every frame is a copy of one of them with the people and vehicles of that moment drawn on top.
+//! That costs a few milliseconds a frame and still gives an encoder what a real night camera gives it.
+
+pub mod canvas;
+pub mod overlay;
+pub mod street;
+
+pub use canvas::{Canvas, Ink};
+pub use street::{Street, StreetKind};
