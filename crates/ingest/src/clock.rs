@@ -77,6 +77,8 @@ struct Anchor {
     received: i64,
     /// What steering has added since (µs).
     correction: i64,
+    /// What it had added when the mapping had settled: delays of the first frames are no drift.
+    settled: i64,
     /// Steering too small for a whole µs yet, in millionths of a µs.
     rest: i64,
     last_rtp: i64,
@@ -140,12 +142,12 @@ impl CaptureClock {
         Ticks(next)
     }
 
-    /// Drift of the camera's clock since it was anchored, in parts per million, positive when the camera is slow; 0
-    /// before a minute has passed, as delays of the first frames would read as drift.
+    /// Drift of the camera's clock since the mapping settled, in parts per million, positive when the camera is
+    /// slow; 0 before a minute has passed.
     pub fn drift_ppm(&self) -> i64 {
         self.anchor.as_ref().map_or(0, |anchor| {
-            let passed = anchor.last_received - anchor.received;
-            if passed < 60_000_000 { 0 } else { anchor.correction * 1_000_000 / passed }
+            let passed = anchor.last_received - anchor.received - SETTLING;
+            if passed < 60_000_000 { 0 } else { (anchor.correction - anchor.settled) * 1_000_000 / passed }
         })
     }
 }
@@ -156,6 +158,7 @@ impl Anchor {
             rtp,
             received,
             correction: 0,
+            settled: 0,
             rest: 0,
             last_rtp: rtp,
             last_received: received,
@@ -181,6 +184,9 @@ impl Anchor {
         }
         self.last_rtp = rtp;
         self.last_received = received;
+        if received - self.received <= SETTLING {
+            self.settled = self.correction + late.min(0);
+        }
         if late < 0 {
             // Not after it was received: the prediction was late by this much.
             self.correction += late;
@@ -253,3 +259,6 @@ impl CameraClock {
         self.report = None;
     }
 }
+
+#[cfg(test)]
+mod tests;

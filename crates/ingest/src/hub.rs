@@ -350,3 +350,6 @@ impl Rate {
         (self.before + self.bytes) * 8_000_000 / span.max(1) as u64
     }
 }
+
+#[cfg(test)]
+mod tests;
