@@ -1,0 +1,402 @@
+//! Personal data beside an append-only log (decision 13): pseudonyms of the month for persons, salted commitments
+//! for free text, and the details sealed under the month's key, stored with the record but never in the leaf.
+//! Destroying a month's key leaves the tree whole and the details unreadable.
+
+use crate::{
+    LedgerError,
+    canonical::to_canonical,
+    entry::{Actor, Change, Entry, Object},
+};
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hmac, rand,
+};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+use zeroize::Zeroizing;
+
+/// The version of the leaf's schema.
+const SCHEMA: u32 = 1;
+/// A month as written: `2026-11`.
+const MONTH_LEN: usize = 7;
+const KEY_LEN: usize = 32;
+const SALT_LEN: usize = 16;
+
+/// A leaf's content and the sealed details that belong to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) leaf: String,
+    pub(crate) details: Vec<u8>,
+}
+
+/// What stands behind the pseudonym and the commitments of one entry, opened with the month's key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Details {
+    /// The person who acted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The person it concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// The texts behind the commitments, by their place in the leaf: `origin.address`.
+    #[serde(default)]
+    pub committed: BTreeMap<String, Opening>,
+}
+
+/// What opens one commitment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// 128 bits, base64url.
+    pub salt: String,
+    /// The text.
+    pub text: String,
+}
+
+impl Opening {
+    /// The commitment that this opens, as it stands in the leaf at `place`:
+    /// `sha256:` and base64url of SHA-256(salt ‖ place ‖ 0x00 ‖ text).
+    pub fn commitment(&self, place: &str) -> String {
+        let salt = BASE64_URL_SAFE_NO_PAD.decode(&self.salt).unwrap_or_default();
+        let mut hash = Sha256::new();
+        hash.update(&salt);
+        hash.update(place.as_bytes());
+        hash.update([0]);
+        hash.update(self.text.as_bytes());
+        format!("sha256:{}", BASE64_URL_SAFE_NO_PAD.encode(hash.finalize()))
+    }
+}
+
+/// The keys of the months, made when first needed, in files of their own (0600) away from the log.
+#[derive(Debug)]
+pub(crate) struct Privacy {
+    dir: PathBuf,
+    months: Mutex<BTreeMap<String, Arc<Zeroizing<[u8; KEY_LEN]>>>>,
+}
+
+type MonthKey = Arc<Zeroizing<[u8; KEY_LEN]>>;
+
+pub(crate) fn month_of(at: DateTime<Utc>) -> String {
+    format!("{:04}-{:02}", at.year(), at.month())
+}
+
+impl Privacy {
+    pub(crate) fn open(dir: &Path) -> Result<Self, LedgerError> {
+        fs::create_dir_all(dir).map_err(LedgerError::io(dir))?;
+        Ok(Self { dir: dir.to_owned(), months: Mutex::default() })
+    }
+
+    /// Makes sure that this month and the next have a key, so that a disk that fills up over midnight does not
+    /// keep a cut from being spooled.
+    pub(crate) fn prepare_months(&self, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        self.key(&month_of(now), true)?;
+        self.key(&month_of(now + chrono::Months::new(1)), true).map(drop)
+    }
+
+    fn key(&self, month: &str, create: bool) -> Result<Option<MonthKey>, LedgerError> {
+        let mut months = self.months.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = months.get(month) {
+            return Ok(Some(key.clone()));
+        }
+        let path = self.dir.join(month);
+        let mut key = Zeroizing::new([0; KEY_LEN]);
+        match File::open(&path) {
+            Ok(mut file) => file.read_exact(key.as_mut()).map_err(LedgerError::io(&path))?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                if !create {
+                    return Ok(None);
+                }
+                rand::fill(key.as_mut()).map_err(|_| LedgerError::Key("no random numbers".to_owned()))?;
+                create_secret(&path, key.as_ref())?;
+            }
+            Err(e) => return Err(LedgerError::io(path)(e)),
+        }
+        let key = Arc::new(key);
+        months.insert(month.to_owned(), key.clone());
+        Ok(Some(key))
+    }
+
+    /// The months of which a key exists.
+    pub(crate) fn months(&self) -> Vec<String> {
+        let mut months: Vec<String> = fs::read_dir(&self.dir)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| name.len() == MONTH_LEN)
+            .collect();
+        months.sort();
+        months
+    }
+
+    /// Destroys the key of a month whose log term is over: overwritten in place, synced, unlinked.
+    pub(crate) fn destroy_month(&self, month: &str) -> Result<(), LedgerError> {
+        self.months.lock().unwrap_or_else(PoisonError::into_inner).remove(month);
+        let path = self.dir.join(month);
+        let overwrite = || {
+            let mut file = OpenOptions::new().write(true).open(&path)?;
+            file.write_all(&[0; KEY_LEN])?;
+            file.sync_all()?;
+            fs::remove_file(&path)?;
+            File::open(&self.dir)?.sync_all()
+        };
+        overwrite().map_err(LedgerError::io(&path))
+    }
+
+    /// The pseudonym of a person in a month, if that month has a key.
+    pub(crate) fn pseudonym(&self, person: &str, month: &str) -> Result<Option<String>, LedgerError> {
+        Ok(self.key(month, false)?.map(|key| pseudonym(&key, month, person)))
+    }
+
+    /// Turns an entry into its leaf and sealed details. Writes nothing, unless the month has no key yet.
+    pub(crate) fn prepare(&self, entry: &Entry) -> Result<Prepared, LedgerError> {
+        let month = month_of(entry.at);
+        let key = self.key(&month, true)?.ok_or_else(|| LedgerError::Key(format!("no key for {month}")))?;
+        let mut hider = Hider { key: &key, month: &month, details: Details::default() };
+        let leaf = to_canonical(&leaf(entry, &mut hider)?)?;
+        let details = if hider.details == Details::default() {
+            Vec::new()
+        } else {
+            seal(&key, &month, &hider.details)?
+        };
+        Ok(Prepared { at: entry.at, leaf, details })
+    }
+
+    /// The details of a record, or none when it has none or the month's key is destroyed.
+    pub(crate) fn open_details(&self, sealed: &[u8]) -> Result<Option<Details>, LedgerError> {
+        let Some((month, rest)) = sealed.split_at_checked(MONTH_LEN) else { return Ok(None) };
+        let month = std::str::from_utf8(month).map_err(|_| LedgerError::Key("damaged details".to_owned()))?;
+        let Some(key) = self.key(month, false)? else { return Ok(None) };
+        let damaged = || LedgerError::Key("the details do not open with the month's key".to_owned());
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(damaged)?;
+        let mut text = sealed.to_vec();
+        let opened = detail_key(&key)?
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(month), &mut text)
+            .map_err(|_| damaged())?;
+        serde_json::from_slice(opened).map(Some).map_err(|_| damaged())
+    }
+}
+
+/// Writes a secret to a new file, 0600, durable under its name before this returns.
+pub(crate) fn create_secret(path: &Path, secret: &[u8]) -> Result<(), LedgerError> {
+    let create = || {
+        let fresh = path.with_extension("new");
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        file.write_all(secret)?;
+        file.sync_all()?;
+        // Linking refuses to replace a key that somebody else made meanwhile.
+        let linked = fs::hard_link(&fresh, path);
+        fs::remove_file(&fresh)?;
+        linked?;
+        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    };
+    create().map_err(LedgerError::io(path))
+}
+
+fn derive(key: &[u8; KEY_LEN], purpose: &str) -> hmac::Tag {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), purpose.as_bytes())
+}
+
+fn pseudonym(key: &[u8; KEY_LEN], month: &str, person: &str) -> String {
+    let purpose = derive(key, "rtr ledger pseudonyms v1");
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, purpose.as_ref()), person.as_bytes());
+    // 80 bits: no collision among the people of one room, and short enough to read out.
+    let short: String = tag.as_ref().iter().take(10).map(|byte| format!("{byte:02x}")).collect();
+    format!("{month}/{short}")
+}
+
+fn detail_key(key: &[u8; KEY_LEN]) -> Result<LessSafeKey, LedgerError> {
+    UnboundKey::new(&AES_256_GCM, derive(key, "rtr ledger details v1").as_ref())
+        .map(LessSafeKey::new)
+        .map_err(|_| LedgerError::Key("no detail key".to_owned()))
+}
+
+/// `month ‖ nonce ‖ AES-256-GCM(details)`. Random 96-bit nonces: far below 2^32 entries a month (NIST SP 800-38D 8.3).
+fn seal(key: &[u8; KEY_LEN], month: &str, details: &Details) -> Result<Vec<u8>, LedgerError> {
+    let no_seal = |_| LedgerError::Key("the details could not be sealed".to_owned());
+    let mut text = serde_json::to_vec(details).map_err(|_| LedgerError::NotCanonical("details"))?;
+    let mut nonce = [0; NONCE_LEN];
+    rand::fill(&mut nonce).map_err(no_seal)?;
+    detail_key(key)?
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(month), &mut text)
+        .map_err(no_seal)?;
+    Ok([month.as_bytes(), &nonce, &text].concat())
+}
+
+/// Replaces what must not stand in the leaf and remembers it.
+struct Hider<'a> {
+    key: &'a [u8; KEY_LEN],
+    month: &'a str,
+    details: Details,
+}
+
+impl Hider<'_> {
+    fn pseudonym(&self, person: &str) -> String {
+        pseudonym(self.key, self.month, person)
+    }
+
+    fn commit(&mut self, place: &str, text: &str) -> Result<Value, LedgerError> {
+        let mut salt = [0; SALT_LEN];
+        rand::fill(&mut salt).map_err(|_| LedgerError::Key("no random numbers".to_owned()))?;
+        let opening = Opening { salt: BASE64_URL_SAFE_NO_PAD.encode(salt), text: text.to_owned() };
+        let commitment = opening.commitment(place);
+        self.details.committed.insert(place.to_owned(), opening);
+        Ok(Value::String(commitment))
+    }
+}
+
+/// An instant as it stands in leaves: UTC, milliseconds.
+pub(crate) fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// A JSON object under construction that leaves out what is absent.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn put(&mut self, key: &str, value: impl Into<Value>) {
+        self.0.insert(key.to_owned(), value.into());
+    }
+    fn text(&mut self, key: &str, value: Option<&String>) {
+        if let Some(text) = value {
+            self.put(key, text.as_str());
+        }
+    }
+    fn time(&mut self, key: &str, value: Option<DateTime<Utc>>) {
+        if let Some(at) = value {
+            self.put(key, instant(at));
+        }
+    }
+    fn hidden(
+        &mut self,
+        hider: &mut Hider<'_>,
+        group: &str,
+        key: &str,
+        value: Option<&String>,
+    ) -> Result<(), LedgerError> {
+        if let Some(text) = value {
+            let commitment = hider.commit(&format!("{group}.{key}"), text)?;
+            self.put(key, commitment);
+        }
+        Ok(())
+    }
+    fn group(&mut self, key: &str, fields: Fields) {
+        if !fields.0.is_empty() {
+            self.put(key, Value::Object(fields.0));
+        }
+    }
+}
+
+fn leaf(entry: &Entry, hider: &mut Hider<'_>) -> Result<Value, LedgerError> {
+    let mut leaf = Fields::default();
+    leaf.put("v", SCHEMA);
+    leaf.put("at", instant(entry.at));
+    leaf.put("clock", entry.clock.as_str());
+    leaf.put("operation", entry.operation.as_str());
+    leaf.put("action", entry.action.as_ref());
+    leaf.text("look", entry.look.as_ref());
+    leaf.put("actor", actor(&entry.actor, hider));
+
+    let mut origin = Fields::default();
+    origin.hidden(hider, "origin", "workstation", entry.origin.workstation.as_ref())?;
+    origin.hidden(hider, "origin", "session", entry.origin.session.as_ref())?;
+    origin.hidden(hider, "origin", "address", entry.origin.address.as_ref())?;
+    leaf.group("origin", origin);
+
+    if let Some(subject) = &entry.object {
+        leaf.put("object", object(subject, hider));
+    }
+
+    let mut why = Fields::default();
+    why.text("purpose", entry.justification.purpose.as_ref());
+    why.text("incident", entry.justification.incident.as_ref());
+    why.text("offence", entry.justification.offence.as_ref());
+    why.text("instruction", entry.justification.instruction.as_ref());
+    why.hidden(hider, "justification", "case_number", entry.justification.case_number.as_ref())?;
+    why.hidden(hider, "justification", "note", entry.justification.note.as_ref())?;
+    leaf.group("justification", why);
+
+    let mut law = Fields::default();
+    if !entry.legal_context.basis.is_empty() {
+        law.put("basis", entry.legal_context.basis.clone());
+    }
+    law.text("policy_version", entry.legal_context.policy_version.as_ref());
+    law.text("register_head", entry.legal_context.register_head.as_ref());
+    law.time("until", entry.legal_context.until);
+    leaf.group("legal_context", law);
+
+    if let Some(recipient) = &entry.recipient {
+        let mut to = Fields::default();
+        to.hidden(hider, "recipient", "person", recipient.person.as_ref())?;
+        to.hidden(hider, "recipient", "organisation", recipient.organisation.as_ref())?;
+        to.text("article", recipient.article.as_ref());
+        leaf.group("recipient", to);
+    }
+
+    leaf.put("outcome", entry.outcome.as_str());
+    if let Some(code) = entry.outcome.reason_code() {
+        leaf.put("reason_code", code);
+    }
+    match &entry.change {
+        Some(Change::Clear { old, new }) => leaf.put("change", json!({ "old": old, "new": new })),
+        Some(Change::Private { old, new }) => {
+            let mut change = Fields::default();
+            change.put("old", hider.commit("change.old", &to_canonical(old)?)?);
+            change.put("new", hider.commit("change.new", &to_canonical(new)?)?);
+            leaf.group("change", change);
+        }
+        None => {}
+    }
+    if let Some(data) = &entry.data {
+        leaf.put("data", data.clone());
+    }
+    Ok(Value::Object(leaf.0))
+}
+
+fn actor(actor: &Actor, hider: &mut Hider<'_>) -> Value {
+    let mut fields = Fields::default();
+    match actor {
+        Actor::System => fields.put("kind", "system"),
+        Actor::Anonymous => fields.put("kind", "anonymous"),
+        Actor::Person { person, role, organisation, authorisation } => {
+            fields.put("kind", "person");
+            fields.put("pseudonym", hider.pseudonym(person));
+            fields.put("role", role.as_str());
+            fields.put("organisation", organisation.as_str());
+            fields.text("authorisation", authorisation.as_ref());
+            hider.details.actor = Some(person.clone());
+        }
+    }
+    Value::Object(fields.0)
+}
+
+fn object(object: &Object, hider: &mut Hider<'_>) -> Value {
+    let mut fields = Fields::default();
+    fields.put("kind", object.kind.as_str());
+    fields.text("id", object.id.as_ref());
+    fields.text("camera", object.camera.as_ref());
+    fields.text("municipality", object.municipality.as_ref());
+    fields.time("from", object.from);
+    fields.time("until", object.until);
+    fields.text("screen", object.screen.as_ref());
+    if let Some(person) = &object.person {
+        fields.put("pseudonym", hider.pseudonym(person));
+        hider.details.object = Some(person.clone());
+    }
+    Value::Object(fields.0)
+}

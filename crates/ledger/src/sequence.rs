@@ -1,0 +1,281 @@
+//! The sequence file: the one file whose sync makes an entry durable. Everything else (tiles, checkpoint, index)
+//! is rebuilt from it.
+//!
+//! Sixteen bytes of header, then records: body length (u32), check (8 bytes), body. The body is the spool number
+//! (u64, 0 when the record did not pass through the spool), the leaf's length (u32), the leaf, the sealed details.
+//! The check is the front of SHA-256 over the record's number and its body, so that a record is also bound to its
+//! place. All integers little-endian.
+
+use crate::{
+    LedgerError,
+    faults::{DiskFaults, DiskStep},
+};
+use sha2::{Digest, Sha256};
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufReader, Read},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+const HEADER: &[u8; 16] = b"rtr-sequence-v1\n";
+const FRAME: usize = 12;
+/// Beyond this a length is damage: a leaf of at most 64 KiB and its details.
+const LARGEST_BODY: usize = 1 << 20;
+
+/// One record of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) spool: u64,
+    pub(crate) leaf: Vec<u8>,
+    pub(crate) details: Vec<u8>,
+}
+
+impl Record {
+    fn body(&self) -> Vec<u8> {
+        let mut body = Vec::with_capacity(12 + self.leaf.len() + self.details.len());
+        body.extend(self.spool.to_le_bytes());
+        body.extend((self.leaf.len() as u32).to_le_bytes());
+        body.extend(&self.leaf);
+        body.extend(&self.details);
+        body
+    }
+
+    fn from_body(body: &[u8]) -> Option<Self> {
+        let (spool, rest) = body.split_first_chunk::<8>()?;
+        let (len, rest) = rest.split_first_chunk::<4>()?;
+        let (leaf, details) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+        Some(Self { spool: u64::from_le_bytes(*spool), leaf: leaf.to_vec(), details: details.to_vec() })
+    }
+
+    /// The record as it stands in the file at place `seq`.
+    pub(crate) fn frame(&self, seq: u64) -> Vec<u8> {
+        let body = self.body();
+        let mut frame = Vec::with_capacity(FRAME + body.len());
+        frame.extend((body.len() as u32).to_le_bytes());
+        frame.extend(check(seq, &body));
+        frame.extend(body);
+        frame
+    }
+}
+
+fn check(seq: u64, body: &[u8]) -> [u8; 8] {
+    let hash = Sha256::new().chain_update(seq.to_le_bytes()).chain_update(body).finalize();
+    let mut front = [0; 8];
+    front.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    front
+}
+
+/// Reads one frame; none at the end, at a torn tail and at damage alike.
+pub(crate) fn read_frame(reader: &mut impl Read, seq: u64) -> io::Result<Option<(Record, u64)>> {
+    let mut frame = [0; FRAME];
+    if !fill(reader, &mut frame)? {
+        return Ok(None);
+    }
+    let (len, expected) = frame.split_at(4);
+    let len = u32::from_le_bytes(len.try_into().unwrap_or_default()) as usize;
+    if len > LARGEST_BODY {
+        return Ok(None);
+    }
+    let mut body = vec![0; len];
+    if !fill(reader, &mut body)? || check(seq, &body) != expected {
+        return Ok(None);
+    }
+    Ok(Record::from_body(&body).map(|record| (record, (FRAME + len) as u64)))
+}
+
+fn fill(reader: &mut impl Read, into: &mut [u8]) -> io::Result<bool> {
+    match reader.read_exact(into) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// The file, open for appending by one thread and for reading by many.
+pub(crate) struct Sequence {
+    file: Arc<File>,
+    path: PathBuf,
+    /// Bytes that are durable: a failed batch is cut off at this length.
+    durable: u64,
+    count: u64,
+    faults: Option<Arc<dyn DiskFaults>>,
+}
+
+/// What was found on opening.
+pub(crate) struct Opened {
+    pub(crate) sequence: Sequence,
+    /// Bytes behind the last whole record, now cut off.
+    pub(crate) dropped: u64,
+}
+
+impl Sequence {
+    /// Opens the file under an exclusive lock and hands each record, with its offset, to `each`. A torn tail is
+    /// left in place until [`Sequence::cut_tail`], so that the caller can first compare with what was signed.
+    pub(crate) fn open(
+        path: &Path,
+        faults: Option<Arc<dyn DiskFaults>>,
+        mut each: impl FnMut(Record, u64) -> Result<(), LedgerError>,
+    ) -> Result<Opened, LedgerError> {
+        let io = |e| LedgerError::io(path)(e);
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let file = file.map_err(io)?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| LedgerError::InUse(path.to_owned()))?;
+        let length = file.metadata().map_err(io)?.len();
+        if length < HEADER.len() as u64 {
+            // New, or torn while it was being made: nothing durable can be behind a half header.
+            file.write_all_at(HEADER, 0).map_err(io)?;
+            file.sync_all().map_err(io)?;
+            if let Some(dir) = path.parent() {
+                File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
+            }
+        }
+        let mut reader = BufReader::with_capacity(1 << 18, &file);
+        let mut header = [0; HEADER.len()];
+        reader.read_exact(&mut header).map_err(io)?;
+        if header != *HEADER {
+            return Err(LedgerError::Rewritten(format!("{} is not a sequence file", path.display())));
+        }
+        let mut durable = HEADER.len() as u64;
+        let mut count = 0;
+        while let Some((record, bytes)) = read_frame(&mut reader, count).map_err(io)? {
+            each(record, durable)?;
+            durable += bytes;
+            count += 1;
+        }
+        let dropped = length.saturating_sub(durable);
+        let file = Arc::new(file);
+        Ok(Opened { sequence: Self { file, path: path.to_owned(), durable, count, faults }, dropped })
+    }
+
+    /// Cuts off what lies behind the last whole record.
+    pub(crate) fn cut_tail(&self) -> io::Result<()> {
+        self.file.set_len(self.durable)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(crate) fn reader(&self) -> Arc<File> {
+        self.file.clone()
+    }
+
+    /// Appends a batch and syncs it once. On success returns each record's offset; on failure the file is as before.
+    pub(crate) fn append(&mut self, records: &[Record]) -> io::Result<Vec<u64>> {
+        let mut bytes = Vec::new();
+        let mut offsets = Vec::with_capacity(records.len());
+        for (seq, record) in (self.count..).zip(records) {
+            offsets.push(self.durable + bytes.len() as u64);
+            bytes.extend(record.frame(seq));
+        }
+        let outcome = self.write_and_sync(&bytes);
+        if let Err(e) = outcome {
+            // After a failed sync the kernel may count the pages as clean although they never reached the disk, so
+            // they are not synced again: they are cut off and written anew when the disk answers.
+            if let Err(cut) = self.cut_tail() {
+                tracing::error!(path = %self.path.display(), error = %cut, "a failed batch could not be cut off");
+            }
+            return Err(e);
+        }
+        self.durable += bytes.len() as u64;
+        self.count += records.len() as u64;
+        Ok(offsets)
+    }
+
+    fn write_and_sync(&self, bytes: &[u8]) -> io::Result<()> {
+        self.fault(DiskStep::Write)?;
+        self.file.write_all_at(bytes, self.durable)?;
+        self.fault(DiskStep::Sync)?;
+        self.file.sync_data()
+    }
+
+    fn fault(&self, step: DiskStep) -> io::Result<()> {
+        self.faults.as_ref().map_or(Ok(()), |faults| faults.before(step))
+    }
+}
+
+/// Reads the record at an offset.
+pub(crate) fn read_at(file: &File, offset: u64, seq: u64) -> io::Result<Record> {
+    let damaged = || io::Error::new(io::ErrorKind::InvalidData, format!("record {seq} is damaged"));
+    let mut frame = [0; FRAME];
+    file.read_exact_at(&mut frame, offset)?;
+    let len = frame.first_chunk::<4>().map_or(0, |len| u32::from_le_bytes(*len) as usize);
+    if len > LARGEST_BODY {
+        return Err(damaged());
+    }
+    let mut whole = frame.to_vec();
+    whole.resize(FRAME + len, 0);
+    let (_, body) = whole.split_at_mut(FRAME);
+    file.read_exact_at(body, offset + FRAME as u64)?;
+    read_frame(&mut whole.as_slice(), seq)?.map(|(record, _)| record).ok_or_else(damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(n: u8) -> Record {
+        Record { spool: u64::from(n), leaf: vec![n; 5 + usize::from(n)], details: vec![!n; usize::from(n)] }
+    }
+
+    fn read_all(path: &Path) -> (Vec<Record>, u64, Sequence) {
+        let mut records = Vec::new();
+        let opened = Sequence::open(path, None, |record, _| {
+            records.push(record);
+            Ok(())
+        })
+        .unwrap();
+        (records, opened.dropped, opened.sequence)
+    }
+
+    #[test]
+    fn cut_at_every_byte_of_the_last_record_nothing_durable_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sequence");
+        let (_, _, mut sequence) = read_all(&path);
+        sequence.append(&[record(1), record(2)]).unwrap();
+        let before = sequence.durable;
+        sequence.append(&[record(3)]).unwrap();
+        let after = sequence.durable;
+        drop(sequence);
+        let whole = std::fs::read(&path).unwrap();
+        assert_eq!(whole.len() as u64, after);
+        for cut in before..=after {
+            std::fs::write(&path, &whole[..cut as usize]).unwrap();
+            let (records, dropped, mut sequence) = read_all(&path);
+            let survivors = if cut == after { 3 } else { 2 };
+            assert_eq!(records.len(), survivors, "cut at {cut}");
+            assert_eq!(records, [record(1), record(2), record(3)][..survivors]);
+            assert_eq!(dropped, if cut == after { 0 } else { cut - before });
+            // And it goes on from there.
+            sequence.cut_tail().unwrap();
+            sequence.append(&[record(9)]).unwrap();
+            drop(sequence);
+            let (records, dropped, _) = read_all(&path);
+            assert_eq!((records.len(), records.last(), dropped), (survivors + 1, Some(&record(9)), 0));
+        }
+        // The same with the torn record's bytes damaged instead of missing.
+        for at in before..after {
+            let mut bent = whole.clone();
+            bent[at as usize] ^= 0x40;
+            std::fs::write(&path, &bent).unwrap();
+            assert_eq!(read_all(&path).0, [record(1), record(2)], "bent at {at}");
+        }
+    }
+
+    #[test]
+    fn a_second_process_is_kept_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sequence");
+        let _first = read_all(&path);
+        assert!(matches!(Sequence::open(&path, None, |_, _| Ok(())), Err(LedgerError::InUse(_))));
+    }
+}
