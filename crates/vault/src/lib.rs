@@ -7,14 +7,26 @@
 //!
 //! The vault reads no clock: every instant comes with a unit or an argument (µs UTC).
 //!
-//! Order of reading: [`config`] (what the outside sees), [`volume`] and [`keys`] (the two formats, byte by byte),
-//! [`queue`] → [`writer`] → [`index`] (the way in), [`timeline`] → [`reader`] (the way out), [`vault`] (opening,
-//! recovery, destruction).
+//! Order of reading: `config` (what the outside sees); `volume`, `chunk` and `keys` (the formats, byte by byte);
+//! `queue`, `writer`, `index` (the way in); `timeline`, `reader` (the way out); `identity`, `recovery`, `vault`
+//! (opening, recovery, destruction).
 
+mod chunk;
 mod config;
 mod error;
+mod identity;
+mod index;
+mod keys;
+mod queue;
+mod reader;
+mod recovery;
+mod timeline;
 mod vault;
+mod volume;
+mod writer;
 
 pub use config::{Destroyed, Item, SealedVolume, Span, SpanKind, Stats, StreamPolicy, VaultConfig};
 pub use error::VaultError;
-pub use vault::{Reader, Vault, rebuild_index};
+pub use reader::Reader;
+pub use recovery::rebuild_index;
+pub use vault::Vault;

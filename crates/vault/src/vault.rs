@@ -1,41 +1,297 @@
-//! placeholder
-use crate::{config::*, error::VaultError};
-use media::{AccessUnit, GapReason, Micros, StreamId};
-use std::{path::Path, sync::Arc};
+//! The vault itself: opening and closing, the small public verbs, and destruction.
 
-/// The footage store. Clones share it; it closes when the last clone is dropped.
+use crate::{
+    config::{Destroyed, SealedVolume, Span, Stats, StreamPolicy, VaultConfig},
+    error::{At, VaultError},
+    identity::Identity,
+    index::{GapMark, Index, MINUTE, is_open},
+    keys::{self, HOUR, KeyStore},
+    queue::{Event, Queues},
+    reader::{self, Reader},
+    recovery,
+    volume::{self, OPEN},
+    writer::{self, Command, IndexCommand, Writer},
+};
+use media::{AccessUnit, GapReason, Micros, StreamId};
+use std::{
+    fs,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Sender},
+    },
+    thread::{self, JoinHandle},
+};
+
+/// What the threads and readers share.
+pub(crate) struct Shared {
+    pub(crate) config: VaultConfig,
+    pub(crate) identity: [u8; 16],
+    pub(crate) queues: Queues,
+    /// Bytes of all volumes.
+    pub(crate) bytes: AtomicU64,
+    pub(crate) commands: Mutex<Vec<Command>>,
+    pub(crate) wake: Condvar,
+    keys: Mutex<KeyStore>,
+    reader: Mutex<Index>,
+}
+
+impl Shared {
+    /// The key store. Held shortly: this lock orders use of a key against its death.
+    pub(crate) fn keys(&self) -> MutexGuard<'_, KeyStore> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The index, for reading.
+    pub(crate) fn reader(&self) -> MutexGuard<'_, Index> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn command(&self, command: Command) {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+        self.wake.notify_one();
+    }
+}
+
+/// The footage store. Clones share it; it writes what waits, seals its volumes and closes when the last is dropped.
 #[derive(Clone)]
-pub struct Vault { _config: Arc<VaultConfig> }
+pub struct Vault {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    index: Sender<IndexCommand>,
+    writer: Option<JoinHandle<()>>,
+    indexer: Option<JoinHandle<()>>,
+    /// Last: the folder stays locked until the threads have ended.
+    _identity: Identity,
+}
 
 impl Vault {
-    /// Opens.
-    pub fn open(config: VaultConfig) -> Result<Self, VaultError> { Ok(Self { _config: Arc::new(config) }) }
-    /// Sets class and importance of a stream; before its first unit.
-    pub fn set_policy(&self, _stream: StreamId, _policy: StreamPolicy) {}
-    /// Takes a unit.
-    pub fn accept(&self, _unit: AccessUnit) {}
-    /// Starts a gap.
-    pub fn gap(&self, _stream: StreamId, _from: Micros, _reason: GapReason) {}
-    /// Everything accepted so far is written, synced and indexed when it returns.
-    pub fn flush(&self) -> Result<(), VaultError> { Ok(()) }
-    /// Reads.
-    pub fn read(&self, _stream: StreamId, _from: Micros, _until: Micros) -> Result<Reader, VaultError> { Ok(Reader {}) }
-    /// The timeline.
-    pub fn spans(&self, _stream: StreamId, _from: Micros, _until: Micros) -> Result<Vec<Span>, VaultError> { Ok(vec![]) }
-    /// Figures.
-    pub fn stats(&self) -> Stats { Stats::default() }
-    /// Destroys.
-    pub fn destroy_expired(&self, _stream: StreamId, _before: Micros) -> Result<Destroyed, VaultError> { Ok(Destroyed::default()) }
-    /// Volumes sealed after this number.
-    pub fn sealed_volumes(&self, _after: u64) -> Result<Vec<SealedVolume>, VaultError> { Ok(vec![]) }
+    /// Opens a vault, or makes one in an empty folder. What a crash left is recovered: every whole record is kept, and
+    /// what may be missing after it becomes a gap ([`GapReason::Crash`], at most two seconds).
+    ///
+    /// # Errors
+    /// [`VaultError::Locked`] when another process has it open; [`VaultError::KeysMissing`] when there is footage but
+    /// no copy of the keys; [`VaultError::UnknownVersion`], [`VaultError::AnotherVault`] and so on for files that
+    /// must not be touched.
+    pub fn open(config: VaultConfig) -> Result<Self, VaultError> {
+        let identity = Identity::open(&config.dir)?;
+        let keys = KeyStore::open(&config.dir, &config.keys, identity.vault, identity.volumes.is_empty())?;
+        let index = recovery::open_index(&config.dir, &identity)?;
+        let queues = Queues::new(config.budget_bytes);
+        for (stream, last, gap) in index.streams()? {
+            let queue = queues.of(stream);
+            let mut state = queue.lock();
+            state.last = last;
+            match (gap, last) {
+                (Some(gap), _) if is_open(&gap) => state.open = Some(gap),
+                // A vault that closes leaves an open gap behind. There is none: it did not close.
+                (gap, last) => {
+                    let from = last.max(gap.map(|gap| gap.until));
+                    if let Some(from) = from {
+                        let crash = GapMark { from, until: OPEN, reason: GapReason::Crash };
+                        tracing::warn!(stream = stream.0, "the last run did not end cleanly; its tail was recovered");
+                        state.open = Some(crash);
+                        state.mark(crash);
+                    }
+                }
+            }
+        }
+        let mut bytes = 0;
+        for number in &identity.volumes {
+            let path = config.dir.join(volume::file_name(*number));
+            bytes += fs::metadata(path).map_or(0, |metadata| metadata.len());
+        }
+        let reader = Index::reader(&config.dir.join(recovery::INDEX))?;
+        let next_number = identity.volumes.last().map_or(1, |last| last + 1);
+        let shared = Arc::new(Shared {
+            identity: identity.vault,
+            queues,
+            bytes: AtomicU64::new(bytes),
+            commands: Mutex::default(),
+            wake: Condvar::new(),
+            keys: Mutex::new(keys),
+            reader: Mutex::new(reader),
+            config,
+        });
+        let (sender, receiver) = mpsc::channel();
+        let dir = shared.config.dir.clone();
+        let indexer = {
+            let shared = Arc::clone(&shared);
+            thread::Builder::new()
+                .name("vault-index".to_owned())
+                .spawn(move || writer::run_index(&shared, index, &receiver))
+                .at(&dir)?
+        };
+        let writer = Writer::new(Arc::clone(&shared), sender.clone(), next_number);
+        let writer = thread::Builder::new().name("vault-writer".to_owned()).spawn(move || writer.run()).at(&dir)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                shared,
+                index: sender,
+                writer: Some(writer),
+                indexer: Some(indexer),
+                _identity: identity,
+            }),
+        })
+    }
+
+    /// Says how a stream is kept. Before its first unit; a later change holds for what is accepted from then on.
+    pub fn set_policy(&self, stream: StreamId, policy: StreamPolicy) {
+        self.inner.shared.queues.of(stream).lock().policy = policy;
+    }
+
+    /// Takes a unit to be recorded. Touches neither disk nor SQL, wakes nobody, and never blocks beyond a short mutex
+    /// of its own stream. A unit ends the gap that goes on. When memory runs out, a group is dropped and becomes a gap.
+    pub fn accept(&self, unit: AccessUnit) {
+        self.inner.shared.queues.accept(unit);
+    }
+
+    /// Says that a stream has no pictures from an instant (µs UTC) on, and why. The next unit, or another reason, ends
+    /// the gap. A start before the end of the newest unit is moved there.
+    pub fn gap(&self, stream: StreamId, from: Micros, reason: GapReason) {
+        self.inner.shared.queues.of(stream).lock().start_gap(from, reason);
+    }
+
+    /// Everything accepted so far is written, synced and indexed when this returns. Blocks for the disk.
+    ///
+    /// # Errors
+    /// What the disk said; the units stay in memory and are written when it can.
+    pub fn flush(&self) -> Result<(), VaultError> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        self.inner.shared.command(Command::Flush(reply));
+        answer.recv().unwrap_or(Err(VaultError::Closed))
+    }
+
+    /// What a stream has between two instants (µs UTC), from the key frame at or before `from` to the live edge at
+    /// most, those units included that are still in memory. Does not wait for the writer, nor it for this.
+    ///
+    /// # Errors
+    /// [`VaultError::Index`] when the index cannot be asked. What cannot be opened later becomes a gap in the items.
+    pub fn read(&self, stream: StreamId, from: Micros, until: Micros) -> Result<Reader, VaultError> {
+        Reader::new(&self.inner.shared, stream, from, until)
+    }
+
+    /// The timeline of a stream between two instants (µs UTC): no instant is unexplained, but beyond the live edge of
+    /// a stream that is being recorded nothing is said.
+    ///
+    /// # Errors
+    /// [`VaultError::Index`] when the index cannot be asked.
+    pub fn spans(&self, stream: StreamId, from: Micros, until: Micros) -> Result<Vec<Span>, VaultError> {
+        reader::spans(&self.inner.shared, stream, from, until)
+    }
+
+    /// The figures now.
+    pub fn stats(&self) -> Stats {
+        let queues = &self.inner.shared.queues;
+        // From the last stage back, so that the order of the stages also shows.
+        let (indexed, synced) = (queues.indexed.load(Ordering::SeqCst), queues.synced.load(Ordering::SeqCst));
+        let (written, received) = (queues.written.load(Ordering::SeqCst), queues.received.load(Ordering::SeqCst));
+        let volumes = fs::read_dir(&self.inner.shared.config.dir).map_or(0, |entries| {
+            entries.flatten().filter(|entry| entry.file_name().to_str().and_then(volume::number_of).is_some()).count()
+        });
+        Stats {
+            bytes: self.inner.shared.bytes.load(Ordering::Relaxed),
+            volumes: volumes as u64,
+            received,
+            written,
+            synced,
+            indexed,
+            dropped: queues.dropped.load(Ordering::Relaxed),
+            buffered_bytes: queues.buffered.load(Ordering::Relaxed) as u64,
+            disk_full: queues.disk_full.load(Ordering::Relaxed),
+            write_errors: queues.write_errors.load(Ordering::Relaxed),
+            slowest_sync_us: queues.slowest_sync_us.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Destroys the footage of a stream in every hour that began before an instant (µs UTC): overwrites the keys in
+    /// both copies and syncs, removes the rows, records the gap, unlinks volumes in which nothing lives. The last hour
+    /// goes whole, up to 60 minutes early, never late. May be called again at any time.
+    ///
+    /// # Errors
+    /// What the disk said. The keys go first: when an error comes later, the footage already opens no more, and
+    /// calling again finishes the rest.
+    pub fn destroy_expired(&self, stream: StreamId, before: Micros) -> Result<Destroyed, VaultError> {
+        let shared = &self.inner.shared;
+        let last_hour = keys::hour_of(before.plus(HOUR - 1));
+        let limit = Micros(i64::from(last_hour) * HOUR);
+        if let Some(queue) = shared.queues.known(stream) {
+            let state = queue.lock();
+            let waits = state.chunks.iter().any(|chunk| chunk.from < limit)
+                || state.units_in_memory().iter().any(|unit| unit.captured < limit);
+            drop(state);
+            if waits {
+                // So that what is due has its row, and the row goes with it. A full disk must not stop destruction.
+                if let Err(error) = self.flush() {
+                    tracing::warn!(%error, "destroying although the newest footage could not be written first");
+                }
+            }
+        }
+        let destroyed = shared.keys().destroy(stream, last_hour)?;
+        let (reply, answer) = mpsc::sync_channel(1);
+        let minute = limit.0.div_euclid(MINUTE);
+        self.inner.index.send(IndexCommand::Destroy { stream, minute, reply }).map_err(|_| VaultError::Closed)?;
+        let removed = answer.recv().map_err(|_| VaultError::Closed)??;
+        let queue = shared.queues.of(stream);
+        let mut state = queue.lock();
+        for (from, until) in &removed.stretches {
+            // Not `mark`: this is no gap of its own but the trace of footage, and may begin where a gap began.
+            state.pending.push_back(Event::Gap(GapMark {
+                from: *from,
+                until: *until,
+                reason: GapReason::Destroyed,
+            }));
+        }
+        drop(state);
+        let held: u64 = removed.volumes_unlinked;
+        if held > 0 {
+            let total = fs::read_dir(&shared.config.dir).map_or(0, |entries| {
+                entries
+                    .flatten()
+                    .filter(|entry| entry.file_name().to_str().and_then(volume::number_of).is_some())
+                    .filter_map(|entry| entry.metadata().ok())
+                    .map(|metadata| metadata.len())
+                    .sum()
+            });
+            shared.bytes.store(total, Ordering::Relaxed);
+        }
+        let hours = || destroyed.iter().map(|(hour, _)| i64::from(*hour) * HOUR);
+        Ok(Destroyed {
+            from: hours().min().map(Micros),
+            until: hours().max().map(|hour| Micros(hour + HOUR)),
+            keys: destroyed.into_iter().map(|(_, commitment)| commitment).collect(),
+            bytes: removed.bytes,
+            volumes_unlinked: removed.volumes_unlinked,
+        })
+    }
+
+    /// The volumes sealed after this number, for their roots to enter the ledger.
+    ///
+    /// # Errors
+    /// [`VaultError::Index`] when the index cannot be asked.
+    pub fn sealed_volumes(&self, after: u64) -> Result<Vec<SealedVolume>, VaultError> {
+        self.inner.shared.reader().sealed_after(after)
+    }
 }
 
-/// Iterator over [`Item`]s.
-pub struct Reader {}
-impl Iterator for Reader {
-    type Item = Item;
-    fn next(&mut self) -> Option<Item> { None }
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.command(Command::Stop);
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the vault's writer had died; the next start recovers what it left");
+        }
+        // The index thread ends when the last sender is gone.
+        let (closed, _) = mpsc::channel();
+        drop(std::mem::replace(&mut self.index, closed));
+        if let Some(indexer) = self.indexer.take()
+            && indexer.join().is_err()
+        {
+            tracing::error!("the index thread had died; the next start completes the index");
+        }
+    }
 }
-
-/// Rebuilds the index.
-pub fn rebuild_index(_dir: &Path) -> Result<(), VaultError> { Ok(()) }

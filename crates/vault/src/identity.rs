@@ -1,0 +1,75 @@
+//! Which vault a folder is, and that only one process has it open.
+//!
+//! File `identity`, 48 bytes: `RTRVAULT` (8), format version (u32, 1), 0 (u32), the vault's identity (16, random),
+//! first 16 bytes of BLAKE3 of bytes 0..32. Volumes and key stores carry the same identity, so that a restored or
+//! swapped disk is never taken for another. The lock (flock) is on this file and ends with the process.
+
+use crate::{
+    error::{At, VaultError},
+    volume::{number_of, take, u32_at},
+};
+use rustix::fs::FlockOperation;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Read,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    path::Path,
+};
+
+const MAGIC: [u8; 8] = *b"RTRVAULT";
+const VERSION: u32 = 1;
+
+/// An open, locked folder. Dropping it releases the lock.
+pub(crate) struct Identity {
+    pub(crate) vault: [u8; 16],
+    /// Numbers of the volumes there, in order.
+    pub(crate) volumes: Vec<u64>,
+    _lock: File,
+}
+
+impl Identity {
+    /// Locks the folder and reads who it is; an empty folder gets an identity.
+    pub(crate) fn open(dir: &Path) -> Result<Self, VaultError> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).at(dir)?;
+        let path = dir.join("identity");
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).at(&path)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(VaultError::Locked(dir.to_owned())),
+            other => other.at(&path)?,
+        }
+        let mut volumes = Vec::new();
+        for entry in fs::read_dir(dir).at(dir)? {
+            volumes.extend(entry.at(dir)?.file_name().to_str().and_then(number_of));
+        }
+        volumes.sort_unstable();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).at(&path)?;
+        if bytes.is_empty() {
+            if !volumes.is_empty() {
+                return Err(VaultError::IdentityMissing(dir.to_owned()));
+            }
+            let mut head = [0; 48];
+            head[..8].copy_from_slice(&MAGIC);
+            head[8..12].copy_from_slice(&VERSION.to_le_bytes());
+            aws_lc_rs::rand::fill(&mut head[16..32]).map_err(|_| VaultError::Random)?;
+            let check = blake3::hash(&head[..32]);
+            head[32..].copy_from_slice(&check.as_bytes()[..16]);
+            file.write_all_at(&head, 0).at(&path)?;
+            file.sync_all().at(&path)?;
+            File::open(dir).and_then(|dir| dir.sync_all()).at(dir)?;
+            return Ok(Self { vault: take(&head, 16), volumes, _lock: file });
+        }
+        if take::<8>(&bytes, 0) != MAGIC {
+            return Err(VaultError::NotOurs { path, expected: "the identity of a vault" });
+        }
+        let found = u32_at(&bytes, 8);
+        if found != VERSION {
+            return Err(VaultError::UnknownVersion { path, found, known: VERSION });
+        }
+        if take::<16>(blake3::hash(&take::<32>(&bytes, 0)).as_bytes(), 0) != take::<16>(&bytes, 32) {
+            return Err(VaultError::NotOurs { path, expected: "the identity of a vault" });
+        }
+        Ok(Self { vault: take(&bytes, 16), volumes, _lock: file })
+    }
+}

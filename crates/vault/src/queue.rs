@@ -1,0 +1,274 @@
+//! The way in: what waits for the writer, per stream, under one stated budget of memory.
+//!
+//! `accept` runs on the cameras' threads. It takes one short mutex of its own stream, pushes, and wakes nobody; the
+//! writer comes by its clock. When all streams together hold more than the budget, the newest group of the least
+//! important stream is dropped and becomes a gap, so that what remains stays decodable.
+//!
+//! Lock order: never two streams' mutexes at once, and nothing else under one.
+
+use crate::{
+    chunk,
+    config::StreamPolicy,
+    index::{ChunkRef, GapMark, JITTER, SECOND, ended},
+    volume::OPEN,
+};
+use media::{AccessUnit, GapReason, Micros, StreamId};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+/// What a unit costs in memory beside its payload.
+const UNIT_COST: usize = 160;
+/// A chunk is cut before its payloads exceed this.
+const LONGEST_CHUNK: usize = 8 << 20;
+
+/// Something that the writer must store, in order.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    Unit(AccessUnit),
+    Gap(GapMark),
+}
+
+/// What is known of a stream beyond the index.
+#[derive(Default)]
+pub(crate) struct StreamState {
+    pub(crate) policy: StreamPolicy,
+    pub(crate) pending: VecDeque<Event>,
+    /// Taken by the writer; the first `done` of them are written and among `chunks`.
+    pub(crate) writing: Arc<Vec<Event>>,
+    pub(crate) done: usize,
+    /// Written, not yet in the index.
+    pub(crate) chunks: Vec<ChunkRef>,
+    /// How many of `chunks` are on their way to the index.
+    pub(crate) sent: usize,
+    /// Gaps not yet in the index.
+    pub(crate) gaps: Vec<GapMark>,
+    /// The gap that goes on now.
+    pub(crate) open: Option<GapMark>,
+    /// End of the newest unit.
+    pub(crate) last: Option<Micros>,
+    /// After a drop: nothing decodes before the next key frame.
+    await_key: bool,
+}
+
+impl StreamState {
+    pub(crate) fn mark(&mut self, gap: GapMark) {
+        self.gaps.retain(|known| known.from != gap.from || known.reason == GapReason::Destroyed);
+        self.gaps.push(gap);
+        self.pending.push_back(Event::Gap(gap));
+    }
+
+    pub(crate) fn end_gap(&mut self, until: Micros) {
+        if let Some(gap) = self.open.take() {
+            let (gap, rest) = ended(gap, until);
+            self.mark(gap);
+            if let Some(rest) = rest {
+                self.mark(rest);
+            }
+        }
+    }
+
+    pub(crate) fn start_gap(&mut self, from: Micros, reason: GapReason) {
+        let from = self.last.map_or(from, |last| last.max(from));
+        if let Some(open) = self.open {
+            if open.reason == reason {
+                return;
+            }
+            self.end_gap(from);
+        }
+        let gap = GapMark { from, until: OPEN, reason };
+        self.open = Some(gap);
+        self.mark(gap);
+    }
+
+    /// The units not yet in a volume, in order.
+    pub(crate) fn units_in_memory(&self) -> Vec<AccessUnit> {
+        self.writing
+            .iter()
+            .skip(self.done)
+            .chain(&self.pending)
+            .filter_map(|event| match event {
+                Event::Unit(unit) => Some(unit.clone()),
+                Event::Gap(_) => None,
+            })
+            .collect()
+    }
+
+    fn droppable(&self) -> usize {
+        self.pending.iter().map(|event| if let Event::Unit(unit) = event { cost(unit) } else { 0 }).sum()
+    }
+
+    /// Drops the newest group; gives units and bytes dropped.
+    fn drop_newest_group(&mut self, reason: GapReason) -> (u64, usize) {
+        // Gaps behind the newest unit stay; they are set aside, newest first.
+        let mut behind = Vec::new();
+        while let Some(Event::Gap(_)) = self.pending.back() {
+            behind.extend(self.pending.pop_back());
+        }
+        let (mut units, mut bytes, mut first) = (0, 0, None);
+        while let Some(Event::Unit(unit)) = self.pending.back() {
+            let key = unit.key;
+            first = Some(unit.captured);
+            units += 1;
+            bytes += cost(unit);
+            self.pending.pop_back();
+            if key {
+                break;
+            }
+        }
+        if let Some(from) = first {
+            if let Some(Event::Gap(next)) = behind.last() {
+                self.mark(GapMark { from, until: next.from, reason });
+            } else {
+                let gap = GapMark { from, until: OPEN, reason };
+                self.await_key = true;
+                self.open = Some(gap);
+                self.last = Some(from);
+                self.mark(gap);
+            }
+        }
+        self.pending.extend(behind.into_iter().rev());
+        (units, bytes)
+    }
+}
+
+/// Bytes of memory that a unit counts for.
+pub(crate) fn cost(unit: &AccessUnit) -> usize {
+    unit.payload.len() + UNIT_COST
+}
+
+/// One stream's queue.
+pub(crate) struct StreamQueue {
+    pub(crate) id: StreamId,
+    state: Mutex<StreamState>,
+}
+
+impl StreamQueue {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, StreamState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All queues, and the counters along the way.
+#[derive(Default)]
+pub(crate) struct Queues {
+    streams: RwLock<BTreeMap<StreamId, Arc<StreamQueue>>>,
+    budget: usize,
+    pub(crate) buffered: AtomicUsize,
+    pub(crate) received: AtomicU64,
+    pub(crate) written: AtomicU64,
+    pub(crate) synced: AtomicU64,
+    pub(crate) indexed: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) disk_full: AtomicBool,
+    pub(crate) write_errors: AtomicU64,
+    pub(crate) slowest_sync_us: AtomicU64,
+}
+
+impl Queues {
+    pub(crate) fn new(budget: usize) -> Self {
+        Self { budget, ..Self::default() }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<StreamQueue>> {
+        self.streams.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    pub(crate) fn known(&self, stream: StreamId) -> Option<Arc<StreamQueue>> {
+        self.streams.read().unwrap_or_else(PoisonError::into_inner).get(&stream).cloned()
+    }
+
+    pub(crate) fn of(&self, stream: StreamId) -> Arc<StreamQueue> {
+        self.known(stream).unwrap_or_else(|| {
+            let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(
+                streams.entry(stream).or_insert_with(|| Arc::new(StreamQueue { id: stream, state: Mutex::default() })),
+            )
+        })
+    }
+
+    pub(crate) fn accept(&self, unit: AccessUnit) {
+        self.received.fetch_add(1, Ordering::Relaxed);
+        let queue = self.of(unit.stream);
+        let size = cost(&unit);
+        {
+            let mut state = queue.lock();
+            if state.await_key && !unit.key {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            state.await_key = false;
+            if state.open.is_some() {
+                state.end_gap(unit.captured);
+            } else if let Some(last) = state.last
+                && unit.captured > last.plus(JITTER)
+            {
+                // Nobody said why; the camera was silent.
+                state.mark(GapMark { from: last, until: unit.captured, reason: GapReason::CameraOffline });
+            }
+            state.last = Some(chunk::end_of(&unit));
+            state.pending.push_back(Event::Unit(unit));
+        }
+        if self.buffered.fetch_add(size, Ordering::Relaxed) + size > self.budget {
+            self.shed();
+        }
+    }
+
+    /// Drops groups until what waits fits the budget.
+    fn shed(&self) {
+        let reason = if self.disk_full.load(Ordering::Relaxed) { GapReason::DiskFull } else { GapReason::Overload };
+        while self.buffered.load(Ordering::Relaxed) > self.budget {
+            let victim = self
+                .all()
+                .into_iter()
+                .filter_map(|queue| {
+                    let state = queue.lock();
+                    let (importance, bytes) = (state.policy.importance, state.droppable());
+                    drop(state);
+                    (bytes > 0).then_some((importance, std::cmp::Reverse(bytes), queue))
+                })
+                .min_by_key(|(importance, bytes, _)| (*importance, *bytes));
+            let Some((_, _, queue)) = victim else { return };
+            let (units, bytes) = queue.lock().drop_newest_group(reason);
+            self.buffered.fetch_sub(bytes, Ordering::Relaxed);
+            self.dropped.fetch_add(units, Ordering::Relaxed);
+            if units == 0 {
+                return;
+            }
+            tracing::warn!(stream = queue.id.0, units, ?reason, "a group was dropped: memory for waiting units ran out");
+        }
+    }
+
+    /// The written invariant. Loaded from the last stage back, so that progress in between cannot break it.
+    pub(crate) fn assert_order(&self) {
+        let load = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
+        let (indexed, synced) = (load(&self.indexed), load(&self.synced));
+        let (written, received) = (load(&self.written), load(&self.received));
+        debug_assert!(indexed <= synced && synced <= written && written <= received, "state order broken");
+    }
+}
+
+/// Cuts events into what becomes one record each: a gap, or units of one group, second and set of parameters.
+pub(crate) fn cut(events: &[Event]) -> impl Iterator<Item = &[Event]> {
+    let mut size = 0;
+    events.chunk_by(move |a, b| {
+        let (Event::Unit(a), Event::Unit(b)) = (a, b) else {
+            size = 0;
+            return false;
+        };
+        size += a.payload.len();
+        let together = !b.key
+            && b.captured >= a.captured
+            && a.captured.0.div_euclid(SECOND) == b.captured.0.div_euclid(SECOND)
+            && (Arc::ptr_eq(&a.parameters, &b.parameters) || a.parameters == b.parameters)
+            && size + b.payload.len() <= LONGEST_CHUNK;
+        if !together {
+            size = 0;
+        }
+        together
+    })
+}

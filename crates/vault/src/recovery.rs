@@ -1,0 +1,129 @@
+//! What a start does with volumes that the index does not know to be sealed: keeps every whole record, seals them,
+//! and brings the index up to date. Also the rebuilding of the index from the volumes alone. Neither needs a key.
+
+use crate::{
+    config::SealedVolume,
+    error::{At, VaultError},
+    identity::Identity,
+    index::{Batch, ChunkRef, GapMark, Index},
+    volume::{self, Found, HEAD, Kind, RECORD_HEAD, RecordHead, VolumeHead},
+};
+use media::{GapReason, Micros};
+use std::{
+    fs::{self, File, OpenOptions},
+    os::unix::fs::FileExt,
+    path::Path,
+};
+
+/// The index's file in a vault's folder.
+pub(crate) const INDEX: &str = "index.sqlite";
+
+/// Opens the index and brings it up to date with the volumes that are there.
+pub(crate) fn open_index(dir: &Path, identity: &Identity) -> Result<Index, VaultError> {
+    let (mut index, _) = Index::open(&dir.join(INDEX))?;
+    index.collect_garbage(dir)?;
+    let forgotten = index.forget_missing(&identity.volumes)?;
+    if forgotten > 0 {
+        tracing::warn!(volumes = forgotten, "volumes that the index knew are gone");
+    }
+    for number in &identity.volumes {
+        let known = index.volume(*number)?;
+        if let Some((true, _)) = known {
+            continue;
+        }
+        adopt(dir, identity, *number, known.map_or(0, |(_, scanned)| scanned), &mut index)?;
+    }
+    Ok(index)
+}
+
+/// Brings one volume into the index, sealing it if a crash left it open. Records before `scanned` are there already.
+fn adopt(dir: &Path, identity: &Identity, number: u64, scanned: u64, index: &mut Index) -> Result<(), VaultError> {
+    let path = dir.join(volume::file_name(number));
+    let file = OpenOptions::new().read(true).write(true).open(&path).at(&path)?;
+    let size = file.metadata().at(&path)?.len();
+    if size < HEAD as u64 {
+        // The head is synced before anything else is written: there was nothing in it.
+        return fs::remove_file(&path).at(&path);
+    }
+    let head = match VolumeHead::read(&file, &path) {
+        Err(VaultError::NotOurs { .. }) => {
+            tracing::error!(path = %path.display(), "the head of a volume is damaged; what is in it cannot be read");
+            return Ok(());
+        }
+        other => other?,
+    };
+    if head.vault != identity.vault || head.number != number {
+        return Err(VaultError::AnotherVault { path });
+    }
+    let (found, sealed) = match volume::read_footer(&file, &path)? {
+        Some(footer) => {
+            let found: Vec<_> = footer.records.iter().filter_map(|(offset, leaf)| found_at(&file, *offset, *leaf)).collect();
+            (found, Some((footer.root, size)))
+        }
+        None => {
+            let found = volume::walk(&file, &path, scanned)?;
+            let sealed = seal(&file, &path, &found).inspect_err(|error| {
+                tracing::error!(%error, "a volume that a crash left open could not be sealed; the next start tries again");
+            });
+            (found, sealed.ok())
+        }
+    };
+    let mut batch = Batch { opened: vec![(number, head.class, head.uuid)], ..Batch::default() };
+    let mut newest = Micros(i64::MIN);
+    for record in &found {
+        let stream = record.head.stream;
+        if matches!(record.head.kind, Kind::Chunk { .. } | Kind::Gap(_)) {
+            newest = newest.max(record.head.from);
+        }
+        if record.offset < scanned {
+            continue;
+        }
+        match record.head.kind {
+            Kind::Chunk { .. } => batch.chunks.extend(ChunkRef::of(number, record.offset, &record.head).map(|chunk| (stream, chunk))),
+            Kind::Gap(reason) => {
+                let gap = GapMark { from: record.head.from, until: record.head.until, reason };
+                if reason == GapReason::Destroyed {
+                    // What was written before it is destroyed; what comes after has a new key.
+                    batch.chunks.retain(|(other, chunk)| *other != stream || chunk.from < gap.from || chunk.from >= gap.until);
+                    index.forget_destroyed(stream, gap.from, gap.until)?;
+                }
+                batch.gaps.push((stream, gap));
+            }
+            Kind::Parameters | Kind::Footer => {}
+        }
+    }
+    let end = found.last().map_or(HEAD as u64, |last| last.offset + last.head.total());
+    batch.scanned.push((number, end, newest));
+    if let Some((root, bytes)) = sealed {
+        batch.sealed.push(SealedVolume { number, uuid: head.uuid, retention_class: head.class, root, bytes });
+    }
+    index.commit(&batch)
+}
+
+fn found_at(file: &File, offset: u64, leaf: [u8; 32]) -> Option<Found> {
+    let mut bytes = [0; RECORD_HEAD];
+    file.read_exact_at(&mut bytes, offset).ok()?;
+    Some(Found { offset, head: RecordHead::decode(&bytes)?, leaf })
+}
+
+/// Cuts off what is torn and seals the rest.
+fn seal(file: &File, path: &Path, found: &[Found]) -> Result<([u8; 32], u64), VaultError> {
+    let end = found.last().map_or(HEAD as u64, |last| last.offset + last.head.total());
+    let number = found.iter().map(|record| record.head.number + 1).max().unwrap_or(0);
+    let records: Vec<_> = found.iter().map(|record| (record.offset, record.leaf)).collect();
+    let (bytes, root) = volume::seal(end, number, &records);
+    file.set_len(end).at(path)?;
+    file.write_all_at(&bytes, end).at(path)?;
+    rustix::fs::fdatasync(file).at(path)?;
+    Ok((root, end + bytes.len() as u64))
+}
+
+/// Makes the index of a vault anew from its volumes alone: no key is opened. The vault must be closed.
+///
+/// # Errors
+/// [`VaultError::Locked`] while a daemon has the vault open; else what reading or writing met.
+pub fn rebuild_index(dir: &Path) -> Result<(), VaultError> {
+    let identity = Identity::open(dir)?;
+    Index::remove(&dir.join(INDEX))?;
+    open_index(dir, &identity).map(drop)
+}

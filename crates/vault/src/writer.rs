@@ -1,0 +1,621 @@
+//! The writer: one thread that comes by its clock, gathers what waits, seals it and appends it; and the thread that
+//! commits the index behind it.
+//!
+//! Each tick takes every stream's events, encodes them chunk by chunk into one buffer that is used again and again,
+//! and hands that to the system in few large writes. Once a second the volumes are synced, and only what is synced
+//! goes to the index. When a write fails, what it held goes back to its queue: while the disk is full, memory fills
+//! up to the budget, groups are dropped with a reason, and the first write that succeeds takes up where it stopped.
+
+use crate::{
+    chunk,
+    config::SealedVolume,
+    error::{At, VaultError},
+    index::{Batch, ChunkRef, GapMark, Index, Removed},
+    keys::{self, SlotKey},
+    queue::{Event, StreamQueue, cost, cut},
+    vault::Shared,
+    volume::{self, HEAD, Kind, OPEN, RecordHead, VolumeHead},
+};
+use media::{AccessUnit, GapReason, Micros, Parameters, StreamId};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fs::{File, OpenOptions},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::PathBuf,
+    sync::{
+        Arc, PoisonError,
+        atomic::Ordering,
+        mpsc::{Receiver, Sender, SyncSender},
+    },
+    time::Instant,
+};
+
+/// A write is made when this much is gathered, or at the end of a tick.
+const LARGE_WRITE: usize = 8 << 20;
+
+/// What the writer is asked beside its round.
+pub(crate) enum Command {
+    /// Write, sync, and send everything to the index; then answer.
+    Flush(SyncSender<Result<(), VaultError>>),
+    /// Write what waits, seal all volumes, and end.
+    Stop,
+}
+
+/// What the index thread is asked.
+pub(crate) enum IndexCommand {
+    Commit(Batch),
+    Destroy { stream: StreamId, minute: i64, reply: SyncSender<Result<Removed, VaultError>> },
+    /// Answers when everything sent before is committed.
+    Barrier(SyncSender<()>),
+}
+
+/// A volume that is being written.
+struct OpenVolume {
+    head: VolumeHead,
+    path: PathBuf,
+    file: File,
+    /// Where the next record goes.
+    size: u64,
+    next_record: u64,
+    records: Vec<(u64, [u8; 32])>,
+    parameters: HashMap<StreamId, (Arc<Parameters>, u64)>,
+    newest: Micros,
+    dirty: bool,
+}
+
+impl OpenVolume {
+    fn sync(&mut self) -> Result<(), VaultError> {
+        rustix::fs::fdatasync(&self.file).at(&self.path)?;
+        self.dirty = false;
+        Ok(())
+    }
+}
+
+/// The events taken from one stream in this tick.
+struct Job {
+    queue: Arc<StreamQueue>,
+    class: u32,
+    events: Arc<Vec<Event>>,
+}
+
+/// A record in the buffer that is not yet written.
+struct Placed {
+    job: usize,
+    /// Events of the job that are done when this record is written.
+    done: usize,
+    chunk: Option<ChunkRef>,
+    gap: Option<(StreamId, GapMark)>,
+    units: u64,
+    bytes: usize,
+}
+
+/// The writing thread's own state.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    index: Sender<IndexCommand>,
+    volumes: BTreeMap<u32, OpenVolume>,
+    next_number: u64,
+    buffer: Vec<u8>,
+    placed: Vec<Placed>,
+    /// What goes to the index after the next sync.
+    batch: Batch,
+    /// Volumes whose sync failed: what is in them is believed again only when a start has proven it.
+    suspect: HashSet<u64>,
+    /// Units written to volumes that were then suspect; they count as never synced.
+    unsynced_units: u64,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, index: Sender<IndexCommand>, next_number: u64) -> Self {
+        Self {
+            shared,
+            index,
+            volumes: BTreeMap::new(),
+            next_number,
+            buffer: Vec::new(),
+            placed: Vec::new(),
+            batch: Batch::default(),
+            suspect: HashSet::new(),
+            unsynced_units: 0,
+        }
+    }
+
+    /// Works until it is told to stop.
+    pub(crate) fn run(mut self) {
+        let mut next_sync = Instant::now() + self.shared.config.sync_every;
+        let mut next_tick = Instant::now() + self.shared.config.tick;
+        loop {
+            let commands = self.wait_until(next_tick);
+            let stop = commands.iter().any(|command| matches!(command, Command::Stop));
+            if stop {
+                self.mark_the_end();
+            }
+            let written = self.tick();
+            let now = Instant::now();
+            if now >= next_tick {
+                // A late tick is not made up for.
+                next_tick = (next_tick + self.shared.config.tick).max(now);
+            }
+            let mut outcome = written;
+            if now >= next_sync || !commands.is_empty() {
+                next_sync = now + self.shared.config.sync_every;
+                let synced = self.sync();
+                outcome = outcome.and(synced);
+                self.send_to_index(!commands.is_empty());
+            }
+            self.shared.queues.assert_order();
+            if stop {
+                if let Err(error) = outcome.and_then(|()| self.seal_all()) {
+                    tracing::error!(%error, "the vault could not be closed cleanly; the next start recovers it");
+                }
+                self.send_to_index(true);
+                return;
+            }
+            self.answer(commands, outcome);
+        }
+    }
+
+    fn wait_until(&self, deadline: Instant) -> Vec<Command> {
+        let mut commands = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        while commands.is_empty() {
+            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+                break;
+            };
+            commands =
+                self.shared.wake.wait_timeout(commands, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        std::mem::take(&mut *commands)
+    }
+
+    fn answer(&self, commands: Vec<Command>, outcome: Result<(), VaultError>) {
+        let mut outcome = Some(outcome);
+        for command in commands {
+            if let Command::Flush(reply) = command {
+                let (done, committed) = std::sync::mpsc::sync_channel(1);
+                if self.index.send(IndexCommand::Barrier(done)).is_ok() {
+                    committed.recv().unwrap_or(());
+                }
+                // The caller may have gone; several callers of one flush get the error once, it is logged anyway.
+                drop(reply.send(outcome.take().unwrap_or(Ok(()))));
+            }
+        }
+    }
+
+    /// When the vault closes, nobody records: an open gap says so and lets the next start tell this from a crash.
+    fn mark_the_end(&self) {
+        for queue in self.shared.queues.all() {
+            let mut state = queue.lock();
+            if let (None, Some(last)) = (state.open, state.last) {
+                state.start_gap(last, GapReason::NotRunning);
+            }
+        }
+    }
+
+    /// Writes what waits. On failure what was not written is back in its queue.
+    fn tick(&mut self) -> Result<(), VaultError> {
+        let jobs = self.take();
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let outcome = self.write(&jobs);
+        for job in &jobs {
+            let mut state = job.queue.lock();
+            let done = state.done;
+            for event in job.events.iter().skip(done).rev() {
+                state.pending.push_front(event.clone());
+            }
+            state.writing = Arc::default();
+            state.done = 0;
+        }
+        let full = outcome.as_ref().is_err_and(is_disk_full);
+        if full != self.shared.queues.disk_full.swap(full, Ordering::Relaxed) {
+            if full {
+                tracing::error!("the disk is full; footage waits in memory up to its budget");
+            } else {
+                tracing::info!("there is room on the disk again");
+            }
+        }
+        if let Err(error) = &outcome
+            && !full
+        {
+            self.shared.queues.write_errors.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "writing footage failed");
+        }
+        outcome
+    }
+
+    fn take(&self) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        for queue in self.shared.queues.all() {
+            let mut state = queue.lock();
+            if state.pending.is_empty() {
+                continue;
+            }
+            let events = Arc::new(Vec::from(std::mem::take(&mut state.pending)));
+            state.writing = Arc::clone(&events);
+            state.done = 0;
+            let class = state.policy.retention_class;
+            drop(state);
+            jobs.push(Job { queue, class, events });
+        }
+        // Streams of one class together: each class is one file.
+        jobs.sort_by_key(|job| (job.class, job.queue.id));
+        jobs
+    }
+
+    fn write(&mut self, jobs: &[Job]) -> Result<(), VaultError> {
+        let slot_keys = self.slot_keys(jobs)?;
+        let mut class = None;
+        for (number, job) in jobs.iter().enumerate() {
+            if let Some(before) = class.replace(job.class)
+                && before != job.class
+            {
+                self.write_buffer(before, jobs)?;
+            }
+            let mut done = 0;
+            for part in cut(&job.events) {
+                done += part.len();
+                let outcome = self.place(job, number, part, done, &slot_keys, jobs);
+                if outcome.is_err() {
+                    self.discard(job.class);
+                    return outcome;
+                }
+            }
+        }
+        class.map_or(Ok(()), |class| self.write_buffer(class, jobs))
+    }
+
+    /// The keys of every stream and hour in these jobs, on disk in both copies before they are used.
+    fn slot_keys(&self, jobs: &[Job]) -> Result<HashMap<(u32, u32), SlotKey>, VaultError> {
+        let mut wanted = BTreeSet::new();
+        for job in jobs {
+            for event in job.events.iter() {
+                if let Event::Unit(unit) = event {
+                    wanted.insert((unit.stream.0, keys::hour_of(unit.captured)));
+                }
+            }
+        }
+        let mut store = self.shared.keys();
+        store.ensure(&wanted)?;
+        Ok(wanted
+            .into_iter()
+            .filter_map(|(stream, hour)| Some(((stream, hour), store.current(StreamId(stream), hour)?)))
+            .collect())
+    }
+
+    /// Encodes one record, with the parameters it needs, into the buffer.
+    fn place(
+        &mut self,
+        job: &Job,
+        number: usize,
+        part: &[Event],
+        done: usize,
+        slot_keys: &HashMap<(u32, u32), SlotKey>,
+        jobs: &[Job],
+    ) -> Result<(), VaultError> {
+        let stream = job.queue.id;
+        let units = part.iter().filter_map(|event| match event {
+            Event::Unit(unit) => Some(unit),
+            Event::Gap(_) => None,
+        });
+        let plain = chunk::plain_length(units.clone());
+        let room = (plain + 2 * volume::OVERHEAD + chunk::TAG + 4096) as u64;
+        self.make_room(job.class, room, jobs)?;
+        let Some(open) = self.volumes.get_mut(&job.class) else { return Err(VaultError::Closed) };
+        let mut placed = Placed { job: number, done, chunk: None, gap: None, units: 0, bytes: 0 };
+        if let Some(Event::Gap(gap)) = part.first() {
+            let mut head = RecordHead::plain(Kind::Gap(gap.reason), stream, open.next_record, 0);
+            (head.from, head.until) = (gap.from, gap.until);
+            open.next_record += 1;
+            let at = open.size + self.buffer.len() as u64;
+            let leaf = volume::append_plain(&mut self.buffer, &head, &[]);
+            open.records.push((at, leaf));
+            open.newest = open.newest.max(gap.from);
+            placed.gap = Some((stream, *gap));
+        } else if let (Some(Event::Unit(first)), Some(Event::Unit(last))) = (part.first(), part.last()) {
+            let parameters = place_parameters(open, &mut self.buffer, stream, &first.parameters);
+            let hour = keys::hour_of(first.captured);
+            let Some(slot) = slot_keys.get(&(stream.0, hour)) else { return Err(VaultError::Closed) };
+            let head = RecordHead {
+                kind: Kind::Chunk { starts_with_key: first.key },
+                stream,
+                units: part.len() as u32,
+                number: open.next_record,
+                from: first.captured,
+                until: chunk::end_of(last),
+                parameters,
+                key: slot.id,
+                predicted: units.clone().filter(|unit| !unit.key).map(|unit| unit.payload.len() as u32).sum(),
+                length: (plain + chunk::TAG) as u32,
+            };
+            open.next_record += 1;
+            let at = open.size + self.buffer.len() as u64;
+            placed.units = part.len() as u64;
+            placed.bytes = units.clone().map(cost).sum();
+            let Some(leaf) = seal_units(&mut self.buffer, &head, units, slot, &open.head.salt) else {
+                return Err(VaultError::Random);
+            };
+            open.records.push((at, leaf));
+            open.newest = open.newest.max(first.captured);
+            placed.chunk = ChunkRef::of(open.head.number, at, &head);
+        }
+        self.placed.push(placed);
+        if self.buffer.len() >= LARGE_WRITE { self.write_buffer(job.class, jobs) } else { Ok(()) }
+    }
+
+    /// Sees to it that the class has an open volume with room for this many bytes more.
+    fn make_room(&mut self, class: u32, more: u64, jobs: &[Job]) -> Result<(), VaultError> {
+        if let Some(open) = self.volumes.get(&class) {
+            let used = open.size + self.buffer.len() as u64;
+            if used + more <= self.shared.config.volume_bytes || used == HEAD as u64 {
+                return Ok(());
+            }
+            self.write_buffer(class, jobs)?;
+            self.sync()?;
+            self.seal(class)?;
+            self.send_to_index(false);
+        }
+        let mut random = [0; 48];
+        aws_lc_rs::rand::fill(&mut random).map_err(|_| VaultError::Random)?;
+        let head = VolumeHead {
+            class,
+            vault: self.shared.identity,
+            uuid: volume::take(&random, 0),
+            number: self.next_number,
+            salt: volume::take(&random, 16),
+        };
+        let path = self.shared.config.dir.join(volume::file_name(head.number));
+        self.next_number += 1;
+        let file =
+            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path).at(&path)?;
+        let begun = file.write_all_at(&head.encode(), 0).and_then(|()| file.sync_all());
+        if begun.is_err() {
+            // Nothing is in it yet; without a head it would only be in the way.
+            drop(std::fs::remove_file(&path));
+        }
+        begun.at(&path)?;
+        let dir = &self.shared.config.dir;
+        File::open(dir).and_then(|dir| dir.sync_all()).at(dir)?;
+        self.batch.opened.push((head.number, class, head.uuid));
+        self.volumes.insert(
+            class,
+            OpenVolume {
+                head,
+                path,
+                file,
+                size: HEAD as u64,
+                next_record: 0,
+                records: Vec::new(),
+                parameters: HashMap::new(),
+                newest: Micros(i64::MIN),
+                dirty: false,
+            },
+        );
+        Ok(())
+    }
+
+    /// Hands the buffer to the system. On failure the volume is as before, and the records stay undone.
+    fn write_buffer(&mut self, class: u32, jobs: &[Job]) -> Result<(), VaultError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let Some(open) = self.volumes.get_mut(&class) else { return Err(VaultError::Closed) };
+        if let Err(error) = open.file.write_all_at(&self.buffer, open.size) {
+            let path = open.path.clone();
+            self.discard(class);
+            return Err(error).at(path);
+        }
+        open.size += self.buffer.len() as u64;
+        open.dirty = true;
+        self.shared.bytes.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
+        self.buffer.clear();
+        let placed = std::mem::take(&mut self.placed);
+        for group in placed.chunk_by(|a, b| a.job == b.job) {
+            let Some((job, last)) = group.first().and_then(|first| jobs.get(first.job)).zip(group.last()) else { continue };
+            let mut state = job.queue.lock();
+            state.chunks.extend(group.iter().filter_map(|placed| placed.chunk));
+            state.done = last.done;
+            drop(state);
+            self.batch.gaps.extend(group.iter().filter_map(|placed| placed.gap));
+            self.shared.queues.buffered.fetch_sub(group.iter().map(|placed| placed.bytes).sum(), Ordering::Relaxed);
+            self.shared.queues.written.fetch_add(group.iter().map(|placed| placed.units).sum(), Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    /// Forgets what is in the buffer. Record numbers are not taken back: they are nonces.
+    fn discard(&mut self, class: u32) {
+        self.buffer.clear();
+        self.placed.clear();
+        if let Some(open) = self.volumes.get_mut(&class) {
+            let size = open.size;
+            open.records.retain(|(at, _)| *at < size);
+            open.parameters.retain(|_, (_, at)| *at < size);
+            if let Err(error) = open.file.set_len(size) {
+                // The torn part stays behind what counts; the next write overwrites it.
+                tracing::warn!(%error, "a partly written batch could not be cut off");
+            }
+        }
+    }
+
+    /// Syncs every volume that was written. What then is safe may go to the index.
+    fn sync(&mut self) -> Result<(), VaultError> {
+        let mut outcome = Ok(());
+        let begun = Instant::now();
+        let mut failed = Vec::new();
+        for (class, open) in self.volumes.iter_mut().filter(|(_, open)| open.dirty) {
+            if let Err(error) = open.sync() {
+                tracing::error!(%error, "a sync failed; the volume is put aside");
+                failed.push(*class);
+                outcome = Err(error);
+            }
+        }
+        for class in failed {
+            // After a failed sync the system may have dropped the pages: a later success would prove nothing.
+            if let Some(open) = self.volumes.remove(&class) {
+                self.suspect.insert(open.head.number);
+            }
+            self.shared.queues.write_errors.fetch_add(1, Ordering::Relaxed);
+        }
+        let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.shared.queues.slowest_sync_us.fetch_max(took, Ordering::Relaxed);
+        if outcome.is_err() {
+            self.unsynced_units = self.shared.queues.written.load(Ordering::SeqCst)
+                - self.shared.queues.synced.load(Ordering::SeqCst);
+        }
+        let safe = self.shared.queues.written.load(Ordering::SeqCst).saturating_sub(self.unsynced_units);
+        self.shared.queues.synced.fetch_max(safe, Ordering::SeqCst);
+        outcome
+    }
+
+    fn seal(&mut self, class: u32) -> Result<(), VaultError> {
+        let Some(open) = self.volumes.get_mut(&class) else { return Ok(()) };
+        let (bytes, root) = volume::seal(open.size, open.next_record, &open.records);
+        let written = open.file.write_all_at(&bytes, open.size).at(&open.path).and_then(|()| open.sync());
+        if let Err(error) = written {
+            drop(open.file.set_len(open.size));
+            return Err(error);
+        }
+        self.shared.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        let Some(open) = self.volumes.remove(&class) else { return Ok(()) };
+        self.batch.scanned.push((open.head.number, open.size, open.newest));
+        self.batch.sealed.push(SealedVolume {
+            number: open.head.number,
+            uuid: open.head.uuid,
+            retention_class: class,
+            root,
+            bytes: open.size + bytes.len() as u64,
+        });
+        Ok(())
+    }
+
+    fn seal_all(&mut self) -> Result<(), VaultError> {
+        let classes: Vec<_> = self.volumes.keys().copied().collect();
+        classes.into_iter().try_for_each(|class| self.seal(class))
+    }
+
+    /// Sends finished minutes to the index: those before the newest minute of any stream, those in volumes that are
+    /// sealed now, or all. Called only when everything written is synced.
+    fn send_to_index(&mut self, all: bool) {
+        if self.volumes.values().any(|open| open.dirty) {
+            return;
+        }
+        let queues = self.shared.queues.all();
+        let now = queues.iter().filter_map(|queue| queue.lock().chunks.last().map(ChunkRef::minute)).max();
+        let sealed: HashSet<u64> = self.batch.sealed.iter().map(|volume| volume.number).collect();
+        // The first byte of each open volume that is not in the index after this commit.
+        let mut safe: HashMap<u64, u64> =
+            self.volumes.values().map(|open| (open.head.number, open.size)).collect();
+        for queue in queues {
+            let mut state = queue.lock();
+            let sent = state.sent;
+            let due = |chunk: &ChunkRef| {
+                !self.suspect.contains(&chunk.volume)
+                    && (all || sealed.contains(&chunk.volume) || now.is_some_and(|now| chunk.minute() < now))
+            };
+            // A prefix only, so that `sent` stays a number; a later sealed volume makes everything before it due too.
+            let waiting = state.chunks.get(sent..).unwrap_or_default();
+            let count = waiting.iter().rposition(|chunk| sealed.contains(&chunk.volume)).map_or_else(
+                || waiting.iter().take_while(|chunk| due(chunk)).count(),
+                |last| last + 1 + waiting.iter().skip(last + 1).take_while(|chunk| due(chunk)).count(),
+            );
+            self.batch.chunks.extend(
+                waiting.iter().take(count).filter(|chunk| !self.suspect.contains(&chunk.volume)).map(|chunk| (queue.id, *chunk)),
+            );
+            for chunk in waiting.iter().skip(count) {
+                safe.entry(chunk.volume).and_modify(|at| *at = (*at).min(chunk.offset));
+            }
+            state.sent += count;
+        }
+        if self.batch.is_empty() {
+            return;
+        }
+        for open in self.volumes.values() {
+            let at = safe.get(&open.head.number).copied().unwrap_or(0);
+            self.batch.scanned.push((open.head.number, at, open.newest));
+        }
+        let batch = std::mem::take(&mut self.batch);
+        if self.index.send(IndexCommand::Commit(batch)).is_err() {
+            tracing::error!("the index thread has ended; the index will be completed at the next start");
+        }
+    }
+}
+
+fn seal_units<'a>(
+    buffer: &mut Vec<u8>,
+    head: &RecordHead,
+    units: impl Iterator<Item = &'a AccessUnit> + Clone,
+    slot: &SlotKey,
+    salt: &[u8; 32],
+) -> Option<[u8; 32]> {
+    chunk::seal(buffer, head, units, &slot.key, salt)
+}
+
+/// The offset of the parameters record for these parameters, appended when the volume has none yet.
+fn place_parameters(open: &mut OpenVolume, buffer: &mut Vec<u8>, stream: StreamId, parameters: &Arc<Parameters>) -> u64 {
+    if let Some((known, at)) = open.parameters.get(&stream)
+        && (Arc::ptr_eq(known, parameters) || known == parameters)
+    {
+        return *at;
+    }
+    let at = open.size + buffer.len() as u64;
+    let body = volume::encode_parameters(parameters);
+    let head = RecordHead::plain(Kind::Parameters, stream, open.next_record, body.len() as u32);
+    open.next_record += 1;
+    let leaf = volume::append_plain(buffer, &head, &body);
+    open.records.push((at, leaf));
+    open.parameters.insert(stream, (Arc::clone(parameters), at));
+    at
+}
+
+fn is_disk_full(error: &VaultError) -> bool {
+    let full = [rustix::io::Errno::NOSPC.raw_os_error(), rustix::io::Errno::DQUOT.raw_os_error()];
+    matches!(error, VaultError::Io { source, .. } if source.raw_os_error().is_some_and(|code| full.contains(&code)))
+}
+
+/// The thread that commits the index, and removes from it.
+pub(crate) fn run_index(shared: &Shared, mut index: Index, commands: &Receiver<IndexCommand>) {
+    while let Ok(command) = commands.recv() {
+        match command {
+            IndexCommand::Commit(batch) => {
+                if let Err(error) = index.commit(&batch) {
+                    // It stays readable from memory, and the next start finds it in the volumes.
+                    tracing::error!(%error, "the index could not be written");
+                    continue;
+                }
+                forget(shared, &batch);
+            }
+            IndexCommand::Destroy { stream, minute, reply } => {
+                drop(reply.send(index.destroy(&shared.config.dir, stream, minute)));
+            }
+            IndexCommand::Barrier(reply) => drop(reply.send(())),
+        }
+    }
+}
+
+/// Removes from memory what the index now has.
+fn forget(shared: &Shared, batch: &Batch) {
+    let mut chunks = batch.chunks.iter().peekable();
+    while let Some((stream, _)) = chunks.peek() {
+        let stream = *stream;
+        let mut committed = HashSet::new();
+        let mut units = 0;
+        while let Some((_, chunk)) = chunks.next_if(|(next, _)| *next == stream) {
+            committed.insert((chunk.volume, chunk.offset));
+            units += u64::from(chunk.units);
+        }
+        if let Some(queue) = shared.queues.known(stream) {
+            let mut state = queue.lock();
+            let before = state.chunks.len();
+            state.chunks.retain(|chunk| !committed.contains(&(chunk.volume, chunk.offset)));
+            state.sent = state.sent.saturating_sub(before - state.chunks.len());
+        }
+        shared.queues.indexed.fetch_add(units, Ordering::SeqCst);
+    }
+    for (stream, gap) in &batch.gaps {
+        if let Some(queue) = shared.queues.known(*stream) {
+            queue.lock().gaps.retain(|known| known != gap);
+        }
+    }
+    debug_assert!(batch.gaps.iter().all(|(_, gap)| gap.until <= OPEN));
+}
