@@ -129,6 +129,9 @@ pub struct Ordinance {
     /// The longest duration a decree may have, in calendar months.
     #[serde(default)]
     pub max_duration_months: Option<u32>,
+    /// Other places open to everyone that it names (151c lid 1), for example `car_park`; public places always count.
+    #[serde(default)]
+    pub place_kinds: Vec<String>,
 }
 
 /// Who took a decision.
@@ -138,6 +141,7 @@ pub enum DecidedBy {
     /// The mayor.
     Mayor,
     /// Somebody under the mayor's written mandate.
+    #[serde(alias = "mandated")]
     MayorMandated,
     /// Somebody else, in their own words: never competent.
     #[serde(untagged)]
@@ -343,6 +347,9 @@ pub struct Period {
     /// When they are watched live.
     #[serde(default)]
     pub live: Vec<WeeklyWindow>,
+    /// What this period allows outside its live windows; none: what the decree says.
+    #[serde(default)]
+    pub live_outside_window: Option<LiveOutsideWindow>,
 }
 
 /// Event or emergency.
@@ -423,7 +430,7 @@ pub struct Camera {
     /// Whether it can be steered.
     #[serde(default)]
     pub ptz: bool,
-    /// Whether it delivers sound; recording sound is never permitted.
+    /// Whether it delivers sound. Such a camera is neither recorded nor shown until its sound is switched off (policy).
     #[serde(default)]
     pub audio: bool,
 }

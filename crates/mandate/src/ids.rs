@@ -15,6 +15,8 @@ macro_rules! id {
             pub fn new(text: impl AsRef<str>) -> Self { Self(Arc::from(text.as_ref())) }
             /// The text of the identifier.
             pub fn as_str(&self) -> &str { &self.0 }
+            /// The text, shared.
+            pub fn shared(&self) -> Arc<str> { Arc::clone(&self.0) }
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&self.0) }
@@ -64,4 +66,6 @@ id! {
     IncidentId,
     /// An instruction that a police operator entered in their own session.
     InstructionId,
+    /// A request for footage (beeldaanvraag) and the export that comes out of it.
+    ExportId,
 }

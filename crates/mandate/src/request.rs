@@ -2,8 +2,10 @@
 //! references count only when the daemon has resolved them (`Resolved`).
 
 use crate::{
+    dossier::{DestroyGround, Export, Hold},
     facts::Role,
     ids::{CameraId, IncidentId, InstructionId, MunicipalityId, PersonId},
+    statement::Statement,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -104,18 +106,28 @@ pub enum Object {
     },
 }
 
-/// References that the daemon has looked up: they exist, are open and lie in the request's scope.
+/// What the daemon has looked up for this request: it exists, is open and lies in the request's scope. This, and the
+/// register, is what a decision rests on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Resolved {
     /// An open incident that concerns this camera.
     #[serde(default)]
     pub incident: Option<IncidentId>,
-    /// An instruction that covers this camera now.
+    /// An instruction; the register says whether it covers this camera now.
     #[serde(default)]
     pub instruction: Option<InstructionId>,
     /// The second person, by their own authenticated confirmation.
     #[serde(default)]
     pub verified_by: Option<PersonId>,
+    /// Holds on the footage.
+    #[serde(default)]
+    pub holds: Vec<Hold>,
+    /// The request for footage that is to be approved or fetched.
+    #[serde(default)]
+    pub export: Option<Box<Export>>,
+    /// Why footage may go before its term.
+    #[serde(default)]
+    pub destroy_ground: Option<DestroyGround>,
 }
 
 /// A request, ready to be decided.
@@ -130,4 +142,44 @@ pub struct Request {
     /// References that hold.
     #[serde(default)]
     pub resolved: Resolved,
+    /// What the actor says about it.
+    #[serde(default)]
+    pub statement: Option<Box<Statement>>,
+}
+
+impl Request {
+    /// A person's request about one object, with nothing said and nothing resolved.
+    pub fn new(person: PersonId, role: Role, action: Action, object: Object) -> Self {
+        let actor = Actor::Person { person, role };
+        Self { actor, action, object, resolved: Resolved::default(), statement: None }
+    }
+
+    /// The platform's own request: recorder and retention job.
+    pub fn by_system(action: Action, object: Object) -> Self {
+        Self { actor: Actor::System, action, object, resolved: Resolved::default(), statement: None }
+    }
+
+    /// With what the actor says about it.
+    #[must_use]
+    pub fn saying(mut self, statement: Statement) -> Self {
+        self.statement = Some(Box::new(statement));
+        self
+    }
+
+    /// With an open incident that concerns the camera.
+    #[must_use]
+    pub fn for_incident(mut self, incident: IncidentId) -> Self {
+        self.resolved.incident = Some(incident);
+        self
+    }
+}
+
+impl Object {
+    /// The camera it is about, if any.
+    pub fn camera(&self) -> Option<&CameraId> {
+        match self {
+            Self::Camera(camera) | Self::Footage { camera, .. } => Some(camera),
+            Self::None | Self::Municipality(_) => None,
+        }
+    }
 }

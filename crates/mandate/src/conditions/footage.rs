@@ -1,0 +1,231 @@
+//! Footage (F): recorded lawfully as known then and as known now, inside its term or held for this case (151c lid 9),
+//! and what becomes of it.
+//!
+//! A range is asked as a whole: every frame must have been recorded lawfully, and the earliest must be inside its term.
+//! [`footage_pieces`](crate::footage_pieces) cuts a range into what may be seen and what may not.
+
+use super::{Step, Walk, basis, sooner};
+use crate::{
+    decision::{FactRef, ReasonCode},
+    dossier::{DestroyGround, HoldState},
+    facts::Role,
+    grounds::CameraGround,
+    policy::MAXIMUM_RETENTION_DAYS,
+    register::Register,
+    request::{Action, Object},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// The smallest step between two instants: half-open intervals of single frames.
+const TICK: TimeDelta = TimeDelta::nanoseconds(1);
+
+/// What holds for a frame, and for the frames after it until `same_until`.
+pub(crate) struct Capture<'a> {
+    /// Why it was unlawful.
+    pub(crate) unlawful: Option<Option<FactRef>>,
+    /// What its lawfulness rests on, as known now.
+    basis: Vec<&'a FactRef>,
+    /// How long it is kept.
+    pub(crate) term: TimeDelta,
+    /// The first later capture time for which the answer could differ.
+    pub(crate) same_until: Option<DateTime<Utc>>,
+}
+
+/// The basis at capture, as known then and as known now: late knowledge only narrows (`decisions.md` 3).
+pub(crate) fn capture<'a>(register: &'a Register, camera: &'a CameraGround, captured: DateTime<Utc>) -> Capture<'a> {
+    let now = basis::best(register.grounds(), camera, captured, basis::Reach::Use);
+    let mut days = now.decree.map_or(MAXIMUM_RETENTION_DAYS, |ground| ground.decree.retention_days);
+    let mut same_until = now.until;
+    let mut unlawful = now.failure.map(|failure| failure.fact().cloned());
+    let (then, more_known_at) = register.grounds_known_at(captured);
+    same_until = sooner(same_until, more_known_at, captured);
+    if !std::ptr::eq(then, register.grounds()) {
+        match then.camera(&camera.camera.id) {
+            Some(camera) => {
+                let then = basis::best(then, camera, captured, basis::Reach::Use);
+                days = days.min(then.decree.map_or(MAXIMUM_RETENTION_DAYS, |ground| ground.decree.retention_days));
+                same_until = sooner(same_until, then.until, captured);
+                if unlawful.is_none() {
+                    unlawful = then.failure.map(|failure| failure.fact().cloned());
+                }
+            }
+            // The camera was not known yet.
+            None => unlawful = Some(None),
+        }
+    }
+    let term = TimeDelta::days(days.min(MAXIMUM_RETENTION_DAYS).into());
+    Capture { unlawful, basis: now.into_facts(), term, same_until }
+}
+
+/// The footage that the request is about: its camera, its first instant and the instant after its last.
+fn range<'a>(walk: &Walk<'a>) -> Option<(&'a CameraGround, DateTime<Utc>, DateTime<Utc>)> {
+    match &walk.request.object {
+        Object::Footage { from, until, .. } => {
+            Some((walk.camera()?, *from, (*until).max(from.checked_add_signed(TICK)?)))
+        }
+        _ => None,
+    }
+}
+
+/// The shortest term of any frame in the range, and when its first frame has outlived it.
+fn expiry(walk: &Walk<'_>) -> Option<DateTime<Utc>> {
+    let (camera, mut from, until) = range(walk)?;
+    let mut earliest = from.checked_add_signed(capture(walk.register, camera, from).term)?;
+    while let Some(next) = capture(walk.register, camera, from).same_until.filter(|next| *next < until) {
+        from = next;
+        earliest = earliest.min(from.checked_add_signed(capture(walk.register, camera, from).term)?);
+    }
+    Some(earliest)
+}
+
+/// Every frame was recorded on a basis.
+pub(crate) fn lawful(walk: &mut Walk<'_>) -> Step {
+    let Some((camera, from, until)) = range(walk) else {
+        return walk.refuse(ReasonCode::UnlawfullyRecorded, None);
+    };
+    let mut captured = from;
+    loop {
+        let piece = capture(walk.register, camera, captured);
+        if let Some(fact) = piece.unlawful {
+            walk.obligations.quarantine = true;
+            walk.obligations.notify = Some(Role::PrivacyOfficer);
+            // Quarantine never extends a term.
+            walk.obligations.destroy_at = expiry(walk);
+            return walk.refuse(ReasonCode::UnlawfullyRecorded, fact.as_ref());
+        }
+        for fact in piece.basis {
+            walk.rests_on(fact);
+        }
+        match piece.same_until {
+            Some(next) if next < until => captured = next,
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Inside the term, or held for the case that is asked about. Elapsed hours, not calendar days (V5).
+pub(crate) fn within_term(walk: &mut Walk<'_>) -> Step {
+    let Some(expiry) = expiry(walk) else {
+        return walk.refuse(ReasonCode::RetentionExceeded, None);
+    };
+    let held = active_hold(walk);
+    if !held {
+        walk.obligations.destroy_at = Some(expiry);
+    }
+    if walk.at < expiry {
+        walk.changes(Some(expiry));
+        return Ok(());
+    }
+    let case = match (walk.request.action, &walk.request.resolved.export) {
+        (Action::ApproveExport, Some(export)) => export.case_number.as_deref(),
+        _ => walk.statement().and_then(|statement| statement.case_number.as_deref()),
+    };
+    let same_case = case.is_some_and(|case| {
+        active_holds(walk).any(|hold| hold.case_number.as_deref().is_some_and(|held| held == case))
+    });
+    // A hold that starts later cannot bring back what was due before.
+    walk.need(held, ReasonCode::RetentionExceeded)?;
+    walk.need(same_case, ReasonCode::HoldOtherCase)
+}
+
+fn active_holds<'a>(walk: &Walk<'a>) -> impl Iterator<Item = &'a crate::dossier::Hold> {
+    let at = walk.at;
+    walk.request
+        .resolved
+        .holds
+        .iter()
+        .filter(move |hold| hold.state == HoldState::Active && hold.set_at.is_none_or(|set_at| set_at <= at))
+}
+
+fn active_hold(walk: &Walk<'_>) -> bool {
+    active_holds(walk).next().is_some()
+}
+
+/// Not further back than the controller allows inside an incident.
+pub(crate) fn within_replay_limit(walk: &mut Walk<'_>) -> Step {
+    let (Some((_, captured, _)), Some(limit)) = (range(walk), walk.register.policy().replay_limit) else {
+        return walk.refuse(ReasonCode::ReplayLimit, None);
+    };
+    // The limit itself is still allowed, so the answer changes one tick later.
+    let last = captured.checked_add_signed(limit);
+    walk.changes(last.and_then(|last| last.checked_add_signed(TICK)));
+    walk.need(last.is_some_and(|last| walk.at <= last), ReasonCode::ReplayLimit)
+}
+
+/// What is made keeps the capture time and so the term of the picture it was made from.
+pub(crate) fn inherits(walk: &mut Walk<'_>) {
+    walk.obligations.inherits_retention = true;
+    starts_term(walk);
+}
+
+/// What is recorded now must be destroyed when its term is over.
+pub(crate) fn starts_term(walk: &mut Walk<'_>) {
+    if let Some(camera) = walk.camera() {
+        let term = capture(walk.register, camera, walk.at).term;
+        walk.obligations.destroy_at = walk.at.checked_add_signed(term);
+    }
+}
+
+/// A hold is made: the footage outlives its term for this case.
+pub(crate) fn held(walk: &mut Walk<'_>) {
+    walk.obligations.creates_hold = true;
+    walk.obligations.extends_retention = true;
+    walk.obligations.destroy_at = None;
+}
+
+/// A hold is released: past the term the footage goes at once, else the term runs on.
+pub(crate) fn released(walk: &mut Walk<'_>) {
+    let expiry = expiry(walk);
+    walk.obligations.destroy_now = expiry.is_none_or(|expiry| expiry <= walk.at);
+    walk.obligations.destroy_at = expiry.filter(|expiry| walk.at < *expiry);
+    walk.changes(expiry);
+}
+
+/// Footage may go: its term is over, or there is a ground to destroy it earlier; and no hold binds it.
+pub(crate) fn due(walk: &mut Walk<'_>) -> Step {
+    let hold_from = walk.request.resolved.holds.iter().filter(|hold| hold.state == HoldState::Active);
+    let hold_from = hold_from.filter_map(|hold| hold.set_at).filter(|set_at| *set_at > walk.at).min();
+    walk.changes(hold_from);
+    walk.need(!active_hold(walk), ReasonCode::Held)?;
+    let Some((camera, from, until)) = range(walk) else {
+        return walk.refuse(ReasonCode::NotDue, None);
+    };
+    let (mut captured, mut all_lawful) = (from, true);
+    let mut due = None;
+    loop {
+        let piece = capture(walk.register, camera, captured);
+        all_lawful &= piece.unlawful.is_none();
+        // Half-open: the last frame of the piece lies one tick before its end.
+        let end = piece.same_until.map_or(until, |next| next.min(until));
+        let last = end.checked_sub_signed(TICK).and_then(|last| last.checked_add_signed(piece.term));
+        due = due.max(last);
+        if end >= until {
+            break;
+        }
+        captured = end;
+    }
+    let released = walk.request.resolved.holds.iter().any(|hold| hold.state == HoldState::Released);
+    let early = match walk.request.resolved.destroy_ground {
+        Some(DestroyGround::HoldReleased | DestroyGround::BudgetInstruction) => true,
+        // The decision is about footage that should not exist; lawful footage stays until its term.
+        Some(DestroyGround::QuarantineDecision) => !all_lawful,
+        None => released,
+    };
+    walk.changes(due);
+    walk.need(early || due.is_some_and(|due| due <= walk.at), ReasonCode::NotDue)
+}
+
+/// The first later capture time whose answer, at an instant, could differ from the one of `captured`.
+pub(crate) fn piece_end(
+    register: &Register,
+    camera: &crate::ids::CameraId,
+    captured: DateTime<Utc>,
+    at: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let piece = capture(register, register.grounds().camera(camera)?, captured);
+    // Frames up to and including `at - term` have outlived the term; those before `at - limit` lie too far back.
+    let youngest_expired = at.checked_sub_signed(piece.term).and_then(|edge| edge.checked_add_signed(TICK));
+    let oldest_allowed = register.policy().replay_limit.and_then(|limit| at.checked_sub_signed(limit));
+    let end = sooner(piece.same_until, youngest_expired, captured);
+    sooner(end, oldest_allowed, captured)
+}

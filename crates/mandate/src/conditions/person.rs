@@ -1,0 +1,201 @@
+//! The person chain (P): role, authorisation in scope (Wpg 6), secrecy (Wpg 7), agreements (Wpg 6c), clearance (Wpbr 7),
+//! shift. The platform itself needs a role and, to record, the processor agreement; to destroy it needs nobody.
+
+use super::{Step, Walk, sooner};
+use crate::{
+    decision::{FactRef, ReasonCode},
+    facts::{Agreement, AgreementKind, OrganisationKind, Role},
+    ids::OrganisationId,
+    people::PersonGround,
+    request::{Action, Actor, Object},
+    roles,
+};
+use chrono::{DateTime, Utc};
+
+/// The whole chain.
+pub(crate) fn chain(walk: &mut Walk<'_>) -> Step {
+    let (role, person) = match &walk.request.actor {
+        Actor::System => (Role::System, None),
+        Actor::Person { person, role } => (*role, Some(person)),
+    };
+    walk.need(permitted(walk, role), ReasonCode::RoleNotPermitted)?;
+    let Some(id) = person else {
+        // Only the matrix's `system` rows get here: a person cannot have that role.
+        return if walk.request.action == Action::Record { platform(walk) } else { Ok(()) };
+    };
+    let Some(person) = walk.register.people().person(id).filter(|_| role != Role::System) else {
+        return walk.refuse(ReasonCode::AuthorisationMissing, None);
+    };
+    authorisation(walk, person, role)?;
+    secrecy(walk, person)?;
+    match person.organisation.as_ref().map(|(kind, _)| *kind) {
+        Some(OrganisationKind::Processor) => {
+            processor_agreement(walk, Some(&person.person.organisation))?;
+        }
+        Some(OrganisationKind::SecurityCompany) => {
+            company_agreements(walk, &person.person.organisation)?;
+            clearance(walk, person)?;
+        }
+        _ => {}
+    }
+    shift(walk, person, role)
+}
+
+/// The matrix; the two kinds of replay are rows of their own.
+fn permitted(walk: &Walk<'_>, role: Role) -> bool {
+    match walk.request.action {
+        Action::Replay if super::purpose::within_incident(walk) => roles::REPLAY_IN_INCIDENT.contains(&role),
+        Action::Replay => roles::REPLAY_FOR_OFFENCE.contains(&role),
+        action => roles::may_ever(role, action),
+    }
+}
+
+/// An authorisation for this role, valid now and for this municipality. Of several the one that gets furthest counts.
+fn authorisation(walk: &mut Walk<'_>, person: &PersonGround, role: Role) -> Step {
+    let mut failed = (ReasonCode::AuthorisationMissing, None);
+    for (authorisation, fact) in person.authorisations.iter().filter(|(a, _)| a.role == role) {
+        let in_scope = match (&walk.request.object, walk.municipality()) {
+            (Object::None, _) => true,
+            (_, Some(municipality)) => authorisation.municipalities.contains(municipality),
+            // About something that the register does not know: it lies in nobody's scope.
+            (_, None) => false,
+        };
+        walk.changes(Some(authorisation.from));
+        let valid = authorisation.from <= walk.at && walk.at < authorisation.until;
+        let code = match (valid, in_scope) {
+            (true, true) => {
+                walk.changes(Some(authorisation.until));
+                walk.rests_on(&person.fact);
+                walk.rests_on(fact);
+                return Ok(());
+            }
+            (true, false) => {
+                walk.changes(Some(authorisation.until));
+                ReasonCode::AuthorisationScope
+            }
+            (false, _) => ReasonCode::AuthorisationExpired,
+        };
+        if code > failed.0 {
+            failed = (code, Some(fact));
+        }
+    }
+    walk.refuse(failed.0, failed.1)
+}
+
+fn secrecy(walk: &mut Walk<'_>, person: &PersonGround) -> Step {
+    let signed_at = person.person.secrecy_signed_at;
+    if signed_at.is_some_and(|signed_at| signed_at <= walk.at) {
+        return Ok(());
+    }
+    walk.changes(signed_at);
+    walk.refuse(ReasonCode::ConfidentialityMissing, Some(&person.fact))
+}
+
+/// A processor agreement of the police, with this processor or (for the platform) with anyone.
+fn processor_agreement(walk: &mut Walk<'_>, processor: Option<&OrganisationId>) -> Step {
+    let people = walk.register.people();
+    let of_processor = people
+        .processor_agreements()
+        .filter(|(agreement, _)| processor.is_none_or(|processor| agreement.parties.get(1) == Some(processor)));
+    match in_force(of_processor, walk.at) {
+        InForce { found: Some((_, fact)), changes } => {
+            walk.changes(changes);
+            walk.rests_on(fact);
+            Ok(())
+        }
+        InForce { found: None, changes } => {
+            walk.changes(changes);
+            walk.refuse(ReasonCode::ProcessorAgreementLapsed, None)
+        }
+    }
+}
+
+/// The platform runs at the processor's, so without the agreement it may not record (WP-10).
+fn platform(walk: &mut Walk<'_>) -> Step {
+    processor_agreement(walk, None)
+}
+
+/// The company's chain: police – processor – company, each link in force, and the controller's written consent.
+fn company_agreements(walk: &mut Walk<'_>, company: &OrganisationId) -> Step {
+    let people = walk.register.people();
+    let subprocessor = in_force(people.agreements_of(AgreementKind::Subprocessor, company), walk.at);
+    // The first link is tested first; which processor it must name is known only when there is a second.
+    let processor = subprocessor.found.and_then(|(agreement, _)| agreement.parties.first());
+    walk.changes(subprocessor.changes);
+    processor_agreement(walk, processor)?;
+    let Some((agreement, fact)) = subprocessor.found else {
+        return walk.refuse(ReasonCode::SubprocessorAgreementLapsed, None);
+    };
+    if agreement.controller_consent_ref.as_ref().is_none_or(|consent| consent.trim().is_empty()) {
+        return walk.refuse(ReasonCode::SubprocessorNotApproved, Some(fact));
+    }
+    walk.rests_on(fact);
+    Ok(())
+}
+
+struct InForce<'a> {
+    found: Option<&'a (Agreement, FactRef)>,
+    changes: Option<DateTime<Utc>>,
+}
+
+/// The agreement in force, preferring one with consent, and when that could change.
+fn in_force<'a>(agreements: impl Iterator<Item = &'a (Agreement, FactRef)>, at: DateTime<Utc>) -> InForce<'a> {
+    let mut answer = InForce { found: None, changes: None };
+    for candidate in agreements {
+        let (agreement, _) = candidate;
+        answer.changes = sooner(answer.changes, Some(agreement.valid_from), at);
+        if agreement.valid_from <= at && agreement.valid_until.is_none_or(|until| at < until) {
+            answer.changes = sooner(answer.changes, agreement.valid_until, at);
+            let better = answer.found.is_none_or(|(found, _)| {
+                found.controller_consent_ref.is_none() && agreement.controller_consent_ref.is_some()
+            });
+            if better {
+                answer.found = Some(candidate);
+            }
+        }
+    }
+    answer
+}
+
+/// The korpschef's permission for staff of a security company (Wpbr 7 lid 2).
+fn clearance(walk: &mut Walk<'_>, person: &PersonGround) -> Step {
+    let until = person.person.wpbr_permission_until;
+    if until.is_some_and(|until| walk.at < until) {
+        walk.changes(until);
+        return Ok(());
+    }
+    walk.refuse(ReasonCode::PersonNotCleared, Some(&person.fact))
+}
+
+/// Observers are on shift; off shift they may still see which cameras there are, so that the screen can say why it is dark.
+fn shift(walk: &mut Walk<'_>, person: &PersonGround, role: Role) -> Step {
+    if role != Role::Observer || walk.request.action == Action::ListCameras {
+        return Ok(());
+    }
+    let next = person.shifts.partition_point(|(shift, _)| shift.from <= walk.at);
+    // The latest that has started; an earlier one may be longer.
+    let current = person.shifts.iter().take(next).rev().find(|(shift, _)| walk.at < shift.until);
+    if let Some((shift, fact)) = current {
+        walk.changes(Some(shift.until));
+        // A shift that starts while this one runs becomes the one the answer rests on.
+        walk.changes(person.shifts.get(next).map(|(shift, _)| shift.from));
+        walk.rests_on(fact);
+        return Ok(());
+    }
+    walk.changes(person.shifts.get(next).map(|(shift, _)| shift.from));
+    walk.refuse(ReasonCode::NotOnShift, None)
+}
+
+/// The role can exist in the person's organisation (`decisions.md` 6). Tested last, where its code stands.
+pub(crate) fn role_fits_organisation(walk: &mut Walk<'_>) -> Step {
+    let Actor::Person { person, role } = &walk.request.actor else { return Ok(()) };
+    let ground = walk.register.people().person(person);
+    match ground.and_then(|ground| ground.organisation.as_ref()) {
+        Some((kind, fact)) if roles::fits(*role, *kind) => {
+            walk.rests_on(fact);
+            Ok(())
+        }
+        Some((_, fact)) => walk.refuse(ReasonCode::RoleConflict, Some(fact)),
+        None => walk.refuse(ReasonCode::RoleConflict, ground.map(|ground| &ground.fact)),
+    }
+}

@@ -1,0 +1,24 @@
+//! The choices that are the controller's, not the statute's (`policy` in `domain.md`), in one place.
+
+use chrono::TimeDelta;
+
+/// The version of the rules in this crate; raised with every change that can change an answer.
+pub(crate) const RULES_VERSION: u32 = 1;
+
+/// The statutory ceiling for footage: four weeks of 24 hours (151c lid 9).
+pub(crate) const MAXIMUM_RETENTION_DAYS: u32 = 28;
+
+/// Settings of the controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How far back a short replay may reach; none set: not at all.
+    pub replay_limit: Option<TimeDelta>,
+    /// How many calendar years log entries stay at least (Wpg 25, 32: four; the proposal is five).
+    pub log_term_years: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { replay_limit: TimeDelta::try_minutes(15), log_term_years: 5 }
+    }
+}
