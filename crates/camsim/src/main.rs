@@ -50,6 +50,9 @@ struct Arguments {
     /// How many different scenes.
     #[arg(long, default_value_t = 4)]
     scene_count: usize,
+    /// Only draw one frame (0..1500) of a scene into an uncompressed PPM picture, SCENE:FRAME:FILE, and end.
+    #[arg(long, value_name = "SCENE:FRAME:FILE")]
+    still: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -70,6 +73,9 @@ fn main() -> Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let arguments = Arguments::parse();
+    if let Some(still) = &arguments.still {
+        return draw_still(still, arguments.main_width);
+    }
     gstreamer::init().context("starting GStreamer")?;
     let width = arguments.main_width & !3;
     let scenes = scenes::prepare(&scenes::Options {
@@ -114,6 +120,19 @@ fn main() -> Result<()> {
     main_loop.run();
     tracing::info!("ends");
     Ok(())
+}
+
+fn draw_still(order: &str, width: usize) -> Result<()> {
+    let mut parts = order.splitn(3, ':');
+    let (scene, frame, file) = (parts.next(), parts.next(), parts.next());
+    let (Some(scene), Some(frame), Some(file)) = (scene, frame, file) else {
+        anyhow::bail!("--still wants SCENE:FRAME:FILE")
+    };
+    let picture = scenes::still(scene, frame.parse()?, width, width * 9 / 16)
+        .with_context(|| format!("there is no scene {scene}"))?;
+    let mut ppm = format!("P6 {} {} 255\n", picture.width, picture.height).into_bytes();
+    ppm.extend(picture.to_rgb());
+    fs::write(file, ppm).with_context(|| format!("writing {file}"))
 }
 
 /// Writes JSON to a file only its owner may read; a reader finds all of it or nothing.

@@ -213,6 +213,20 @@ impl Canvas {
         }
     }
 
+    /// The picture as rows of red, green and blue.
+    pub fn to_rgb(&self) -> Vec<u8> {
+        let luma = self.width * self.height;
+        let mut rgb = Vec::with_capacity(luma * 3);
+        for at in 0..luma {
+            let chroma = luma + at / self.width / 2 * (self.width / 2) + at % self.width / 2;
+            let y = (f32::from(self.planes[at]) - 16.0) * 255.0 / 219.0;
+            let u = (f32::from(self.planes[chroma]) - 128.0) * 255.0 / 224.0;
+            let v = (f32::from(self.planes[chroma + luma / 4]) - 128.0) * 255.0 / 224.0;
+            rgb.extend([y + 1.5748 * v, y - 0.1873 * u - 0.4681 * v, y + 1.8556 * u].map(|c| c as u8));
+        }
+        rgb
+    }
+
     /// The picture at half the width and height: the sub stream's.
     pub fn halved_into(&self, half: &mut Canvas) {
         let luma = self.width * self.height;
