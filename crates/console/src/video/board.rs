@@ -19,6 +19,8 @@ const GRACE: Duration = Duration::from_millis(400);
 /// How far a unit may lie behind when the daemon sends it and still be the live edge: above the daemon's longest
 /// round of reading cameras, below any group of pictures.
 const PAST_US: i64 = 300_000;
+/// … and so far behind the newest unit in the decoder: some decoders keep a few pictures to themselves.
+const BEHIND_US: i64 = 100_000;
 /// The group that comes first is decoded unseen for at most this long.
 const CATCH_UP_MOST: Duration = Duration::from_secs(1);
 
@@ -173,7 +175,7 @@ impl<P> Board<P> {
         self.waiting.push_back(shown);
         if let Some(since) = self.catching_up {
             let newest = self.in_flight.iter().map(|other| other.captured).max().unwrap_or(unit.captured);
-            let behind = newest.saturating_sub(unit.captured) > PAST_US;
+            let behind = newest.saturating_sub(unit.captured) > BEHIND_US;
             if (unit.past || behind) && now.mono.saturating_sub(since) < CATCH_UP_MOST {
                 return false;
             }
