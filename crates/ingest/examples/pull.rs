@@ -6,8 +6,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use ingest::{
-    Delivery, Hub, HubConfig, Ingest, IngestConfig, RecorderSink, SessionConfig, SessionState, SubscribeOptions,
-    Transport,
+    Delivery, Hub, HubConfig, Ingest, IngestConfig, RecorderSink, SessionConfig, SessionState,
+    SubscribeOptions, Transport,
 };
 use media::{AccessUnit, GapReason, Micros, StreamId};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -36,7 +36,8 @@ fn processor_time() -> (f64, f64) {
     let ticks = |path: &std::path::Path| {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let fields: Vec<_> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let field = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+        let field =
+            |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
         ((field(11) + field(12)) / 100.0, text.contains("(ingest-"))
     };
     let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
@@ -93,7 +94,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                         Delivery::Unit(unit) => {
                             mine.push(ingest::clock::now().0 - unit.received.0);
                             if mine.len() == 25 {
-                                delays.lock().unwrap_or_else(std::sync::PoisonError::into_inner).append(&mut mine);
+                                delays
+                                    .lock()
+                                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                                    .append(&mut mine);
                             }
                         }
                         Delivery::Skipped(skipped) => eprintln!("{stream}: skipped {skipped}"),

@@ -239,9 +239,9 @@ impl Ingest {
 
     fn group(&self, name: &str) -> Arc<SessionGroup> {
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        let group = groups.entry(name.to_owned()).or_insert_with(|| {
-            Arc::new(Group(Arc::new(SessionGroup::default().named(name.to_owned()))))
-        });
+        let group = groups
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(Group(Arc::new(SessionGroup::default().named(name.to_owned())))));
         Arc::clone(&group.0)
     }
 

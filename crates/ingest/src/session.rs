@@ -17,7 +17,9 @@ use retina::client::{
     Credentials, Demuxed, PlayOptions, SessionGroup, SessionIdPolicy, SessionOptions, SetupOptions,
     TcpTransportOptions, UdpTransportOptions,
 };
-use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParameters, VideoParametersCodec};
+use retina::codec::{
+    CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParameters, VideoParametersCodec,
+};
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -176,7 +178,9 @@ impl Session {
             _ => course.backoff.wait(random),
         };
         let stale = self.group.stale_sessions();
-        if course.lingers && let Some(expires) = stale.max_expires {
+        if course.lingers
+            && let Some(expires) = stale.max_expires
+        {
             wait = wait.max(expires.saturating_duration_since(Instant::now()));
         }
         tracing::warn!(stream = %self.stream, cause = cause.as_str(), detail, ?wait, "no pictures");
@@ -211,10 +215,9 @@ impl Session {
             connected = tokio::time::timeout(HANDSHAKE, self.connect()) => connected,
         };
         match connected {
-            Err(_) => End::Down(
-                DownCause::TimeOut,
-                format!("no complete answer within {} s", HANDSHAKE.as_secs()),
-            ),
+            Err(_) => {
+                End::Down(DownCause::TimeOut, format!("no complete answer within {} s", HANDSHAKE.as_secs()))
+            }
             Ok(Err(end)) => end,
             Ok(Ok((playing, index))) => {
                 course.lingers = playing.tool().is_some_and(retina::client::Tool::has_live555_tcp_bug)
@@ -232,7 +235,8 @@ impl Session {
             .session_group(Arc::clone(&self.group))
             // Only one stream is set up, so a changed session id cannot be a mistake of ours.
             .session_id(SessionIdPolicy::UseFirst);
-        let mut session = retina::client::Session::describe(self.url.clone(), options).await.map_err(judge)?;
+        let mut session =
+            retina::client::Session::describe(self.url.clone(), options).await.map_err(judge)?;
         let index = session
             .streams()
             .iter()
@@ -285,7 +289,9 @@ impl Session {
             match item {
                 Some(Ok(CodecItem::VideoFrame(frame))) => {
                     last_picture = Instant::now();
-                    let Some(unit) = self.unit(frame, &playing, index, &mut picture, course) else { continue };
+                    let Some(unit) = self.unit(frame, &playing, index, &mut picture, course) else {
+                        continue;
+                    };
                     course.ended_at = unit.captured.plus(i64::from(unit.duration) * 100 / 9);
                     let received = unit.received;
                     if !self.hub.publish(&self.lane.slot, unit, self.recorded) {
@@ -303,7 +309,8 @@ impl Session {
                 }
                 Some(Ok(CodecItem::Rtcp(packets))) => {
                     if let Some(rtp) = packets.rtp_timestamp()
-                        && let Some(Ok(Some(report))) = packets.pkts().next().map(|first| first.as_sender_report())
+                        && let Some(Ok(Some(report))) =
+                            packets.pkts().next().map(|first| first.as_sender_report())
                     {
                         picture.camera.report(rtp.timestamp(), report.ntp_timestamp().0);
                     }

@@ -21,7 +21,8 @@ pub(crate) fn widen_udp_buffers() -> Option<usize> {
     let this_process = process::pidfd_open(process::getpid(), PidfdFlags::empty()).ok()?;
     let mut smallest = None;
     for entry in std::fs::read_dir("/proc/self/fd").ok()?.flatten() {
-        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse::<ForeignRawFd>().ok()) else {
+        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse::<ForeignRawFd>().ok())
+        else {
             continue;
         };
         let is_socket =

@@ -77,10 +77,7 @@ impl DownCause {
                 "De camera geeft een onbruikbaar antwoord. Controleer de streamnaam en of de camera H.264 of H.265 levert.",
                 "The camera's answer cannot be used. Check the stream name and that it offers H.264 or H.265.",
             ),
-            Self::Ended => (
-                "De camera heeft de verbinding beëindigd.",
-                "The camera ended the connection.",
-            ),
+            Self::Ended => ("De camera heeft de verbinding beëindigd.", "The camera ended the connection."),
             Self::NoFrames => (
                 "De camera is verbonden maar stuurt geen beeld.",
                 "The camera is connected but sends no picture.",

@@ -97,7 +97,8 @@ fn a_jump_of_the_cameras_clock_is_marked_once_and_leaves_no_trace() {
     for jump in [90_000 * 3600, 90_000 * 10, -90_000 * 10, -90_000 * 3600 * 5] {
         let rtp = |n: i64| n * 3600 + if n >= 300 { jump } else { 0 };
         let stamps = run(600, rtp, |n| n * FRAME + 500);
-        let jumps: Vec<_> = stamps.iter().enumerate().filter(|(_, (stamp, _))| stamp.jumped).map(|(n, _)| n).collect();
+        let jumps: Vec<_> =
+            stamps.iter().enumerate().filter(|(_, (stamp, _))| stamp.jumped).map(|(n, _)| n).collect();
         assert_eq!(jumps, [300], "jump of {jump}");
         for (n, (stamp, received)) in stamps.iter().enumerate() {
             assert!((received - stamp.captured.0).abs() < 1_000);
@@ -140,7 +141,10 @@ fn a_reconnect_goes_on_where_time_is() {
     assert_eq!(after.captured, Micros(START + 10_000_000));
     assert_eq!(after.media_time.0 - before.media_time.0, (10_000_000 - FRAME) * 9 / 100);
     assert!(!after.jumped);
-    assert_eq!(clock.stamp(77 + 3600, Micros(START + 10_000_000 + FRAME)).media_time.0, after.media_time.0 + 3600);
+    assert_eq!(
+        clock.stamp(77 + 3600, Micros(START + 10_000_000 + FRAME)).media_time.0,
+        after.media_time.0 + 3600
+    );
 }
 
 #[test]
