@@ -163,8 +163,13 @@ mod tests {
 
     #[test]
     fn a_flipped_bit_anywhere_is_noticed() {
-        let parameters =
-            Arc::new(Parameters { generation: 1, codec: Codec::H264, width: 2, height: 2, record: Bytes::new() });
+        let parameters = Arc::new(Parameters {
+            generation: 1,
+            codec: Codec::H264,
+            width: 2,
+            height: 2,
+            record: Bytes::new(),
+        });
         let unit = AccessUnit {
             stream: StreamId(1),
             parameters: Arc::clone(&parameters),

@@ -32,8 +32,14 @@ impl Identity {
     pub(crate) fn open(dir: &Path) -> Result<Self, VaultError> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).at(dir)?;
         let path = dir.join("identity");
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).at(&path)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .at(&path)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(VaultError::Locked(dir.to_owned())),
             other => other.at(&path)?,

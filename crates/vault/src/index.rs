@@ -133,6 +133,7 @@ pub(crate) struct Removed {
     pub(crate) stretches: Vec<(Micros, Micros)>,
     pub(crate) bytes: u64,
     pub(crate) volumes_unlinked: u64,
+    pub(crate) bytes_unlinked: u64,
 }
 
 /// The index, open for writing or for reading.
@@ -194,7 +195,8 @@ impl Index {
         }
         let mut chunks = batch.chunks.clone();
         chunks.sort_by_key(|(stream, chunk)| (*stream, chunk.minute(), chunk.volume, chunk.offset));
-        for group in chunks.chunk_by(|(s, a), (t, b)| (s, a.minute(), a.volume) == (t, b.minute(), b.volume)) {
+        for group in chunks.chunk_by(|(s, a), (t, b)| (s, a.minute(), a.volume) == (t, b.minute(), b.volume))
+        {
             add_to_minute(&tx, group)?;
         }
         for (stream, gap) in &batch.gaps {
@@ -217,8 +219,10 @@ impl Index {
                 .execute(params![*number as i64, *offset as i64, newest.0])?;
         }
         for sealed in &batch.sealed {
-            tx.prepare_cached("UPDATE volume SET sealed = 1, bytes = ?2, scanned = ?2, root = ?3 WHERE number = ?1")?
-                .execute(params![sealed.number as i64, sealed.bytes as i64, sealed.root])?;
+            tx.prepare_cached(
+                "UPDATE volume SET sealed = 1, bytes = ?2, scanned = ?2, root = ?3 WHERE number = ?1",
+            )?
+            .execute(params![sealed.number as i64, sealed.bytes as i64, sealed.root])?;
         }
         tx.commit()?;
         Ok(())
@@ -237,9 +241,12 @@ impl Index {
     /// Forgets volumes that are no longer there, with their rows. Gives how many.
     pub(crate) fn forget_missing(&mut self, present: &[u64]) -> Result<usize, VaultError> {
         let tx = self.connection.transaction()?;
-        let known: Vec<i64> =
-            tx.prepare("SELECT number FROM volume")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        let missing: Vec<_> = known.into_iter().filter(|number| !present.contains(&(*number as u64))).collect();
+        let known: Vec<i64> = tx
+            .prepare("SELECT number FROM volume")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let missing: Vec<_> =
+            known.into_iter().filter(|number| !present.contains(&(*number as u64))).collect();
         for number in &missing {
             tx.execute("DELETE FROM minute WHERE volume = ?1", [number])?;
             tx.execute("DELETE FROM volume WHERE number = ?1", [number])?;
@@ -307,7 +314,11 @@ impl Index {
         let mut rows = statement.query(params![stream.0, minutes.0, minutes.1])?;
         let mut chunks = Vec::new();
         while let Some(row) = rows.next()? {
-            chunks.extend(decode_chunks(row.get(0)?, row.get::<_, i64>(1)? as u64, row.get_ref(2)?.as_blob().unwrap_or(&[])));
+            chunks.extend(decode_chunks(
+                row.get(0)?,
+                row.get::<_, i64>(1)? as u64,
+                row.get_ref(2)?.as_blob().unwrap_or(&[]),
+            ));
         }
         Ok(chunks)
     }
@@ -339,7 +350,12 @@ impl Index {
     }
 
     /// The gaps that touch an interval, the destroyed stretches among them.
-    pub(crate) fn gaps(&self, stream: StreamId, from: Micros, until: Micros) -> Result<Vec<GapMark>, VaultError> {
+    pub(crate) fn gaps(
+        &self,
+        stream: StreamId,
+        from: Micros,
+        until: Micros,
+    ) -> Result<Vec<GapMark>, VaultError> {
         let mut gaps = Vec::new();
         // Gaps of a stream do not overlap, so at most one that began earlier reaches into the interval.
         let mut statement = self.connection.prepare_cached(
@@ -364,7 +380,12 @@ impl Index {
 
     /// Removes the minutes of a stream before `minute`, records them as destroyed, and unlinks the volumes in which
     /// nothing lives any more and whose newest instant lies before it.
-    pub(crate) fn destroy(&mut self, dir: &Path, stream: StreamId, minute: i64) -> Result<Removed, VaultError> {
+    pub(crate) fn destroy(
+        &mut self,
+        dir: &Path,
+        stream: StreamId,
+        minute: i64,
+    ) -> Result<Removed, VaultError> {
         let mut removed = Removed::default();
         let tx = self.connection.transaction()?;
         {
@@ -392,12 +413,13 @@ impl Index {
         )?;
         tx.execute("DELETE FROM volume WHERE number IN (SELECT number FROM garbage)", [])?;
         tx.commit()?;
-        removed.volumes_unlinked = self.collect_garbage(dir)?;
+        (removed.volumes_unlinked, removed.bytes_unlinked) = self.collect_garbage(dir)?;
         Ok(removed)
     }
 
-    /// The second step of deletion: unlinks what the garbage table names.
-    pub(crate) fn collect_garbage(&mut self, dir: &Path) -> Result<u64, VaultError> {
+    /// The second step of deletion: unlinks what the garbage table names. Gives how many volumes and bytes went.
+    pub(crate) fn collect_garbage(&mut self, dir: &Path) -> Result<(u64, u64), VaultError> {
+        let (mut volumes, mut bytes) = (0, 0);
         let numbers: Vec<i64> = self
             .connection
             .prepare("SELECT number FROM garbage")?
@@ -405,9 +427,11 @@ impl Index {
             .collect::<Result<_, _>>()?;
         for number in &numbers {
             let path = dir.join(volume::file_name(*number as u64));
+            let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
             match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).at(path),
-                _ => {}
+                Ok(()) => (volumes, bytes) = (volumes + 1, bytes + size),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error).at(path),
             }
         }
         if !numbers.is_empty() {
@@ -418,11 +442,16 @@ impl Index {
             }
             tx.commit()?;
         }
-        Ok(numbers.len() as u64)
+        Ok((volumes, bytes))
     }
 
     /// Removes the chunks of a stream that a destruction met while rebuilding has covered.
-    pub(crate) fn forget_destroyed(&mut self, stream: StreamId, from: Micros, until: Micros) -> Result<(), VaultError> {
+    pub(crate) fn forget_destroyed(
+        &mut self,
+        stream: StreamId,
+        from: Micros,
+        until: Micros,
+    ) -> Result<(), VaultError> {
         self.connection.execute(
             "DELETE FROM minute WHERE stream = ?1 AND first >= ?2 AND first < ?3",
             params![stream.0, from.0, until.0],
@@ -435,9 +464,11 @@ impl Index {
     pub(crate) fn dump(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for table in ["volume", "minute", "gap", "destroyed", "garbage"] {
-            let mut statement = self.connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3")).or_else(|_| {
-                self.connection.prepare(&format!("SELECT * FROM {table}"))
-            }).unwrap();
+            let mut statement = self
+                .connection
+                .prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3"))
+                .or_else(|_| self.connection.prepare(&format!("SELECT * FROM {table}")))
+                .unwrap();
             let columns = statement.column_count();
             let mut rows = statement.query([]).unwrap();
             while let Some(row) = rows.next().unwrap() {
@@ -491,22 +522,29 @@ fn add_to_minute(tx: &Transaction<'_>, group: &[(StreamId, ChunkRef)]) -> Result
         }
         chunks.push(*chunk);
     }
-    tx.prepare_cached("INSERT OR REPLACE INTO minute VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(params![
-        stream.0,
-        minute,
-        volume as i64,
-        first,
-        last,
-        bytes,
-        units,
-        encode_activity(&activity),
-        encode_chunks(minute, &chunks)
-    ])?;
+    tx.prepare_cached("INSERT OR REPLACE INTO minute VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
+        params![
+            stream.0,
+            minute,
+            volume as i64,
+            first,
+            last,
+            bytes,
+            units,
+            encode_activity(&activity),
+            encode_chunks(minute, &chunks)
+        ],
+    )?;
     Ok(())
 }
 
 /// Adds a destroyed stretch, joined with those it touches: hour after hour becomes one row.
-fn add_destroyed(tx: &Transaction<'_>, stream: StreamId, from: Micros, until: Micros) -> Result<(), VaultError> {
+fn add_destroyed(
+    tx: &Transaction<'_>,
+    stream: StreamId,
+    from: Micros,
+    until: Micros,
+) -> Result<(), VaultError> {
     let (low, high) = (from.plus(-JITTER).0, until.plus(JITTER).0);
     let joined: (Option<i64>, Option<i64>) = tx.query_row(
         "SELECT min(since), max(until) FROM destroyed WHERE stream = ?1 AND until >= ?2 AND since <= ?3",

@@ -61,7 +61,12 @@ pub(crate) struct KeyStore {
 
 impl KeyStore {
     /// Opens both copies, or makes them when `fresh` says that the vault has never had keys.
-    pub(crate) fn open(vault_dir: &Path, dirs: &[PathBuf; 2], vault: [u8; 16], fresh: bool) -> Result<Self, VaultError> {
+    pub(crate) fn open(
+        vault_dir: &Path,
+        dirs: &[PathBuf; 2],
+        vault: [u8; 16],
+        fresh: bool,
+    ) -> Result<Self, VaultError> {
         let [first, second] = dirs;
         let missing = |dir: &Path| !dir.join("slots").exists();
         if !fresh && missing(first) && missing(second) {
@@ -75,6 +80,12 @@ impl KeyStore {
         let (b, b_bytes) = open_copy(second, vault)?;
         let slots = (a_bytes.len().max(b_bytes.len()).saturating_sub(SLOT) / SLOT) as u64;
         let mut store = Self { copies: [a, b], live: BTreeMap::new(), free: BTreeSet::new(), slots };
+        for ((file, path), bytes) in store.copies.iter().zip([&a_bytes, &b_bytes]) {
+            // A copy that was just made, or whose growth a crash cut short, gets the length of the other.
+            let has = bytes.len().max(SLOT);
+            let lacks = (position(slots) as usize).saturating_sub(has);
+            file.write_all_at(&vec![0; lacks], has as u64).at(path)?;
+        }
         let (a_made, b_made) = (a_bytes.is_empty(), b_bytes.is_empty());
         let mut mended = 0_u32;
         for number in 0..slots {
@@ -95,13 +106,18 @@ impl KeyStore {
                 }
             }
             match parse(&kept) {
-                Slot::Live(stream, hour, id) => store.live.entry((stream, hour)).or_default().push((id, number)),
+                Slot::Live(stream, hour, id) => {
+                    store.live.entry((stream, hour)).or_default().push((id, number))
+                }
                 _ => drop(store.free.insert(number)),
             }
         }
         drop((Zeroizing::new(a_bytes), Zeroizing::new(b_bytes)));
         if mended > 0 {
-            tracing::warn!(slots = mended, "the two copies of the key store differed and were brought into line");
+            tracing::warn!(
+                slots = mended,
+                "the two copies of the key store differed and were brought into line"
+            );
         }
         store.sync()?;
         Ok(store)
@@ -152,14 +168,13 @@ impl KeyStore {
         })
     }
 
-    /// Whether the chunk key of this id can still be derived.
-    pub(crate) fn lives(&self, stream: StreamId, hour: u32, id: u64) -> bool {
-        self.live.get(&(stream.0, hour)).is_some_and(|keys| keys.iter().any(|(live, _)| *live == id))
-    }
-
     /// Overwrites every slot of the stream whose hour began before `hours_before`, in both copies, and syncs. Gives the
     /// hours and the commitments of the keys (BLAKE3 in derive-key mode, context `RTR vault slot key commitment v1`).
-    pub(crate) fn destroy(&mut self, stream: StreamId, hours_before: u32) -> Result<Vec<(u32, String)>, VaultError> {
+    pub(crate) fn destroy(
+        &mut self,
+        stream: StreamId,
+        hours_before: u32,
+    ) -> Result<Vec<(u32, String)>, VaultError> {
         let due: Vec<_> = self
             .live
             .range((stream.0, 0)..(stream.0, hours_before))
@@ -168,7 +183,9 @@ impl KeyStore {
         let mut gone = Vec::new();
         for (hour, id, _) in &due {
             let commitment = self.key(stream, *hour, *id).map_or_else(String::new, |slot| {
-                blake3::Hash::from_bytes(blake3::derive_key("RTR vault slot key commitment v1", &*slot.key)).to_hex().to_string()
+                blake3::Hash::from_bytes(blake3::derive_key("RTR vault slot key commitment v1", &*slot.key))
+                    .to_hex()
+                    .to_string()
             });
             gone.push((*hour, commitment));
         }
@@ -244,7 +261,14 @@ fn open_copy(dir: &Path, vault: [u8; 16]) -> Result<((File, PathBuf), Vec<u8>), 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error).at(&path),
     };
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).at(&path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .at(&path)?;
     if bytes.is_empty() {
         let mut head = [0; SLOT];
         head[..8].copy_from_slice(&MAGIC);
@@ -301,7 +325,7 @@ mod tests {
         assert!(store.current(StreamId(1), 11).is_some() && store.current(StreamId(2), 10).is_some());
         drop(store);
         let store = open(root.path(), false).unwrap();
-        assert!(!store.lives(StreamId(1), 10, dying.id));
+        assert!(store.key(StreamId(1), 10, dying.id).is_none());
         assert!(store.current(StreamId(2), 10).is_some());
     }
 
@@ -310,12 +334,15 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut store = open(root.path(), true).unwrap();
         store.ensure(&[(1, 10), (1, 11)].into()).unwrap();
-        let (ten, eleven) = (store.current(StreamId(1), 10).unwrap(), store.current(StreamId(1), 11).unwrap());
+        let (ten, eleven) =
+            (store.current(StreamId(1), 10).unwrap(), store.current(StreamId(1), 11).unwrap());
         drop(store);
         fs::remove_file(root.path().join("b/slots")).unwrap();
         let store = open(root.path(), false).unwrap();
         assert_eq!(*store.current(StreamId(1), 10).unwrap().key, *ten.key);
-        assert_eq!(fs::read(root.path().join("a/slots")).unwrap(), fs::read(root.path().join("b/slots")).unwrap());
+        assert!(
+            fs::read(root.path().join("a/slots")).unwrap() == fs::read(root.path().join("b/slots")).unwrap()
+        );
         // A crash between the two overwrites: free in one copy, in use in the other.
         store.write_slot(0, 0, &FREE).unwrap();
         drop(store);
@@ -331,7 +358,10 @@ mod tests {
         fs::remove_file(root.path().join("b/slots")).unwrap();
         assert!(matches!(open(root.path(), false), Err(VaultError::KeysMissing { .. })));
         assert!(matches!(
-            { drop(open(root.path(), true)); KeyStore::open(root.path(), &dirs(root.path()), [8; 16], false) },
+            {
+                drop(open(root.path(), true));
+                KeyStore::open(root.path(), &dirs(root.path()), [8; 16], false)
+            },
             Err(VaultError::AnotherVault { .. })
         ));
     }

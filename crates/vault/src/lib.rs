@@ -14,6 +14,8 @@
 mod chunk;
 mod config;
 mod error;
+#[cfg(test)]
+mod golden;
 mod identity;
 mod index;
 mod keys;

@@ -186,7 +186,9 @@ impl Queues {
         self.known(stream).unwrap_or_else(|| {
             let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(
-                streams.entry(stream).or_insert_with(|| Arc::new(StreamQueue { id: stream, state: Mutex::default() })),
+                streams
+                    .entry(stream)
+                    .or_insert_with(|| Arc::new(StreamQueue { id: stream, state: Mutex::default() })),
             )
         })
     }
@@ -220,7 +222,8 @@ impl Queues {
 
     /// Drops groups until what waits fits the budget.
     fn shed(&self) {
-        let reason = if self.disk_full.load(Ordering::Relaxed) { GapReason::DiskFull } else { GapReason::Overload };
+        let reason =
+            if self.disk_full.load(Ordering::Relaxed) { GapReason::DiskFull } else { GapReason::Overload };
         while self.buffered.load(Ordering::Relaxed) > self.budget {
             let victim = self
                 .all()
@@ -239,7 +242,12 @@ impl Queues {
             if units == 0 {
                 return;
             }
-            tracing::warn!(stream = queue.id.0, units, ?reason, "a group was dropped: memory for waiting units ran out");
+            tracing::warn!(
+                stream = queue.id.0,
+                units,
+                ?reason,
+                "a group was dropped: memory for waiting units ran out"
+            );
         }
     }
 

@@ -59,7 +59,8 @@ impl Source {
                 activity: vec![(chunk.second(), chunk.predicted)],
             },
             Self::Memory { from, until, units } => {
-                let predicted = units.iter().filter(|unit| !unit.key).map(|unit| unit.payload.len() as u32).sum();
+                let predicted =
+                    units.iter().filter(|unit| !unit.key).map(|unit| unit.payload.len() as u32).sum();
                 Piece {
                     from: *from,
                     until: *until,
@@ -123,7 +124,12 @@ fn merged_gaps(indexed: Vec<GapMark>, memory: &[GapMark]) -> Vec<GapMark> {
 }
 
 /// The spans of a stream, for the timeline on the screen: whole minutes of the index, then memory.
-pub(crate) fn spans(shared: &Shared, stream: StreamId, from: Micros, until: Micros) -> Result<Vec<Span>, VaultError> {
+pub(crate) fn spans(
+    shared: &Shared,
+    stream: StreamId,
+    from: Micros,
+    until: Micros,
+) -> Result<Vec<Span>, VaultError> {
     let snapshot = snapshot(shared, stream);
     let index = shared.reader();
     let mut pieces = index.pieces(stream, minutes(from, until))?;
@@ -234,7 +240,8 @@ impl Reader {
             let whole = whole.is_some_and(|(content, leaf)| *blake3::hash(content).as_bytes() == leaf);
             return Err(if whole { GapReason::Destroyed } else { GapReason::Damaged });
         };
-        let plain = chunk::open(bytes, head.number, &slot.key, &volume_head.salt).ok_or(GapReason::Damaged)?;
+        let plain =
+            chunk::open(bytes, head.number, &slot.key, &volume_head.salt).ok_or(GapReason::Damaged)?;
         let parameters = match self.parameters.get(&(chunk.volume, head.parameters)) {
             Some(parameters) => Arc::clone(parameters),
             None => {
@@ -260,7 +267,8 @@ impl Reader {
             if **last == read {
                 return Arc::clone(last);
             }
-            read.generation = if stored > last.generation { stored } else { last.generation.wrapping_add(1).max(1) };
+            read.generation =
+                if stored > last.generation { stored } else { last.generation.wrapping_add(1).max(1) };
         }
         Arc::new(read)
     }
@@ -326,7 +334,11 @@ impl Iterator for Reader {
                 && source.is_none_or(|source| from <= source)
             {
                 self.gaps.pop_front();
-                self.ready.extend(self.failed.take().map(|(from, until, reason)| Item::Gap { from, until, reason }));
+                self.ready.extend(self.failed.take().map(|(from, until, reason)| Item::Gap {
+                    from,
+                    until,
+                    reason,
+                }));
                 self.ready.push_back(Item::Gap { from, until, reason });
             } else if source.is_some() {
                 self.take_source();
@@ -340,12 +352,15 @@ impl Iterator for Reader {
 
 /// Index, memory of what is written, and memory of what is not, in order and each once.
 fn assemble(indexed: &[ChunkRef], snapshot: &Snapshot) -> Vec<Source> {
-    let mut seen: HashSet<(u64, u64)> = snapshot.chunks.iter().map(|chunk| (chunk.volume, chunk.offset)).collect();
+    let mut seen: HashSet<(u64, u64)> =
+        snapshot.chunks.iter().map(|chunk| (chunk.volume, chunk.offset)).collect();
     // A unit seen in memory may have reached the index between the two looks.
     let edge = snapshot.memory.first().map(Source::from);
     let mut sources: Vec<_> = indexed
         .iter()
-        .filter(|chunk| seen.insert((chunk.volume, chunk.offset)) && edge.is_none_or(|edge| chunk.from < edge))
+        .filter(|chunk| {
+            seen.insert((chunk.volume, chunk.offset)) && edge.is_none_or(|edge| chunk.from < edge)
+        })
         .chain(&snapshot.chunks)
         .map(|chunk| Source::Disk(*chunk))
         .collect();

@@ -37,7 +37,13 @@ pub(crate) fn open_index(dir: &Path, identity: &Identity) -> Result<Index, Vault
 }
 
 /// Brings one volume into the index, sealing it if a crash left it open. Records before `scanned` are there already.
-fn adopt(dir: &Path, identity: &Identity, number: u64, scanned: u64, index: &mut Index) -> Result<(), VaultError> {
+fn adopt(
+    dir: &Path,
+    identity: &Identity,
+    number: u64,
+    scanned: u64,
+    index: &mut Index,
+) -> Result<(), VaultError> {
     let path = dir.join(volume::file_name(number));
     let file = OpenOptions::new().read(true).write(true).open(&path).at(&path)?;
     let size = file.metadata().at(&path)?.len();
@@ -57,7 +63,8 @@ fn adopt(dir: &Path, identity: &Identity, number: u64, scanned: u64, index: &mut
     }
     let (found, sealed) = match volume::read_footer(&file, &path)? {
         Some(footer) => {
-            let found: Vec<_> = footer.records.iter().filter_map(|(offset, leaf)| found_at(&file, *offset, *leaf)).collect();
+            let found: Vec<_> =
+                footer.records.iter().filter_map(|(offset, leaf)| found_at(&file, *offset, *leaf)).collect();
             (found, Some((footer.root, size)))
         }
         None => {
@@ -79,12 +86,16 @@ fn adopt(dir: &Path, identity: &Identity, number: u64, scanned: u64, index: &mut
             continue;
         }
         match record.head.kind {
-            Kind::Chunk { .. } => batch.chunks.extend(ChunkRef::of(number, record.offset, &record.head).map(|chunk| (stream, chunk))),
+            Kind::Chunk { .. } => batch
+                .chunks
+                .extend(ChunkRef::of(number, record.offset, &record.head).map(|chunk| (stream, chunk))),
             Kind::Gap(reason) => {
                 let gap = GapMark { from: record.head.from, until: record.head.until, reason };
                 if reason == GapReason::Destroyed {
                     // What was written before it is destroyed; what comes after has a new key.
-                    batch.chunks.retain(|(other, chunk)| *other != stream || chunk.from < gap.from || chunk.from >= gap.until);
+                    batch.chunks.retain(|(other, chunk)| {
+                        *other != stream || chunk.from < gap.from || chunk.from >= gap.until
+                    });
                     index.forget_destroyed(stream, gap.from, gap.until)?;
                 }
                 batch.gaps.push((stream, gap));

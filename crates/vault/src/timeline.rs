@@ -27,7 +27,9 @@ pub(crate) fn spans(known: &Known, from: Micros, until: Micros) -> Vec<Span> {
     }
     let mut spans = join(segments(known, from, until));
     for piece in &known.pieces {
-        if let Some(span) = span_at(&mut spans, piece.from.max(from)).filter(|_| piece.until > from && piece.from < until) {
+        if let Some(span) =
+            span_at(&mut spans, piece.from.max(from)).filter(|_| piece.until > from && piece.from < until)
+        {
             span.bytes += piece.bytes;
         }
         for (second, bytes) in &piece.activity {
@@ -132,7 +134,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn piece(from: i64, until: i64) -> Piece {
-        Piece { from: Micros(from * SECOND), until: Micros(until * SECOND), bytes: 10, activity: vec![(from, 3)] }
+        Piece {
+            from: Micros(from * SECOND),
+            until: Micros(until * SECOND),
+            bytes: 10,
+            activity: vec![(from, 3)],
+        }
     }
     fn gap(from: i64, until: i64, reason: GapReason) -> GapMark {
         let until = if until == i64::MAX { OPEN } else { Micros(until * SECOND) };
@@ -171,7 +178,10 @@ mod tests {
     #[test]
     fn beyond_the_live_edge_nothing_is_claimed() {
         let known = Known { pieces: vec![piece(10, 20)], gaps: vec![], live_edge: Some(Micros(20 * SECOND)) };
-        assert_eq!(seconds(&spans(&known, Micros(15 * SECOND), Micros(99 * SECOND))), [(15, 20, SpanKind::Recorded)]);
+        assert_eq!(
+            seconds(&spans(&known, Micros(15 * SECOND), Micros(99 * SECOND))),
+            [(15, 20, SpanKind::Recorded)]
+        );
     }
 
     proptest! {

@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) queues: Queues,
     /// Bytes of all volumes.
     pub(crate) bytes: AtomicU64,
+    /// Number of all volumes.
+    pub(crate) volumes: AtomicU64,
     pub(crate) commands: Mutex<Vec<Command>>,
     pub(crate) wake: Condvar,
     keys: Mutex<KeyStore>,
@@ -92,7 +94,10 @@ impl Vault {
                     let from = last.max(gap.map(|gap| gap.until));
                     if let Some(from) = from {
                         let crash = GapMark { from, until: OPEN, reason: GapReason::Crash };
-                        tracing::warn!(stream = stream.0, "the last run did not end cleanly; its tail was recovered");
+                        tracing::warn!(
+                            stream = stream.0,
+                            "the last run did not end cleanly; its tail was recovered"
+                        );
                         state.open = Some(crash);
                         state.mark(crash);
                     }
@@ -110,6 +115,7 @@ impl Vault {
             identity: identity.vault,
             queues,
             bytes: AtomicU64::new(bytes),
+            volumes: AtomicU64::new(identity.volumes.len() as u64),
             commands: Mutex::default(),
             wake: Condvar::new(),
             keys: Mutex::new(keys),
@@ -126,7 +132,8 @@ impl Vault {
                 .at(&dir)?
         };
         let writer = Writer::new(Arc::clone(&shared), sender.clone(), next_number);
-        let writer = thread::Builder::new().name("vault-writer".to_owned()).spawn(move || writer.run()).at(&dir)?;
+        let writer =
+            thread::Builder::new().name("vault-writer".to_owned()).spawn(move || writer.run()).at(&dir)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 shared,
@@ -188,13 +195,11 @@ impl Vault {
         let queues = &self.inner.shared.queues;
         // From the last stage back, so that the order of the stages also shows.
         let (indexed, synced) = (queues.indexed.load(Ordering::SeqCst), queues.synced.load(Ordering::SeqCst));
-        let (written, received) = (queues.written.load(Ordering::SeqCst), queues.received.load(Ordering::SeqCst));
-        let volumes = fs::read_dir(&self.inner.shared.config.dir).map_or(0, |entries| {
-            entries.flatten().filter(|entry| entry.file_name().to_str().and_then(volume::number_of).is_some()).count()
-        });
+        let (written, received) =
+            (queues.written.load(Ordering::SeqCst), queues.received.load(Ordering::SeqCst));
         Stats {
             bytes: self.inner.shared.bytes.load(Ordering::Relaxed),
-            volumes: volumes as u64,
+            volumes: self.inner.shared.volumes.load(Ordering::Relaxed),
             received,
             written,
             synced,
@@ -233,7 +238,10 @@ impl Vault {
         let destroyed = shared.keys().destroy(stream, last_hour)?;
         let (reply, answer) = mpsc::sync_channel(1);
         let minute = limit.0.div_euclid(MINUTE);
-        self.inner.index.send(IndexCommand::Destroy { stream, minute, reply }).map_err(|_| VaultError::Closed)?;
+        self.inner
+            .index
+            .send(IndexCommand::Destroy { stream, minute, reply })
+            .map_err(|_| VaultError::Closed)?;
         let removed = answer.recv().map_err(|_| VaultError::Closed)??;
         let queue = shared.queues.of(stream);
         let mut state = queue.lock();
@@ -246,18 +254,8 @@ impl Vault {
             }));
         }
         drop(state);
-        let held: u64 = removed.volumes_unlinked;
-        if held > 0 {
-            let total = fs::read_dir(&shared.config.dir).map_or(0, |entries| {
-                entries
-                    .flatten()
-                    .filter(|entry| entry.file_name().to_str().and_then(volume::number_of).is_some())
-                    .filter_map(|entry| entry.metadata().ok())
-                    .map(|metadata| metadata.len())
-                    .sum()
-            });
-            shared.bytes.store(total, Ordering::Relaxed);
-        }
+        shared.bytes.fetch_sub(removed.bytes_unlinked, Ordering::Relaxed);
+        shared.volumes.fetch_sub(removed.volumes_unlinked, Ordering::Relaxed);
         let hours = || destroyed.iter().map(|(hour, _)| i64::from(*hour) * HOUR);
         Ok(Destroyed {
             from: hours().min().map(Micros),

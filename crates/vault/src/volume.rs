@@ -328,19 +328,27 @@ pub(crate) struct Footer {
 pub(crate) fn read_footer(file: &File, path: &Path) -> Result<Option<Footer>, VaultError> {
     let size = file.metadata().at(path)?.len();
     let mut tail = [0; 16];
-    if size < (HEAD + 16) as u64 || file.read_exact_at(&mut tail, size - 16).is_err() || take::<8>(&tail, 8) != SEAL {
+    if size < (HEAD + 16) as u64
+        || file.read_exact_at(&mut tail, size - 16).is_err()
+        || take::<8>(&tail, 8) != SEAL
+    {
         return Ok(None);
     }
     let Some((head, body)) = read_record(file, u64_at(&tail, 0), size)? else { return Ok(None) };
     if head.kind != Kind::Footer {
         return Ok(None);
     }
-    let records = body.get(40..).unwrap_or_default().chunks_exact(40).map(|e| (u64_at(e, 0), take(e, 8))).collect();
+    let records =
+        body.get(40..).unwrap_or_default().chunks_exact(40).map(|e| (u64_at(e, 0), take(e, 8))).collect();
     Ok(Some(Footer { root: take(&body, 0), records }))
 }
 
 /// The record at `offset` and its body in clear, if it is whole (its leaf matches).
-pub(crate) fn read_record(file: &File, offset: u64, size: u64) -> Result<Option<(RecordHead, Vec<u8>)>, VaultError> {
+pub(crate) fn read_record(
+    file: &File,
+    offset: u64,
+    size: u64,
+) -> Result<Option<(RecordHead, Vec<u8>)>, VaultError> {
     let Some((head, mut bytes)) = read_raw(file, offset, size) else { return Ok(None) };
     let end = bytes.len() - LEAF;
     let (content, leaf) = bytes.split_at(end);

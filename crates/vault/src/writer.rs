@@ -14,11 +14,11 @@ use crate::{
     keys::{self, SlotKey},
     queue::{Event, StreamQueue, cost, cut},
     vault::Shared,
-    volume::{self, HEAD, Kind, OPEN, RecordHead, VolumeHead},
+    volume::{self, HEAD, Kind, RecordHead, VolumeHead},
 };
-use media::{AccessUnit, GapReason, Micros, Parameters, StreamId};
+use media::{GapReason, Micros, Parameters, StreamId};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     fs::{File, OpenOptions},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::PathBuf,
@@ -44,7 +44,11 @@ pub(crate) enum Command {
 /// What the index thread is asked.
 pub(crate) enum IndexCommand {
     Commit(Batch),
-    Destroy { stream: StreamId, minute: i64, reply: SyncSender<Result<Removed, VaultError>> },
+    Destroy {
+        stream: StreamId,
+        minute: i64,
+        reply: SyncSender<Result<Removed, VaultError>>,
+    },
     /// Answers when everything sent before is committed.
     Barrier(SyncSender<()>),
 }
@@ -158,7 +162,8 @@ impl Writer {
     fn wait_until(&self, deadline: Instant) -> Vec<Command> {
         let mut commands = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner);
         while commands.is_empty() {
-            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+            else {
                 break;
             };
             commands =
@@ -332,7 +337,7 @@ impl Writer {
             let at = open.size + self.buffer.len() as u64;
             placed.units = part.len() as u64;
             placed.bytes = units.clone().map(cost).sum();
-            let Some(leaf) = seal_units(&mut self.buffer, &head, units, slot, &open.head.salt) else {
+            let Some(leaf) = chunk::seal(&mut self.buffer, &head, units, &slot.key, &open.head.salt) else {
                 return Err(VaultError::Random);
             };
             open.records.push((at, leaf));
@@ -376,6 +381,8 @@ impl Writer {
         begun.at(&path)?;
         let dir = &self.shared.config.dir;
         File::open(dir).and_then(|dir| dir.sync_all()).at(dir)?;
+        self.shared.volumes.fetch_add(1, Ordering::Relaxed);
+        self.shared.bytes.fetch_add(HEAD as u64, Ordering::Relaxed);
         self.batch.opened.push((head.number, class, head.uuid));
         self.volumes.insert(
             class,
@@ -411,14 +418,23 @@ impl Writer {
         self.buffer.clear();
         let placed = std::mem::take(&mut self.placed);
         for group in placed.chunk_by(|a, b| a.job == b.job) {
-            let Some((job, last)) = group.first().and_then(|first| jobs.get(first.job)).zip(group.last()) else { continue };
+            let Some((job, last)) = group.first().and_then(|first| jobs.get(first.job)).zip(group.last())
+            else {
+                continue;
+            };
             let mut state = job.queue.lock();
             state.chunks.extend(group.iter().filter_map(|placed| placed.chunk));
             state.done = last.done;
             drop(state);
             self.batch.gaps.extend(group.iter().filter_map(|placed| placed.gap));
-            self.shared.queues.buffered.fetch_sub(group.iter().map(|placed| placed.bytes).sum(), Ordering::Relaxed);
-            self.shared.queues.written.fetch_add(group.iter().map(|placed| placed.units).sum(), Ordering::SeqCst);
+            self.shared
+                .queues
+                .buffered
+                .fetch_sub(group.iter().map(|placed| placed.bytes).sum(), Ordering::Relaxed);
+            self.shared
+                .queues
+                .written
+                .fetch_add(group.iter().map(|placed| placed.units).sum(), Ordering::SeqCst);
         }
         Ok(())
     }
@@ -520,7 +536,11 @@ impl Writer {
                 |last| last + 1 + waiting.iter().skip(last + 1).take_while(|chunk| due(chunk)).count(),
             );
             self.batch.chunks.extend(
-                waiting.iter().take(count).filter(|chunk| !self.suspect.contains(&chunk.volume)).map(|chunk| (queue.id, *chunk)),
+                waiting
+                    .iter()
+                    .take(count)
+                    .filter(|chunk| !self.suspect.contains(&chunk.volume))
+                    .map(|chunk| (queue.id, *chunk)),
             );
             for chunk in waiting.iter().skip(count) {
                 safe.entry(chunk.volume).and_modify(|at| *at = (*at).min(chunk.offset));
@@ -541,18 +561,13 @@ impl Writer {
     }
 }
 
-fn seal_units<'a>(
-    buffer: &mut Vec<u8>,
-    head: &RecordHead,
-    units: impl Iterator<Item = &'a AccessUnit> + Clone,
-    slot: &SlotKey,
-    salt: &[u8; 32],
-) -> Option<[u8; 32]> {
-    chunk::seal(buffer, head, units, &slot.key, salt)
-}
-
 /// The offset of the parameters record for these parameters, appended when the volume has none yet.
-fn place_parameters(open: &mut OpenVolume, buffer: &mut Vec<u8>, stream: StreamId, parameters: &Arc<Parameters>) -> u64 {
+fn place_parameters(
+    open: &mut OpenVolume,
+    buffer: &mut Vec<u8>,
+    stream: StreamId,
+    parameters: &Arc<Parameters>,
+) -> u64 {
     if let Some((known, at)) = open.parameters.get(&stream)
         && (Arc::ptr_eq(known, parameters) || known == parameters)
     {
@@ -575,15 +590,20 @@ fn is_disk_full(error: &VaultError) -> bool {
 
 /// The thread that commits the index, and removes from it.
 pub(crate) fn run_index(shared: &Shared, mut index: Index, commands: &Receiver<IndexCommand>) {
+    // What could not be committed yet: it stays readable from memory, and the next start finds it in the volumes.
+    let mut waiting: VecDeque<Batch> = VecDeque::new();
     while let Ok(command) = commands.recv() {
         match command {
             IndexCommand::Commit(batch) => {
-                if let Err(error) = index.commit(&batch) {
-                    // It stays readable from memory, and the next start finds it in the volumes.
-                    tracing::error!(%error, "the index could not be written");
-                    continue;
+                waiting.push_back(batch);
+                while let Some(batch) = waiting.front() {
+                    if let Err(error) = index.commit(batch) {
+                        tracing::error!(%error, "the index could not be written; it is tried again with the next minute");
+                        break;
+                    }
+                    forget(shared, batch);
+                    waiting.pop_front();
                 }
-                forget(shared, &batch);
             }
             IndexCommand::Destroy { stream, minute, reply } => {
                 drop(reply.send(index.destroy(&shared.config.dir, stream, minute)));
@@ -617,5 +637,4 @@ fn forget(shared: &Shared, batch: &Batch) {
             queue.lock().gaps.retain(|known| known != gap);
         }
     }
-    debug_assert!(batch.gaps.iter().all(|(_, gap)| gap.until <= OPEN));
 }

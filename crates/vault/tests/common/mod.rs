@@ -1,0 +1,113 @@
+//! What the tests of the vault share: throw-away vaults and units to put in.
+#![allow(dead_code, missing_docs)]
+
+use bytes::Bytes;
+use media::{AccessUnit, Codec, GapReason, Micros, Parameters, StreamId, Ticks};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use vault::{Item, Vault, VaultConfig};
+
+/// 2026-11-22 05:00:00 UTC.
+pub const START: i64 = 1_795_323_600_000_000;
+/// One frame at 25 per second, in µs.
+pub const FRAME: i64 = 40_000;
+/// Frames in a group of pictures.
+pub const GROUP: i64 = 25;
+
+pub fn config(root: &Path) -> VaultConfig {
+    VaultConfig {
+        volume_bytes: 1 << 20,
+        budget_bytes: 64 << 20,
+        // The tests say when to write; the clock must not.
+        tick: Duration::from_secs(3600),
+        sync_every: Duration::from_secs(3600),
+        ..VaultConfig::new(root.join("vault"), [root.join("keys-a"), root.join("keys-b")])
+    }
+}
+
+pub fn parameters(generation: u16) -> Arc<Parameters> {
+    Arc::new(Parameters {
+        generation,
+        codec: if generation.is_multiple_of(2) { Codec::H265 } else { Codec::H264 },
+        width: 1280 + generation,
+        height: 720,
+        record: Bytes::from(vec![generation as u8; 30]),
+    })
+}
+
+/// Frame `number` of a stream: every `GROUP`th is a key frame.
+pub fn unit(stream: u32, number: i64, parameters: &Arc<Parameters>) -> AccessUnit {
+    let key = number % GROUP == 0;
+    let size = if key { 900 } else { 100 };
+    let mut payload = vec![0; size];
+    payload[..8].copy_from_slice(&number.to_be_bytes());
+    AccessUnit {
+        stream: StreamId(stream),
+        parameters: Arc::clone(parameters),
+        captured: Micros(START + number * FRAME),
+        media_time: Ticks(number * 3600),
+        duration: 3600,
+        key,
+        discontinuity: number == 0,
+        received: Micros(START + number * FRAME + 3000),
+        camera_time: (number % 3 == 0).then_some(Micros(START + number * FRAME - 70_000)),
+        payload: Bytes::from(payload),
+    }
+}
+
+pub fn at(number: i64) -> Micros {
+    Micros(START + number * FRAME)
+}
+
+pub fn units(items: impl IntoIterator<Item = Item>) -> Vec<AccessUnit> {
+    items
+        .into_iter()
+        .filter_map(|item| match item {
+            Item::Unit(unit) => Some(unit),
+            Item::Gap { .. } => None,
+        })
+        .collect()
+}
+
+pub fn gaps(items: impl IntoIterator<Item = Item>) -> Vec<(Micros, Micros, GapReason)> {
+    items
+        .into_iter()
+        .filter_map(|item| match item {
+            Item::Gap { from, until, reason } => Some((from, until, reason)),
+            Item::Unit(_) => None,
+        })
+        .collect()
+}
+
+pub fn numbers(items: impl IntoIterator<Item = Item>) -> Vec<i64> {
+    units(items).iter().map(|unit| i64::from_be_bytes(unit.payload[..8].try_into().unwrap())).collect()
+}
+
+pub fn read_all(vault: &Vault, stream: u32) -> Vec<Item> {
+    vault.read(StreamId(stream), Micros(START - 1), Micros(i64::MAX - 1)).unwrap().collect()
+}
+
+pub fn volumes(root: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<_> = fs::read_dir(root.join("vault"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "vol"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// A copy of everything, as a power cut or a crash at this instant would leave it.
+pub fn copy(from: &Path, to: &Path) {
+    for folder in ["vault", "keys-a", "keys-b"] {
+        fs::create_dir_all(to.join(folder)).unwrap();
+        for entry in fs::read_dir(from.join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), to.join(folder).join(entry.file_name())).unwrap();
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Faults for real: kill -9, a torn tail, flipped bytes, a full disk. What must survive is counted.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use common::*;
+use media::{GapReason, StreamId};
+use std::{
+    fs::{self, OpenOptions},
+    io::{BufRead, BufReader},
+    os::unix::fs::FileExt,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+use vault::{Vault, VaultConfig};
+
+const CHILD: &str = "VAULT_TEST_CHILD_DIR";
+const STREAMS: u32 = 3;
+
+fn quick(root: &Path) -> VaultConfig {
+    VaultConfig {
+        tick: Duration::from_millis(20),
+        sync_every: Duration::from_millis(60),
+        volume_bytes: 200 << 10,
+        ..config(root)
+    }
+}
+
+/// Not a test of its own: the process that `kill_9_loses_at_most_one_group` kills. It runs one group ahead of the
+/// disk at most, as a camera does that sends a group a second to a writer that comes twice a second.
+#[test]
+fn child_that_records() {
+    let Ok(root) = std::env::var(CHILD) else { return };
+    let vault = Vault::open(quick(Path::new(&root))).unwrap();
+    let p = parameters(1);
+    for number in 0.. {
+        for stream in 1..=STREAMS {
+            vault.accept(unit(stream, number, &p));
+        }
+        let accepted = (number + 1) as u64;
+        let stats = vault.stats();
+        if accepted.is_multiple_of(5) {
+            println!("accepted {accepted} synced {}", stats.synced);
+        }
+        while vault.stats().written + u64::from(STREAMS) * (GROUP as u64 - 1) < accepted * u64::from(STREAMS)
+        {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn kill_9_loses_at_most_one_group_and_nothing_synced() {
+    let root = tempfile::tempdir().unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["child_that_records", "--exact", "--nocapture"])
+        .env(CHILD, root.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (mut accepted, mut synced) = (0, 0);
+    let mut killed = false;
+    // Until the child is dead and its last word is read.
+    while let Some(Ok(line)) = lines.next() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        if let ["accepted", a, "synced", s] = words[..] {
+            (accepted, synced) = (a.parse::<i64>().unwrap(), s.parse::<u64>().unwrap());
+            if accepted > 1500 && synced > 3000 && !killed {
+                child.kill().unwrap();
+                killed = true;
+            }
+        }
+    }
+    child.wait().unwrap();
+    assert!(killed, "the child died by itself at {accepted}");
+    let vault = Vault::open(quick(root.path())).unwrap();
+    let mut total = 0;
+    for stream in 1..=STREAMS {
+        let found = numbers(read_all(&vault, stream));
+        assert_eq!(found, (0..found.len() as i64).collect::<Vec<_>>(), "whole, in order, from the beginning");
+        assert!(found.len() as i64 > accepted - GROUP, "stream {stream}: {} of {accepted}", found.len());
+        total += found.len() as u64;
+        let end = at(found.len() as i64);
+        let after = gaps(vault.read(StreamId(stream), end, end.plus(10_000_000)).unwrap());
+        assert_eq!(
+            after,
+            [
+                (end, end.plus(2_000_000), GapReason::Crash),
+                (end.plus(2_000_000), end.plus(10_000_000), GapReason::NotRunning)
+            ]
+        );
+    }
+    assert!(total >= synced, "{total} found, {synced} were synced");
+    println!(
+        "killed after {accepted} frames a stream ({synced} synced in all): {total} of {} found",
+        3 * accepted
+    );
+    // It goes on, and the gap is closed where pictures begin again.
+    vault.accept(unit(1, 1_000_000, &parameters(1)));
+    vault.flush().unwrap();
+    let last = gaps(read_all(&vault, 1)).pop().unwrap();
+    assert_eq!((last.1, last.2), (at(1_000_000), GapReason::NotRunning));
+}
+
+/// A vault in use, whose volume is not sealed, copied as a power cut would leave it.
+fn cut_power(root: &Path, copied: &Path, indexed: bool) {
+    let vault = Vault::open(config(root)).unwrap();
+    let p = parameters(1);
+    for number in 0..60 {
+        vault.accept(unit(1, number, &p));
+        if number == 29 && indexed {
+            vault.flush().unwrap();
+        }
+    }
+    // One record a frame at the end, so that every torn length hits something else.
+    vault.flush().unwrap();
+    copy(root, copied);
+}
+
+#[test]
+fn a_tail_torn_anywhere_keeps_every_whole_record() {
+    let (root, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    cut_power(root.path(), copied.path(), true);
+    let volume = volumes(copied.path()).pop().unwrap();
+    let whole = fs::read(&volume).unwrap();
+    let index = copied.path().join("vault/index.sqlite");
+    let mut seen = 0;
+    // Each byte of the last record is tried in `volume::tests`; here the whole way, at lengths spread over the tail.
+    for torn in (0..whole.len()).step_by(whole.len() / 12).chain([0, 60, 127, 128, whole.len() - 1]) {
+        for suffix in ["", "-wal", "-shm"] {
+            drop(fs::remove_file(format!("{}{suffix}", index.display())));
+        }
+        fs::write(&volume, &whole[..torn]).unwrap();
+        let vault = Vault::open(config(copied.path())).unwrap();
+        let found = numbers(read_all(&vault, 1));
+        assert_eq!(found, (0..found.len() as i64).collect::<Vec<_>>(), "at {torn}");
+        seen = seen.max(found.len());
+        drop(vault);
+        drop(fs::remove_file(&volume));
+        for other in volumes(copied.path()) {
+            fs::remove_file(other).unwrap();
+        }
+    }
+    assert!(seen >= 50, "{seen}");
+}
+
+#[test]
+fn zeros_where_pages_never_reached_the_disk_cost_only_what_they_cover() {
+    let (root, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    cut_power(root.path(), copied.path(), true);
+    // The index of the instant before the last flush, so that the tail must prove itself.
+    let index = copied.path().join("vault/index.sqlite");
+    for suffix in ["", "-wal", "-shm"] {
+        drop(fs::remove_file(format!("{}{suffix}", index.display())));
+    }
+    let volume = volumes(copied.path()).pop().unwrap();
+    let size = fs::metadata(&volume).unwrap().len();
+    let file = OpenOptions::new().write(true).open(&volume).unwrap();
+    file.write_all_at(&[0; 700], size / 2).unwrap();
+    let vault = Vault::open(config(copied.path())).unwrap();
+    let found = numbers(read_all(&vault, 1));
+    assert!(found.contains(&0) && found.contains(&59) && found.len() < 60, "{found:?}");
+}
+
+#[test]
+fn flipped_bytes_are_noticed_and_cost_one_chunk() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = Vault::open(config(root.path())).unwrap();
+    let p = parameters(1);
+    (0..500).for_each(|number| vault.accept(unit(1, number, &p)));
+    drop(vault);
+    let volume = volumes(root.path()).remove(0);
+    let bytes = fs::read(&volume).unwrap();
+    for place in [3, 5, 7] {
+        let file = OpenOptions::new().write(true).open(&volume).unwrap();
+        let at_byte = bytes.len() * place / 10;
+        file.write_all_at(&[bytes[at_byte] ^ 1], at_byte as u64).unwrap();
+        let vault = Vault::open(config(root.path())).unwrap();
+        let items = read_all(&vault, 1);
+        let found = numbers(items.clone());
+        assert_eq!(found.len(), 500 - GROUP as usize, "one chunk of a second is lost");
+        let damaged: Vec<_> =
+            gaps(items.clone()).into_iter().filter(|gap| gap.2 == GapReason::Damaged).collect();
+        let [(from, until, _)] = damaged[..] else { panic!("one damaged stretch expected, not {damaged:?}") };
+        assert_eq!(until.0 - from.0, GROUP * FRAME);
+        let after = units(items).into_iter().find(|unit| unit.captured >= until).unwrap();
+        assert!(after.discontinuity);
+        drop(vault);
+        file.write_all_at(&[bytes[at_byte]], at_byte as u64).unwrap();
+    }
+}
+
+/// A small file system of its own; none where the test may not mount.
+struct Tmpfs(std::path::PathBuf);
+impl Tmpfs {
+    fn mount(at: &Path, size: &str) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", size, "tmpfs"]).arg(at).status();
+        status.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
+    }
+}
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        drop(Command::new("umount").args(["-l"]).arg(&self.0).status());
+    }
+}
+
+#[test]
+fn a_full_disk_is_a_gap_and_recording_goes_on_when_there_is_room() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(_mounted) = Tmpfs::mount(&root.path().join("vault"), "size=2m") else {
+        println!("skipped: this test may not mount a tmpfs");
+        return;
+    };
+    let filler = root.path().join("vault/filler");
+    fs::write(&filler, vec![1; 1 << 20]).unwrap();
+    let small = VaultConfig { volume_bytes: 256 << 10, budget_bytes: 200 << 10, ..config(root.path()) };
+    let vault = Vault::open(small.clone()).unwrap();
+    let p = parameters(1);
+    let mut number = 0;
+    let mut feed = |groups: i64| {
+        for _ in 0..groups * GROUP {
+            vault.accept(unit(1, number, &p));
+            number += 1;
+        }
+        vault.flush()
+    };
+    let mut groups = 0;
+    while feed(5).is_ok() {
+        groups += 5;
+        assert!(groups < 2000, "the disk never filled");
+    }
+    assert!(vault.stats().disk_full);
+    // Memory fills up, then groups go, with a reason.
+    while vault.stats().dropped == 0 {
+        drop(feed(10));
+    }
+    fs::remove_file(&filler).unwrap();
+    feed(5).unwrap();
+    assert!(!vault.stats().disk_full);
+    let stats = vault.stats();
+    let items = read_all(&vault, 1);
+    let found = numbers(items.clone());
+    assert_eq!(found.len() as u64 + stats.dropped, stats.received, "nothing vanished silently");
+    assert_eq!(*found.last().unwrap(), number - 1);
+    let full: Vec<_> = gaps(items).into_iter().filter(|gap| gap.2 == GapReason::DiskFull).collect();
+    assert!(!full.is_empty());
+    for lost in (0..number).filter(|number| found.binary_search(number).is_err()) {
+        assert!(full.iter().any(|(from, until, _)| *from <= at(lost) && at(lost) < *until), "frame {lost}");
+    }
+    drop(vault);
+    let vault = Vault::open(small).unwrap();
+    assert_eq!(numbers(read_all(&vault, 1)), found, "and it is all there after a new start");
+}
