@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_millis(400);
 /// round of reading cameras, below any group of pictures.
 const PAST_US: i64 = 300_000;
 /// … and so far behind the newest unit in the decoder: some decoders keep a few pictures to themselves.
-const BEHIND_US: i64 = 100_000;
+const BEHIND_US: i64 = 200_000;
 /// The group that comes first is decoded unseen for at most this long.
 const CATCH_UP_MOST: Duration = Duration::from_secs(1);
 

@@ -270,13 +270,13 @@ fn the_first_group_is_decoded_unseen() {
         bench.unit(T0 + n * 40_000, n == 0);
     }
     bench.live(false);
-    for _ in 0..47 {
+    for _ in 0..45 {
         bench.decode(1);
         assert_eq!(bench.paint(), None, "no fast-forward");
         assert!(!bench.core.has_picture());
     }
     assert_eq!(bench.wakes.load(Ordering::SeqCst), 0);
-    bench.decode(4);
+    bench.decode(6);
     assert_eq!(bench.paint(), Some(2000));
     assert_eq!(bench.stats().frames_dropped, 0);
 }
