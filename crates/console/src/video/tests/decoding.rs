@@ -60,9 +60,9 @@ impl Bench {
         self.core.stats(Frame::size)
     }
 
-    /// Waits until `count` pictures have come out, or nothing more comes.
+    /// Waits until `count` pictures have come out and one may be seen, or nothing more comes.
     fn wait_for(&self, count: u64) -> PlayerStats {
-        while self.stats().decoded < count {
+        while self.stats().decoded < count || !self.core.has_picture() {
             if self.woken.recv_timeout(PATIENCE).is_err() {
                 break;
             }
