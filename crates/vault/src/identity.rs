@@ -44,11 +44,7 @@ impl Identity {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(VaultError::Locked(dir.to_owned())),
             other => other.at(&path)?,
         }
-        let mut volumes = Vec::new();
-        for entry in fs::read_dir(dir).at(dir)? {
-            volumes.extend(entry.at(dir)?.file_name().to_str().and_then(number_of));
-        }
-        volumes.sort_unstable();
+        let volumes = volumes(dir)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).at(&path)?;
         if bytes.is_empty() {
@@ -78,4 +74,14 @@ impl Identity {
         }
         Ok(Self { vault: take(&bytes, 16), volumes, _lock: file })
     }
+}
+
+/// The numbers of the volumes in a folder, in order.
+pub(crate) fn volumes(dir: &Path) -> Result<Vec<u64>, VaultError> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(dir).at(dir)? {
+        numbers.extend(entry.at(dir)?.file_name().to_str().and_then(number_of));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
 }

@@ -379,7 +379,8 @@ impl Index {
     }
 
     /// Removes the minutes of a stream before `minute`, records them as destroyed, and unlinks the volumes in which
-    /// nothing lives any more and whose newest instant lies before it.
+    /// nothing lives any more and whose newest instant lies before it. The newest volume stays: its number says, even
+    /// when the index is lost, which numbers were used.
     pub(crate) fn destroy(
         &mut self,
         dir: &Path,
@@ -408,7 +409,8 @@ impl Index {
         }
         tx.execute(
             "INSERT OR IGNORE INTO garbage SELECT number FROM volume WHERE sealed = 1 AND newest < ?1
-             AND NOT EXISTS (SELECT 1 FROM minute WHERE volume = number)",
+             AND NOT EXISTS (SELECT 1 FROM minute WHERE volume = number)
+             AND number < (SELECT max(number) FROM volume)",
             [minute.saturating_mul(MINUTE)],
         )?;
         tx.execute("DELETE FROM volume WHERE number IN (SELECT number FROM garbage)", [])?;

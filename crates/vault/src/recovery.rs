@@ -4,7 +4,7 @@
 use crate::{
     config::SealedVolume,
     error::{At, VaultError},
-    identity::Identity,
+    identity::{self, Identity},
     index::{Batch, ChunkRef, GapMark, Index},
     volume::{self, Found, HEAD, Kind, RECORD_HEAD, RecordHead, VolumeHead},
 };
@@ -22,11 +22,12 @@ pub(crate) const INDEX: &str = "index.sqlite";
 pub(crate) fn open_index(dir: &Path, identity: &Identity) -> Result<Index, VaultError> {
     let (mut index, _) = Index::open(&dir.join(INDEX))?;
     index.collect_garbage(dir)?;
-    let forgotten = index.forget_missing(&identity.volumes)?;
+    let present = identity::volumes(dir)?;
+    let forgotten = index.forget_missing(&present)?;
     if forgotten > 0 {
         tracing::warn!(volumes = forgotten, "volumes that the index knew are gone");
     }
-    for number in &identity.volumes {
+    for number in &present {
         let known = index.volume(*number)?;
         if let Some((true, _)) = known {
             continue;

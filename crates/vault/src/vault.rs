@@ -3,7 +3,7 @@
 use crate::{
     config::{Destroyed, SealedVolume, Span, Stats, StreamPolicy, VaultConfig},
     error::{At, VaultError},
-    identity::Identity,
+    identity::{self, Identity},
     index::{GapMark, Index, MINUTE, is_open},
     keys::{self, HOUR, KeyStore},
     queue::{Event, Queues},
@@ -104,8 +104,9 @@ impl Vault {
                 }
             }
         }
+        let present = identity::volumes(&config.dir)?;
         let mut bytes = 0;
-        for number in &identity.volumes {
+        for number in &present {
             let path = config.dir.join(volume::file_name(*number));
             bytes += fs::metadata(path).map_or(0, |metadata| metadata.len());
         }
@@ -115,7 +116,7 @@ impl Vault {
             identity: identity.vault,
             queues,
             bytes: AtomicU64::new(bytes),
-            volumes: AtomicU64::new(identity.volumes.len() as u64),
+            volumes: AtomicU64::new(present.len() as u64),
             commands: Mutex::default(),
             wake: Condvar::new(),
             keys: Mutex::new(keys),
