@@ -1,1 +1,28 @@
-//! placeholder
+//! `rtrd`: the daemon. It pulls the cameras, records them, and hands out pictures; nothing leaves it without a decision
+//! of the law and an entry in the log.
+//!
+//! Read in this order:
+//!
+//! * [`gate`]: the one function through which every look and act passes, and the leases it hands out
+//! * [`journal`]: the register's facts, event by event, each with its leaf in the ledger
+//! * [`recorder`], [`streams`]: which cameras are connected and recorded, and when
+//! * [`identity`], [`tls`]: who somebody is, and over which wire
+//! * [`api`]: the table of endpoints, problems, the OpenAPI document
+//! * [`media_socket`], `live`, `replay`: pictures on the wire
+//! * [`incidents`], [`metrics`], [`server`], [`clock`], [`log`]: the rest of the house
+
+pub mod api;
+pub mod clock;
+pub mod gate;
+pub mod identity;
+pub mod incidents;
+pub mod journal;
+mod live;
+pub mod log;
+pub mod media_socket;
+pub mod metrics;
+pub mod recorder;
+mod replay;
+pub mod server;
+pub mod streams;
+pub mod tls;

@@ -1,0 +1,308 @@
+//! The HTTPS API under `/api/v1`. [`table`] is the one list of endpoints: the router, the OpenAPI document and the tests
+//! that try every endpoint with every role all come from it.
+//!
+//! Each endpoint answers in this order: 401 without a session; 403, logged, for a role that may never do it; then what
+//! is wrong with path or body; then the law's own answer for the person and the object.
+
+mod openapi;
+pub mod problem;
+mod records;
+mod register;
+pub(crate) mod room;
+mod sessions;
+
+use crate::{
+    gate::{Ask, Gate},
+    identity::{Identity, Session},
+    incidents::Incidents,
+    journal::Journal,
+    media_socket,
+    recorder::Recording,
+    streams::Streams,
+};
+use axum::{
+    Extension, Router,
+    extract::{DefaultBodyLimit, Request as HttpRequest, State},
+    http::header,
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::{MethodRouter, delete, get, patch, post},
+};
+use ingest::Ingest;
+use ledger::Ledger;
+use mandate::{Action, Object, ReasonCode, Role, roles::ROLE_MATRIX};
+use problem::ApiError;
+use std::sync::Arc;
+use vault::Vault;
+
+/// Largest request body, bytes.
+const LARGEST_BODY: usize = 1 << 20;
+
+/// Everything the handlers work with.
+pub struct Rooms {
+    /// The gate.
+    pub gate: Gate,
+    /// Accounts and sessions.
+    pub identity: Identity,
+    /// The register's journal.
+    pub journal: Journal,
+    /// The shift's incidents.
+    pub incidents: Incidents,
+    /// The cameras.
+    pub ingest: Arc<Ingest>,
+    /// The footage.
+    pub vault: Vault,
+    /// The log, to be read.
+    pub ledger: Ledger,
+    /// Stream numbers.
+    pub streams: Arc<Streams>,
+    /// What was handed to the vault.
+    pub recording: Arc<Recording>,
+    /// Origin of the log.
+    pub origin: String,
+    /// Whether this is a demonstration.
+    pub demo: bool,
+    /// Counts of the media sockets.
+    pub media: media_socket::Figures,
+    /// Cancelled when the daemon stops.
+    pub stop: tokio_util::sync::CancellationToken,
+}
+
+/// The handlers' shared state.
+pub type App = Arc<Rooms>;
+
+/// What an endpoint asks of whoever calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// A session in whatever role.
+    LogIn,
+    /// A role that may do one of these actions; the handler passes the gate with the one that applies.
+    Action(&'static [Action]),
+    /// A role that may confirm somebody else's entry in the register (`decisions.md` 8).
+    SecondPerson,
+}
+
+impl Needs {
+    /// The roles that get further than 403; `None` where any session or none will do.
+    pub fn roles(self) -> Option<Vec<Role>> {
+        let mut roles: Vec<Role> = match self {
+            Self::Nothing | Self::LogIn => return None,
+            Self::Action(actions) => ROLE_MATRIX
+                .iter()
+                .filter(|(action, _)| actions.contains(action))
+                .flat_map(|(_, roles)| roles.iter().copied())
+                .collect(),
+            Self::SecondPerson => register::SECOND_PERSONS.to_vec(),
+        };
+        roles.sort_unstable();
+        roles.dedup();
+        Some(roles)
+    }
+}
+
+/// One endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    /// HTTP method, upper case.
+    pub method: &'static str,
+    /// Path below `/api/v1`, with `{id}` placeholders.
+    pub path: &'static str,
+    /// What it asks of the caller.
+    pub needs: Needs,
+    /// Stable name of the operation, for clients made from the document.
+    pub operation: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// Name of the body's type in `protocol::api`, if it takes one.
+    pub body: Option<&'static str>,
+    /// Status and type of the answer.
+    pub answer: (u16, Option<&'static str>),
+}
+
+const fn endpoint(
+    method: &'static str,
+    path: &'static str,
+    needs: Needs,
+    operation: &'static str,
+    summary: &'static str,
+    body: Option<&'static str>,
+    answer: (u16, Option<&'static str>),
+) -> Endpoint {
+    Endpoint { method, path, needs, operation, summary, body, answer }
+}
+
+/// Every endpoint there is, with its handler.
+pub fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
+    use Needs::{LogIn, Nothing, SecondPerson};
+    const LIST: Needs = Needs::Action(&[Action::ListCameras]);
+    const REGISTER: Needs = Needs::Action(&[Action::ReadRegister]);
+    const MARK: Needs = Needs::Action(&[Action::MarkIncident]);
+    const ENTER: Needs = Needs::Action(&[
+        Action::ConfigureDecree,
+        Action::ConfigureWindow,
+        Action::ConfigureMask,
+        Action::ManageUsers,
+    ]);
+    const LOG: Needs = Needs::Action(&[Action::ReadLog]);
+    let e = endpoint;
+    vec![
+        (e("GET", "/about", Nothing, "about", "What this server is", None, (200, Some("About"))), get(room::about)),
+        (
+            e("GET", "/openapi.json", Nothing, "openapi", "This document", None, (200, Some("OpenApi"))),
+            get(openapi::document),
+        ),
+        (
+            e("POST", "/sessions", Nothing, "logIn", "Log in", Some("LogIn"), (201, Some("Session"))),
+            post(sessions::log_in),
+        ),
+        (
+            e("DELETE", "/sessions/current", LogIn, "logOut", "End this session and its looks", None, (204, None)),
+            delete(sessions::log_out),
+        ),
+        (e("GET", "/me", LogIn, "me", "Who this session is", None, (200, Some("Me"))), get(sessions::me)),
+        (
+            e("GET", "/municipalities", LIST, "municipalities", "Municipalities in scope", None, (200, Some("MunicipalityView[]"))),
+            get(room::municipalities),
+        ),
+        (
+            e("GET", "/cameras", LIST, "cameras", "Cameras in scope and whether they are open", None, (200, Some("CameraView[]"))),
+            get(room::cameras),
+        ),
+        (
+            e("GET", "/cameras/{id}/why", LIST, "why", "Why this camera is open or closed to you", None, (200, Some("Why"))),
+            get(room::why),
+        ),
+        (
+            e("GET", "/incidents", Needs::Action(&[Action::ListIncidents]), "incidents", "The newest incidents in scope", None, (200, Some("Incident[]"))),
+            get(room::incidents),
+        ),
+        (
+            e("POST", "/incidents", MARK, "markIncident", "Mark an incident", Some("NewIncident"), (201, Some("Incident"))),
+            post(room::mark),
+        ),
+        (
+            e("PATCH", "/incidents/{id}", MARK, "changeIncident", "Change or close an incident", Some("IncidentChange"), (200, Some("Incident"))),
+            patch(room::change_incident),
+        ),
+        (
+            e("GET", "/register/facts", REGISTER, "facts", "Every version of every fact", None, (200, Some("Fact[]"))),
+            get(register::facts),
+        ),
+        (
+            e("GET", "/register/proposals", REGISTER, "proposals", "Entries and who verified them", None, (200, Some("Proposal[]"))),
+            get(register::proposals),
+        ),
+        (
+            e("POST", "/register/proposals", ENTER, "propose", "Enter a fact; a second person makes it effective", Some("NewProposal"), (201, Some("Proposal"))),
+            post(register::propose),
+        ),
+        (
+            e("POST", "/register/proposals/{id}/verification", SecondPerson, "verify", "Confirm somebody else's entry", None, (200, Some("Proposal"))),
+            post(register::verify),
+        ),
+        (
+            e("GET", "/periods", REGISTER, "periods", "Use and live periods, event and emergency windows", None, (200, Some("PeriodView[]"))),
+            get(register::periods),
+        ),
+        (
+            e("GET", "/health", Needs::Action(&[Action::ReadHealth]), "health", "State of cameras, disk and log", None, (200, Some("Health"))),
+            get(room::health),
+        ),
+        (
+            e("GET", "/ledger/entries", LOG, "ledgerEntries", "Read the log; `purpose`, `from_seq` and `limit` in the query", None, (200, Some("LedgerEntry[]"))),
+            get(records::entries),
+        ),
+        (
+            e("GET", "/ledger/checkpoint", LOG, "checkpoint", "The newest signed checkpoint; `purpose` in the query", None, (200, Some("Checkpoint"))),
+            get(records::checkpoint),
+        ),
+        (
+            e("GET", "/media", Needs::Action(&[Action::LiveView, Action::Replay]), "media", "The media socket (WebSocket, sub-protocol rtr.v1)", None, (101, None)),
+            get(media_socket::open),
+        ),
+    ]
+}
+
+/// The endpoints without their handlers.
+pub fn endpoints() -> Vec<Endpoint> {
+    table().into_iter().map(|(endpoint, _)| endpoint).collect()
+}
+
+/// The router over [`table`].
+pub fn router(app: App) -> Router {
+    let mut api: Router<App> = Router::new();
+    for (endpoint, handler) in table() {
+        let guarded = handler.layer(middleware::from_fn_with_state((app.clone(), endpoint), guard));
+        api = api.route(endpoint.path, guarded);
+    }
+    Router::new()
+        .nest("/api/v1", api)
+        .fallback(|| async { ApiError::NotFound })
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::map_response(headers))
+        .with_state(app)
+}
+
+async fn headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Who calls, and whether their role may ever do this; before anything of the request is read.
+async fn guard(
+    State((app, endpoint)): State<(App, Endpoint)>,
+    mut request: HttpRequest,
+    next: Next,
+) -> Result<Response, ApiError> {
+    if endpoint.needs == Needs::Nothing {
+        return Ok(next.run(request).await);
+    }
+    let token = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .ok_or(ApiError::NotLoggedIn)?
+        .to_owned();
+    let session = app.identity.session(&token)?;
+    if let Some(roles) = endpoint.needs.roles()
+        && !roles.contains(&session.role)
+    {
+        let action = match endpoint.needs {
+            Needs::Action([action, ..]) => *action,
+            _ => Action::ConfigureDecree,
+        };
+        let ask = Ask {
+            request: crate::gate::request(&session, action, Object::None),
+            session: Some(session),
+            name: endpoint.operation,
+            display: None,
+        };
+        return Err(app.gate.refuse(&ask, ReasonCode::RoleNotPermitted).await.into());
+    }
+    request.extensions_mut().insert(session);
+    request.extensions_mut().insert(Token(token.into()));
+    Ok(next.run(request).await.into_response())
+}
+
+/// The bearer token of a request that passed [`guard`].
+#[derive(Clone)]
+pub(crate) struct Token(pub(crate) Arc<str>);
+
+/// The session of a request that passed [`guard`].
+pub(crate) type Caller = Extension<Session>;
+
+/// A question of a session's person about one object.
+pub(crate) fn ask(session: &Session, action: Action, object: Object, name: &'static str) -> Ask {
+    Ask {
+        request: crate::gate::request(session, action, object),
+        session: Some(session.clone()),
+        name,
+        display: None,
+    }
+}

@@ -1,0 +1,212 @@
+//! RFC 9457 problem documents: every error of the API, each with a stable code and a sentence in both languages.
+
+use crate::{
+    gate::{Refused, code_text, log_unavailable},
+    identity::IdentityError,
+    incidents::IncidentError,
+    journal::JournalError,
+};
+use axum::{
+    body::Bytes,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use protocol::api::{Problem, Sentence};
+use serde::de::DeserializeOwned;
+
+/// What can go wrong with a call.
+#[derive(Debug)]
+pub enum ApiError {
+    /// No session, or an expired one.
+    NotLoggedIn,
+    /// Name or password is wrong.
+    LogInRefused,
+    /// Too many failed attempts.
+    TooManyAttempts(DateTime<Utc>),
+    /// Several authorisations: the role must be named.
+    RoleNeeded(String),
+    /// The gate did not open.
+    Refused(Refused),
+    /// There is no such thing, or it is outside the caller's scope.
+    NotFound,
+    /// Not this method.
+    MethodNotAllowed,
+    /// The request cannot be read.
+    Malformed(String),
+    /// It can be read but contradicts what is known.
+    Invalid(Sentence),
+    /// Somebody else was first.
+    Conflict(Sentence),
+    /// Ours.
+    Internal(String),
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<IdentityError> for ApiError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Refused => Self::LogInRefused,
+            IdentityError::TooMany { until } => Self::TooManyAttempts(until),
+            IdentityError::NoSession => Self::NotLoggedIn,
+            IdentityError::Store(_) | IdentityError::Machine(_) => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<JournalError> for ApiError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Invalid(reason) => Self::Invalid(Sentence {
+                nl: format!("Dit past niet in het register: {reason}"),
+                en: format!("This does not fit the register: {reason}"),
+            }),
+            JournalError::Log(_) => Self::Refused(Refused::LogUnavailable),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<IncidentError> for ApiError {
+    fn from(error: IncidentError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<rusqlite::Error> for ApiError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+fn sentence(nl: &str, en: &str) -> Sentence {
+    Sentence { nl: nl.to_owned(), en: en.to_owned() }
+}
+
+impl ApiError {
+    fn problem(self) -> Problem {
+        let (status, code, title, detail) = match self {
+            Self::NotLoggedIn => (
+                StatusCode::UNAUTHORIZED,
+                "not-logged-in".to_owned(),
+                "Not logged in",
+                sentence("U bent niet (meer) aangemeld. Meld u aan.", "You are not logged in (any more). Log in."),
+            ),
+            Self::LogInRefused => (
+                StatusCode::UNAUTHORIZED,
+                "log-in-refused".to_owned(),
+                "Log-in refused",
+                sentence("Naam of wachtwoord is onjuist.", "Name or password is wrong."),
+            ),
+            Self::TooManyAttempts(until) => {
+                let detail = sentence(
+                    "Te veel mislukte pogingen. Wacht een minuut en probeer het opnieuw.",
+                    "Too many failed attempts. Wait a minute and try again.",
+                );
+                let mut problem =
+                    problem(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts".to_owned(), "Too many attempts", detail);
+                problem.until = Some(until);
+                return problem;
+            }
+            Self::RoleNeeded(roles) => (
+                StatusCode::BAD_REQUEST,
+                "role-needed".to_owned(),
+                "Role needed",
+                Sentence {
+                    nl: format!("U hebt meer dan één rol. Kies er een: {roles}."),
+                    en: format!("You have more than one role. Choose one: {roles}."),
+                },
+            ),
+            Self::Refused(Refused::LogUnavailable) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "log-unavailable".to_owned(),
+                "The log cannot be written",
+                log_unavailable(),
+            ),
+            Self::Refused(Refused::Denied { refusal, ledger_seq }) => {
+                let mut problem =
+                    problem(StatusCode::FORBIDDEN, code_text(refusal.code), "Refused", refusal.sentence.clone());
+                problem.until = refusal.opens_at.or(refusal.until);
+                problem.ledger_seq = ledger_seq;
+                return problem;
+            }
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                "not-found".to_owned(),
+                "Not found",
+                sentence("Dit bestaat niet, of het valt buiten uw gebied.", "There is no such thing, or it is outside your scope."),
+            ),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed".to_owned(),
+                "Method not allowed",
+                sentence("Deze bewerking bestaat hier niet.", "There is no such operation here."),
+            ),
+            Self::Malformed(reason) => (
+                StatusCode::BAD_REQUEST,
+                "malformed".to_owned(),
+                "Malformed request",
+                Sentence {
+                    nl: format!("Het verzoek is niet te lezen: {reason}"),
+                    en: format!("The request cannot be read: {reason}"),
+                },
+            ),
+            Self::Invalid(detail) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid".to_owned(), "Invalid", detail),
+            Self::Conflict(detail) => (StatusCode::CONFLICT, "conflict".to_owned(), "Conflict", detail),
+            Self::Internal(error) => {
+                // Details stay in the daemon's own log: they may name files.
+                tracing::error!(%error, "a request failed inside the daemon");
+                (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal".to_owned(),
+                    "Internal error",
+                    sentence(
+                        "Er ging iets mis in het systeem. Probeer het opnieuw; waarschuw anders de technisch beheerder.",
+                        "Something failed in the system. Try again, or else call the system administrator.",
+                    ),
+                )
+            }
+        };
+        problem(status, code, title, detail)
+    }
+}
+
+fn problem(status: StatusCode, code: String, title: &str, detail: Sentence) -> Problem {
+    Problem {
+        kind: "about:blank".to_owned(),
+        title: title.to_owned(),
+        status: status.as_u16(),
+        code,
+        detail,
+        until: None,
+        ledger_seq: None,
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let problem = self.problem();
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer realm=\"rtr\""));
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("60"));
+        }
+        response
+    }
+}
+
+/// A body read as JSON; what is wrong is told to the caller.
+pub fn read_body<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|e| ApiError::Malformed(e.to_string()))
+}

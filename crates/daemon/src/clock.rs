@@ -1,0 +1,92 @@
+//! The daemon's one clock. Nothing else reads the time of day; tests pass a [`ManualClock`] and own it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::BoxFuture;
+use media::Micros;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+/// Tells the time (UTC) and waits for an instant.
+pub trait Clock: Send + Sync + 'static {
+    /// Now.
+    fn now(&self) -> DateTime<Utc>;
+    /// Ends when [`Clock::now`] is at or after `instant`.
+    fn reached(&self, instant: DateTime<Utc>) -> BoxFuture<'static, ()>;
+}
+
+/// The clock in the daemon's hands.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+/// How long to sleep at most before looking at the wall clock again: it can be set while we wait.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    fn reached(&self, instant: DateTime<Utc>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            while let Ok(rest) = (instant - Utc::now()).to_std()
+                && !rest.is_zero()
+            {
+                tokio::time::sleep(rest.min(LOOK_AGAIN)).await;
+            }
+        })
+    }
+}
+
+/// A clock that stands still until a test moves it.
+#[derive(Clone, Debug)]
+pub struct ManualClock(watch::Sender<DateTime<Utc>>);
+
+impl ManualClock {
+    /// A clock that shows `now`.
+    pub fn new(now: DateTime<Utc>) -> Self {
+        Self(watch::Sender::new(now))
+    }
+
+    /// Sets it and wakes everyone who waited for an instant up to then.
+    pub fn set(&self, now: DateTime<Utc>) {
+        self.0.send_replace(now);
+    }
+
+    /// Moves it on.
+    pub fn advance(&self, by: TimeDelta) {
+        self.0.send_modify(|now| *now += by);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.borrow()
+    }
+
+    fn reached(&self, instant: DateTime<Utc>) -> BoxFuture<'static, ()> {
+        let mut receiver = self.0.subscribe();
+        Box::pin(async move {
+            if receiver.wait_for(|now| *now >= instant).await.is_err() {
+                // The clock is gone, so this instant never comes.
+                std::future::pending::<()>().await;
+            }
+        })
+    }
+}
+
+/// An instant as media time (µs UTC).
+pub fn micros(instant: DateTime<Utc>) -> Micros {
+    Micros(instant.timestamp_micros())
+}
+
+/// Media time as an instant; the ends of chrono's range stand for what lies beyond.
+pub fn instant(micros: Micros) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(micros.0).unwrap_or(if micros.0 < 0 {
+        DateTime::<Utc>::MIN_UTC
+    } else {
+        DateTime::<Utc>::MAX_UTC
+    })
+}

@@ -1,0 +1,33 @@
+//! What the daemon asks of the ledger, as a seam: tests put a log in its place that fails on command.
+
+use futures::future::BoxFuture;
+use ledger::{Entry, Ledger, LedgerError, LedgerHealth, Receipt};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The log as gate, journal and recorder use it.
+pub trait Log: Send + Sync + 'static {
+    /// Durable before it returns `Ok`.
+    fn append(&self, entry: Entry) -> BoxFuture<'_, Result<Receipt, LedgerError>>;
+    /// For what never waits: cuts, stops and the recorder's own entries.
+    fn append_spooled(&self, entry: Entry);
+    /// The state of the log, as it changes.
+    fn health(&self) -> watch::Receiver<LedgerHealth>;
+}
+
+/// The log in the daemon's hands.
+pub type SharedLog = Arc<dyn Log>;
+
+impl Log for Ledger {
+    fn append(&self, entry: Entry) -> BoxFuture<'_, Result<Receipt, LedgerError>> {
+        Box::pin(Ledger::append(self, entry))
+    }
+
+    fn append_spooled(&self, entry: Entry) {
+        Ledger::append_spooled(self, entry);
+    }
+
+    fn health(&self) -> watch::Receiver<LedgerHealth> {
+        Ledger::health(self)
+    }
+}

@@ -1,0 +1,79 @@
+//! Figures for Prometheus, on a loopback listener of their own: no persons, no cameras' pictures, no log-in.
+
+use crate::{
+    api::{App, Rooms},
+    media_socket::DELAY_BOUNDS_MS,
+};
+use axum::{Router, extract::State, http::header, response::IntoResponse, routing::get};
+use std::{fmt::Write as _, sync::atomic::Ordering};
+
+/// The router of the metrics listener.
+pub fn router(app: App) -> Router {
+    Router::new().route("/metrics", get(figures)).with_state(app)
+}
+
+async fn figures(State(app): State<App>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text(&app))
+}
+
+/// All figures in the Prometheus text format.
+pub fn text(app: &Rooms) -> String {
+    let mut out = String::new();
+    let mut figure = |name: &str, kind: &str, help: &str, value: u64| {
+        // Writing to a string cannot fail.
+        drop(write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
+    };
+    let hub = app.ingest.hub();
+    let (mut frames, mut bytes, mut skips, mut lost, mut up) = (0, 0, 0, 0, 0);
+    for camera in app.streams.iter() {
+        for config in std::iter::once(&camera.main).chain(&camera.sub) {
+            let stats = hub.stats(config.stream);
+            frames += stats.frames;
+            bytes += stats.bytes;
+            skips += stats.viewer_skips;
+            lost += stats.packets_lost;
+        }
+        up += u64::from(matches!(*app.ingest.state(camera.main.stream).borrow(), ingest::SessionState::Up { .. }));
+    }
+    let vault = app.vault.stats();
+    let ledger = app.gate.log().health().borrow().clone();
+    let (looks, denials) = app.gate.figures();
+    let media = &app.media;
+    let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    figure("rtr_received_bytes_total", "counter", "Payload bytes received from cameras", bytes);
+    figure("rtr_received_frames_total", "counter", "Pictures received from cameras", frames);
+    figure("rtr_packets_lost_total", "counter", "RTP packets that never came", lost);
+    figure("rtr_cameras_up", "gauge", "Cameras whose main stream gives pictures", up);
+    figure("rtr_stored_bytes_total", "counter", "Payload bytes handed to the vault", load(&app.recording.bytes));
+    figure("rtr_stored_frames_total", "counter", "Pictures handed to the vault", load(&app.recording.units));
+    figure("rtr_recording_gaps_total", "counter", "Gaps begun in recordings", load(&app.recording.gaps));
+    figure("rtr_written_frames_total", "counter", "Pictures written to volumes", vault.written);
+    figure("rtr_synced_frames_total", "counter", "Pictures that survive a power cut", vault.synced);
+    figure("rtr_indexed_frames_total", "counter", "Pictures found through the index alone", vault.indexed);
+    figure("rtr_dropped_frames_total", "counter", "Pictures dropped for want of memory or disk", vault.dropped);
+    figure("rtr_recorded_bytes", "gauge", "Bytes of all volumes on disk", vault.bytes);
+    figure("rtr_disk_full", "gauge", "Whether the last write met a full disk", u64::from(vault.disk_full));
+    figure("rtr_viewer_skips_total", "counter", "Pictures that slow viewers missed", skips);
+    figure("rtr_media_sockets", "gauge", "Consoles connected", load(&media.sockets));
+    figure("rtr_media_frames_total", "counter", "Pictures written to consoles", load(&media.units));
+    figure("rtr_media_bytes_total", "counter", "Payload bytes written to consoles", load(&media.bytes));
+    figure("rtr_looks", "gauge", "Looks open now", looks as u64);
+    figure("rtr_denials_total", "counter", "Refusals by the gate", denials);
+    figure("rtr_ledger_entries", "gauge", "Entries of the log", ledger.entries);
+    figure("rtr_ledger_writable", "gauge", "Whether the log can be written", u64::from(ledger.writable));
+    figure("rtr_ledger_spooled", "gauge", "Entries that wait to be logged", ledger.spooled as u64);
+    figure("rtr_ledger_spool_lost", "gauge", "Entries that found no room in the spool", ledger.spool_lost);
+    let name = "rtr_media_delay_seconds";
+    drop(write!(
+        out,
+        "# HELP {name} From the last packet of a live picture to the socket\n# TYPE {name} histogram\n"
+    ));
+    let mut total = 0;
+    for (i, count) in media.delay.iter().enumerate() {
+        total += load(count);
+        let bound = DELAY_BOUNDS_MS.get(i).map_or_else(|| "+Inf".to_owned(), |ms| format!("{}", *ms as f64 / 1000.0));
+        drop(writeln!(out, "{name}_bucket{{le=\"{bound}\"}} {total}"));
+    }
+    drop(write!(out, "{name}_sum {}\n{name}_count {total}\n", load(&media.delay_us) as f64 / 1e6));
+    out
+}

@@ -1,0 +1,308 @@
+//! When cameras are connected and recorded: inside their use period, and at no other instant.
+//!
+//! The recorder asks the law for each camera as the platform itself (`Action::Record`), connects what is permitted and
+//! plans the cut at the instant the permit names, so that no picture captured after it is kept, however late this task
+//! wakes. The small stream is connected for as long, but never recorded, so that a first picture is there at once
+//! (policy). Starts, stops and gaps are logged through the spool: recording never waits for the log.
+
+use crate::{
+    clock::{SharedClock, instant, micros},
+    gate::{Ask, Gate, actor, code_text, word},
+    log::SharedLog,
+    streams::{CameraStreams, Streams},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use ingest::{Ingest, RecorderSink};
+use ledger::{Entry, Object as LogObject, Operation, Outcome};
+use mandate::{Action, CameraId, Decision, Object, Register, Request, decide};
+use media::{AccessUnit, GapReason, Micros, StreamId};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use vault::{StreamPolicy, Vault};
+
+/// How many permits in a row are looked through for the instant at which recording really ends.
+const CHAIN: usize = 64;
+/// Boundaries further away than this are looked at again later; the register is compiled for a bounded time ahead.
+const LOOK_AHEAD: TimeDelta = TimeDelta::hours(1);
+
+/// Carries what ingest receives to the vault, and counts it.
+pub struct Recording {
+    vault: Vault,
+    log: SharedLog,
+    clock: SharedClock,
+    cameras: Mutex<HashMap<StreamId, CameraId>>,
+    /// Units handed to the vault.
+    pub units: AtomicU64,
+    /// Their payload bytes.
+    pub bytes: AtomicU64,
+    /// Gaps begun.
+    pub gaps: AtomicU64,
+}
+
+impl Recording {
+    /// A recorder's sink over a vault.
+    pub fn new(vault: Vault, log: SharedLog, clock: SharedClock) -> Self {
+        Self {
+            vault,
+            log,
+            clock,
+            cameras: Mutex::default(),
+            units: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            gaps: AtomicU64::new(0),
+        }
+    }
+
+    fn name(&self, streams: &Streams) {
+        let mut cameras = self.cameras.lock().unwrap_or_else(PoisonError::into_inner);
+        cameras.extend(streams.iter().map(|c| (c.main.stream, c.camera.clone())));
+    }
+}
+
+impl RecorderSink for Recording {
+    fn unit(&self, unit: &AccessUnit) {
+        self.units.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(unit.payload.len() as u64, Ordering::Relaxed);
+        self.vault.accept(unit.clone());
+    }
+
+    fn gap(&self, stream: StreamId, from: Micros, reason: GapReason) {
+        self.gaps.fetch_add(1, Ordering::Relaxed);
+        self.vault.gap(stream, from, reason);
+        // The end of a use period is logged as a stop by the recorder itself.
+        if reason == GapReason::NotInUse {
+            return;
+        }
+        let camera = self.cameras.lock().unwrap_or_else(PoisonError::into_inner).get(&stream).cloned();
+        let mut entry = Entry::new(self.clock.now(), Operation::Collect, "record.gap");
+        entry.object = camera.map(|camera| LogObject {
+            from: Some(instant(from)),
+            camera: Some(camera.to_string()),
+            kind: "camera".to_owned(),
+            ..LogObject::default()
+        });
+        entry.outcome = Outcome::Failed { reason_code: gap_word(reason).to_owned() };
+        self.log.append_spooled(entry);
+    }
+}
+
+/// The stable word of a gap's reason.
+pub fn gap_word(reason: GapReason) -> &'static str {
+    match reason {
+        GapReason::NotRunning => "not_running",
+        GapReason::CameraOffline => "camera_offline",
+        GapReason::NotInUse => "not_in_use",
+        GapReason::DiskFull => "disk_full",
+        GapReason::Overload => "overload",
+        GapReason::Crash => "crash",
+        GapReason::Destroyed => "destroyed",
+        GapReason::Refused => "refused",
+        GapReason::Damaged => "damaged",
+    }
+}
+
+/// Decides when each camera is connected. Run it for as long as the daemon lives.
+pub struct Recorder {
+    gate: Gate,
+    ingest: Arc<Ingest>,
+    vault: Vault,
+    streams: Arc<Streams>,
+    /// What is connected: the look that ties start and stop together in the log.
+    open: HashMap<CameraId, Open>,
+}
+
+struct Open {
+    look: String,
+    until: Option<DateTime<Utc>>,
+}
+
+impl Recorder {
+    /// A recorder for the configured streams.
+    pub fn new(gate: Gate, ingest: Arc<Ingest>, vault: Vault, streams: Arc<Streams>, sink: &Recording) -> Self {
+        sink.name(&streams);
+        Self { gate, ingest, vault, streams, open: HashMap::new() }
+    }
+
+    /// Keeps every camera connected exactly while the law permits recording it.
+    pub async fn run(mut self, stop: tokio_util::sync::CancellationToken) {
+        let mut register = self.gate.register();
+        loop {
+            register.borrow_and_update();
+            let next = self.plan();
+            let clock = self.gate.clock().clone();
+            tokio::select! {
+                () = clock.reached(next) => {}
+                changed = register.changed() => if changed.is_err() { break },
+                () = stop.cancelled() => break,
+            }
+        }
+        let now = self.gate.clock().now();
+        let streams = self.streams.clone();
+        for camera in streams.iter() {
+            self.close(camera, now, GapReason::NotRunning, "daemon_stops");
+        }
+    }
+
+    /// Brings every camera in line with the law; gives the instant at which to look again.
+    fn plan(&mut self) -> DateTime<Utc> {
+        let now = self.gate.clock().now();
+        let snapshot = self.gate.snapshot();
+        let mut next = now + LOOK_AHEAD;
+        let streams = self.streams.clone();
+        for camera in streams.iter() {
+            let request = record_request(&camera.camera);
+            match decide(&snapshot.register, &request, now) {
+                Decision::Permit(permit) => {
+                    let until = carried_until(&snapshot.register, &request, permit.until(), now + LOOK_AHEAD * 2);
+                    next = next.min(until.unwrap_or(next));
+                    self.keep_open(camera, until, now);
+                }
+                Decision::Deny(denial) => {
+                    next = next.min(denial.until.unwrap_or(next));
+                    self.close(camera, now, GapReason::NotInUse, &code_text(denial.code));
+                }
+            }
+        }
+        // Never a busy loop, should a boundary lie at this very instant.
+        next.max(now + TimeDelta::milliseconds(20))
+    }
+
+    fn keep_open(&mut self, camera: &CameraStreams, until: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+        let known = self.open.get(&camera.camera).map(|open| open.until);
+        if known == Some(until) {
+            return;
+        }
+        let retention_days = self.retention_days(&camera.camera, now);
+        self.vault.set_policy(camera.main.stream, StreamPolicy { retention_class: retention_days, importance: 1 });
+        for config in std::iter::once(&camera.main).chain(&camera.sub) {
+            if let Err(error) = self.ingest.open(config.clone()) {
+                tracing::error!(camera = %camera.camera, %error, "the stream cannot be opened");
+                continue;
+            }
+            if let Some(until) = until {
+                self.ingest.close_at(config.stream, micros(until), GapReason::NotInUse);
+            }
+        }
+        if known.is_none() {
+            let look = crate::identity::random::<8>().map(|b| crate::identity::hex(&b)).unwrap_or_default();
+            self.log(camera, "record.start", &look, Outcome::Permit, until, now);
+            tracing::info!(camera = %camera.camera, ?until, "recording");
+            self.open.insert(camera.camera.clone(), Open { look, until });
+        } else if let Some(open) = self.open.get_mut(&camera.camera) {
+            open.until = until;
+        }
+    }
+
+    fn close(&mut self, camera: &CameraStreams, now: DateTime<Utc>, reason: GapReason, code: &str) {
+        let Some(open) = self.open.remove(&camera.camera) else { return };
+        // The instant that the permit named, if that is what ended it: this task may wake a little later.
+        let at = open.until.filter(|u| *u <= now && reason == GapReason::NotInUse).unwrap_or(now);
+        for config in std::iter::once(&camera.main).chain(&camera.sub) {
+            self.ingest.close_at(config.stream, micros(at), reason);
+        }
+        self.log(camera, "record.stop", &open.look, Outcome::Deny { reason_code: code.to_owned() }, None, now);
+        tracing::info!(camera = %camera.camera, code, "not recording");
+    }
+
+    fn retention_days(&self, camera: &CameraId, now: DateTime<Utc>) -> u32 {
+        let days = self.gate.snapshot().register.decree_of(camera, now).map_or(28, |d| d.retention_days);
+        days.min(28)
+    }
+
+    fn log(
+        &self,
+        camera: &CameraStreams,
+        name: &'static str,
+        look: &str,
+        outcome: Outcome,
+        until: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) {
+        let snapshot = self.gate.snapshot();
+        let request = record_request(&camera.camera);
+        let basis = decide(&snapshot.register, &request, now).permit().map(|p| p.basis().to_vec()).unwrap_or_default();
+        let mut entry = Entry::new(now, Operation::Collect, name);
+        entry.actor = actor(&request.actor, &snapshot, &[]);
+        entry.look = Some(look.to_owned());
+        let municipality =
+            snapshot.register.camera(&camera.camera).map(|c| c.municipality.to_string()).unwrap_or_default();
+        entry.object = Some(LogObject::camera(&camera.camera, municipality));
+        entry.outcome = outcome;
+        entry.legal_context.basis = basis.iter().map(|f| format!("{} {} v{}", word(&f.kind), f.id, f.version)).collect();
+        entry.legal_context.policy_version = Some(snapshot.register.policy_version().to_string());
+        entry.legal_context.register_head = Some(snapshot.head.to_string());
+        entry.legal_context.until = until;
+        self.gate.log().append_spooled(entry);
+    }
+}
+
+/// Overwrites the keys of what is older than its term, once; gives the destroyed hours for the log.
+pub fn destroy_due(gate: &Gate, vault: &Vault, streams: &Streams) {
+    let now = gate.clock().now();
+    let snapshot = gate.snapshot();
+    for camera in streams.iter() {
+        // The shortest term of any decree of the municipality: a frame never outlives the term at its capture or now.
+        let days = snapshot
+            .register
+            .camera(&camera.camera)
+            .and_then(|c| snapshot.register.decrees(&c.municipality).map(|d| d.retention_days).min())
+            .unwrap_or(28)
+            .min(28);
+        let before = now - TimeDelta::days(days.into());
+        match vault.destroy_expired(camera.main.stream, micros(before)) {
+            Ok(destroyed) if destroyed.keys.is_empty() => {}
+            Ok(destroyed) => {
+                let mut entry = Entry::new(now, Operation::Destroy, "destroy.done");
+                entry.object = Some(LogObject {
+                    kind: "footage".to_owned(),
+                    camera: Some(camera.camera.to_string()),
+                    from: destroyed.from.map(instant),
+                    until: destroyed.until.map(instant),
+                    ..LogObject::default()
+                });
+                entry.data = Some(serde_json::json!({
+                    "term_days": days, "keys": destroyed.keys, "bytes": destroyed.bytes.to_string(),
+                    "volumes_unlinked": destroyed.volumes_unlinked,
+                }));
+                gate.log().append_spooled(entry);
+            }
+            Err(error) => tracing::error!(camera = %camera.camera, %error, "footage past its term was not destroyed"),
+        }
+    }
+}
+
+/// The platform's request to record a camera.
+pub fn record_request(camera: &CameraId) -> Request {
+    Request::by_system(Action::Record, Object::Camera(camera.clone()))
+}
+
+/// The platform asks for an act of its own, for the log.
+pub fn system_ask(request: Request, name: &'static str) -> Ask {
+    Ask { request, session: None, name, display: None }
+}
+
+/// The first instant at which no permit follows the one before, looking no further than `horizon`: boundaries between two
+/// permits make no cut.
+fn carried_until(
+    register: &Register,
+    request: &Request,
+    first: Option<DateTime<Utc>>,
+    horizon: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let mut until = first?;
+    for _ in 0..CHAIN {
+        if until > horizon {
+            return Some(until);
+        }
+        match decide(register, request, until) {
+            Decision::Permit(permit) => until = permit.until()?,
+            Decision::Deny(_) => return Some(until),
+        }
+    }
+    Some(until)
+}

@@ -1,0 +1,296 @@
+//! Starting and stopping: every room opened in order, the listeners, the schedulers.
+
+use crate::{
+    api::{self, Rooms},
+    clock::{SharedClock, SystemClock},
+    gate::Gate,
+    identity::Identity,
+    incidents::Incidents,
+    journal::{Journal, RECORD, RegisterLeaf},
+    log::SharedLog,
+    media_socket::Figures,
+    metrics,
+    recorder::{Recorder, Recording, destroy_due},
+    streams::Streams,
+    tls,
+};
+use anyhow::Context as _;
+use axum_server::{accept::NoDelayAcceptor, tls_rustls::{RustlsAcceptor, RustlsConfig}};
+use chrono::TimeDelta;
+use ingest::{Hub, HubConfig, Ingest, IngestConfig};
+use ledger::{Entry, Filter, Ledger, LedgerConfig, Operation};
+use mandate::{FactBody, Policy};
+use settings::Settings;
+use std::{
+    fs,
+    io::Write as _,
+    net::SocketAddr,
+    os::unix::fs::DirBuilderExt as _,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+use vault::{Vault, VaultConfig};
+
+/// How often the register is compiled anew, so that its windows reach far enough ahead.
+const REFRESH: Duration = Duration::from_secs(6 * 3600);
+/// How often footage past its term is looked for.
+const DESTROY: Duration = Duration::from_secs(15 * 60);
+/// How often ended sessions are cleared.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How long open requests may take to end at a stop.
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+
+/// The stores that `init` and `serve` both open.
+struct Stores {
+    ledger: Ledger,
+    log: SharedLog,
+    journal: Journal,
+    identity: Identity,
+    clock: SharedClock,
+}
+
+fn open_stores(settings: &Settings) -> anyhow::Result<Stores> {
+    let data = &settings.daemon.data;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("the data folder {} cannot be made", data.display()))?;
+    let clock: SharedClock = Arc::new(SystemClock);
+    let ledger = open_ledger(settings)?;
+    let log: SharedLog = Arc::new(ledger.clone());
+    let newest = Filter { action: Some(RECORD.to_owned()), newest_first: true, limit: 1, ..Filter::default() };
+    let leaves = ledger.query(&newest).context("the log cannot be read")?;
+    let last_leaf = leaves.first().and_then(|(seq, leaf)| RegisterLeaf::read(*seq, leaf));
+    let policy = Policy {
+        replay_limit: TimeDelta::try_minutes(settings.law.observer_replay_limit_minutes.into()),
+        ..Policy::default()
+    };
+    let journal =
+        Journal::open(&data.join("journal.sqlite"), log.clone(), clock.clone(), policy, last_leaf.as_ref())
+            .context("the register cannot be opened")?;
+    let identity = Identity::open(
+        &data.join("accounts.sqlite"),
+        clock.clone(),
+        TimeDelta::minutes(settings.daemon.session_idle_minutes.into()),
+        TimeDelta::hours(settings.daemon.session_hours.into()),
+    )
+    .context("the accounts cannot be opened")?;
+    Ok(Stores { ledger, log, journal, identity, clock })
+}
+
+fn open_ledger(settings: &Settings) -> anyhow::Result<Ledger> {
+    let data = &settings.daemon.data;
+    let config = LedgerConfig::new(data.join("ledger"), data.join("ledger.key"), settings.daemon.origin.clone());
+    Ledger::open(config).context("the log cannot be opened")
+}
+
+/// First start: records the configured facts in an empty register and makes an account for every person. The random
+/// passwords are written to `accounts` once, mode 0600, as TOML lines `name = "password"`.
+///
+/// # Errors
+/// When the register or the accounts are not empty, or a store cannot be written.
+pub async fn init(settings: &Settings, accounts: &Path) -> anyhow::Result<()> {
+    let stores = open_stores(settings)?;
+    anyhow::ensure!(stores.journal.snapshot().facts.is_empty(), "the register is not empty: `init` works once only");
+    anyhow::ensure!(stores.identity.is_empty()?, "there are accounts already: `init` works once only");
+    // The authority is made before anything is recorded, so that a failed start leaves an empty register.
+    tls::server_config(&settings.daemon.data.join("tls"), settings.daemon.listen)?;
+    let mut entry = Entry::new(stores.clock.now(), Operation::Maintenance, "daemon.init");
+    entry.data = Some(serde_json::json!({ "demo": settings.daemon.demo, "facts": settings.facts.len() }));
+    stores.log.append(entry).await.context("the log cannot be written")?;
+    let recorded = stores.journal.record_first(settings.facts.clone()).await?;
+    let mut lines = zeroize::Zeroizing::new(String::new());
+    let mut people = 0;
+    for fact in &settings.facts {
+        let FactBody::Person(person) = fact else { continue };
+        let password = stores.identity.create(&person.id)?;
+        // Ids may hold dots and spaces, so keys are quoted like the passwords.
+        lines.push_str(&format!("{} = {}\n", toml_text(person.id.as_str()), toml_text(&password)));
+        people += 1;
+    }
+    if accounts.exists() {
+        fs::remove_file(accounts).with_context(|| format!("{} cannot be replaced", accounts.display()))?;
+    }
+    tls::write_private(accounts, lines.as_bytes())
+        .with_context(|| format!("{} cannot be written", accounts.display()))?;
+    println!("recorded {recorded} facts; passwords of {people} people in {}", accounts.display());
+    Ok(())
+}
+
+fn toml_text(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When a store, the network address or the threads cannot be had.
+pub async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let stores = open_stores(&settings)?;
+    anyhow::ensure!(
+        !stores.journal.snapshot().facts.is_empty(),
+        "the register is empty: run `rtrd --config FILE init --accounts FILE` once"
+    );
+    let data = settings.daemon.data.clone();
+    let second_keys = settings.daemon.second_key_folder.clone().unwrap_or_else(|| data.join("keys-b"));
+    let mut vault_config = VaultConfig::new(data.join("vault"), [data.join("keys-a"), second_keys]);
+    vault_config.volume_bytes = settings.recording.volume_mib << 20;
+    // The stated budget covers both the frames that wait for the disk and the current groups of pictures.
+    let half = (settings.recording.memory_mib as usize) << 19;
+    vault_config.budget_bytes = half;
+    let vault = Vault::open(vault_config).context("the footage store cannot be opened")?;
+    let recording = Arc::new(Recording::new(vault.clone(), stores.log.clone(), stores.clock.clone()));
+    let hub = Hub::new(HubConfig { budget_bytes: half }, recording.clone());
+    let ingest = Arc::new(
+        Ingest::start(IngestConfig { threads: settings.ingest.threads, ..IngestConfig::default() }, Arc::new(hub))
+            .context("the camera threads cannot be started")?,
+    );
+    let streams = Arc::new(Streams::new(&settings.sources, &stores.journal)?);
+    let gate = Gate::new(stores.journal.watch(), stores.log.clone(), stores.clock.clone());
+    let stop = CancellationToken::new();
+    let app = Arc::new(Rooms {
+        gate: gate.clone(),
+        identity: stores.identity.clone(),
+        journal: stores.journal.clone(),
+        incidents: Incidents::open(&data.join("incidents.sqlite"))?,
+        ingest: ingest.clone(),
+        vault: vault.clone(),
+        ledger: stores.ledger.clone(),
+        streams: streams.clone(),
+        recording: recording.clone(),
+        origin: settings.daemon.origin.clone(),
+        demo: settings.daemon.demo,
+        media: Figures::default(),
+        stop: stop.clone(),
+    });
+
+    let listener = std::net::TcpListener::bind(settings.daemon.listen)
+        .with_context(|| format!("{} cannot be listened on", settings.daemon.listen))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let tls = tls::server_config(&data.join("tls"), address)?;
+    if let Some(wanted) = settings.daemon.metrics {
+        anyhow::ensure!(wanted.ip().is_loopback(), "metrics are served on loopback only, not on {wanted}");
+        let listener = tokio::net::TcpListener::bind(wanted)
+            .await
+            .with_context(|| format!("{wanted} cannot be listened on"))?;
+        println!("metrics http://{}/metrics", listener.local_addr()?);
+        let router = metrics::router(app.clone());
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            let done = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+            if let Err(error) = done {
+                tracing::error!(%error, "the metrics listener ended");
+            }
+        });
+    }
+
+    let mut started = Entry::new(stores.clock.now(), Operation::Maintenance, "daemon.started");
+    started.data = Some(serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "demo": settings.daemon.demo }));
+    stores.log.append_spooled(started);
+    let supervisor = tokio::spawn(gate.clone().supervise());
+    let recorder = Recorder::new(gate.clone(), ingest.clone(), vault.clone(), streams.clone(), &recording);
+    let recorder = tokio::spawn(recorder.run(stop.clone()));
+    tokio::spawn(schedule(app.clone(), stop.clone()));
+
+    let handle = axum_server::Handle::new();
+    let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(tls)).acceptor(NoDelayAcceptor::new());
+    let server = axum_server::from_tcp(listener)?
+        .acceptor(acceptor)
+        .handle(handle.clone())
+        .serve(api::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>());
+    let server = tokio::spawn(server);
+    println!("ready https://{address}");
+    std::io::stdout().flush()?;
+
+    terminated().await?;
+    tracing::info!("stopping");
+    stop.cancel();
+    handle.graceful_shutdown(Some(STOP_WITHIN));
+    server.await??;
+    recorder.await?;
+    supervisor.abort();
+    let mut stopped = Entry::new(stores.clock.now(), Operation::Maintenance, "daemon.stopped");
+    stopped.data = Some(serde_json::json!({ "received": vault.stats().received }));
+    if let Err(error) = stores.log.append(stopped).await {
+        tracing::error!(%error, "the stop could not be logged");
+    }
+    tokio::task::spawn_blocking(move || vault.flush()).await?.context("the last footage could not be written")?;
+    Ok(())
+}
+
+/// What must happen now and then.
+async fn schedule(app: api::App, stop: CancellationToken) {
+    let mut refresh = tokio::time::interval_at(tokio::time::Instant::now() + REFRESH, REFRESH);
+    let mut destroy = tokio::time::interval(DESTROY);
+    let mut sweep = tokio::time::interval(SWEEP);
+    let mut sealed = 0;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = refresh.tick() => {
+                if let Err(error) = app.journal.refresh() {
+                    tracing::error!(%error, "the register could not be compiled anew");
+                }
+            }
+            _ = sweep.tick() => {
+                if let Err(error) = app.identity.sweep() {
+                    tracing::error!(%error, "ended sessions could not be cleared");
+                }
+            }
+            _ = destroy.tick() => {
+                let app = app.clone();
+                let after = sealed;
+                let done = tokio::task::spawn_blocking(move || {
+                    destroy_due(&app.gate, &app.vault, &app.streams);
+                    seal_roots(&app, after)
+                }).await;
+                sealed = done.unwrap_or(sealed);
+            }
+        }
+    }
+}
+
+/// Logs the roots of volumes sealed since the last time, so that any frame can later be proven to be what was recorded.
+fn seal_roots(app: &Rooms, after: u64) -> u64 {
+    let volumes = match app.vault.sealed_volumes(after) {
+        Ok(volumes) => volumes,
+        Err(error) => {
+            tracing::error!(%error, "the roots of sealed volumes could not be read");
+            return after;
+        }
+    };
+    let mut newest = after;
+    for volume in volumes {
+        let known = Filter { action: Some("volume.sealed".to_owned()), limit: 10_000, ..Filter::default() };
+        let id = crate::identity::hex(&volume.uuid);
+        let logged = app.ledger.query(&known).is_ok_and(|entries| {
+            entries.iter().any(|(_, e)| e.pointer("/object/id").and_then(|v| v.as_str()) == Some(id.as_str()))
+        });
+        if !logged {
+            let mut entry = Entry::new(app.gate.clock().now(), Operation::Collect, "volume.sealed");
+            entry.object = Some(ledger::Object::thing("volume", &id));
+            entry.data = Some(serde_json::json!({
+                "number": volume.number, "root": crate::identity::hex(&volume.root),
+                "bytes": volume.bytes.to_string(), "retention_class": volume.retention_class,
+            }));
+            app.gate.log().append_spooled(entry);
+        }
+        newest = newest.max(volume.number);
+    }
+    newest
+}
+
+async fn terminated() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
