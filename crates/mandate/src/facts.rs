@@ -87,7 +87,8 @@ pub struct Organisation {
     pub id: OrganisationId,
     /// The name people read.
     pub name: String,
-    /// Which part it plays under the Wpg.
+    /// Which part it plays under the Wpg; `type` in JSON, where `kind` is the tag of the fact (files may say `kind`).
+    #[serde(rename = "type", alias = "kind")]
     pub kind: OrganisationKind,
 }
 

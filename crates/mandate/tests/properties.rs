@@ -1,0 +1,431 @@
+//! What must hold for every register, request and instant.
+
+mod common;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::{EVERY_DAY, ask, at, fact, period, watch, watch_for_incident, window, without_period};
+use mandate::{
+    Action, Decision, Fact, FactBody, FactKind, FactRef, Object, Purpose, ReasonCode, Register, Request, Statement,
+    decide, footage_pieces, next_opening, open_intervals,
+};
+use proptest::prelude::*;
+use serde_json::json;
+
+/// The first instant of the fortnight in which everything happens; the clock goes back in it (2026-10-25 01:00 UTC).
+fn start() -> DateTime<Utc> {
+    at("2026-10-18T00:00:00Z")
+}
+
+fn hour(hours: i64) -> DateTime<Utc> {
+    start() + TimeDelta::hours(hours)
+}
+
+const HOURS: std::ops::Range<i64> = 0..336;
+
+/// A stretch inside the fortnight, or one that covers it.
+fn stretch() -> impl Strategy<Value = (DateTime<Utc>, DateTime<Utc>)> {
+    prop_oneof![
+        1 => (HOURS, 1_i64..200).prop_map(|(from, length)| (hour(from), hour(from + length))),
+        2 => Just((hour(-10_000), hour(10_000))),
+    ]
+}
+
+fn text(at: DateTime<Utc>) -> String {
+    at.to_rfc3339()
+}
+
+fn weekly(id: &'static str) -> impl Strategy<Value = serde_json::Value> {
+    let days = proptest::sample::subsequence(EVERY_DAY.to_vec(), 1..=4);
+    (days, 0_u32..48, 0_u32..48).prop_map(move |(days, from, until)| {
+        let time = |half: u32| format!("{:02}:{:02}", half / 2, half % 2 * 30);
+        window(id, &days, &time(from), &time(until))
+    })
+}
+
+prop_compose! {
+    /// A world with gaps and overlaps in everything that can have them.
+    fn world()(
+        ordinance in stretch(), first in stretch(), second in stretch(), area2 in any::<bool>(),
+        extension in proptest::option::of((HOURS, HOURS)), revoked in proptest::option::weighted(0.3, HOURS),
+        periods in (stretch(), stretch()), live in (weekly("L1"), weekly("L2"), weekly("L3")),
+        used in proptest::option::weighted(0.4, weekly("U1")),
+        extra in proptest::option::of((HOURS, 1_i64..60, any::<bool>(), any::<bool>())),
+        sign in stretch(), position in stretch(), shifts in (stretch(), stretch()),
+        authorisation in (stretch(), stretch()), agreement in stretch(), wpbr in HOURS,
+        mask in proptest::option::weighted(0.8, -100_i64..100), secrecy in proptest::option::weighted(0.9, -100_i64..50),
+        outside in 0_usize..3, instruction in stretch(), late in proptest::option::weighted(0.3, (HOURS, any::<prop::sample::Index>())),
+    ) -> Vec<Fact> {
+        let mut facts: Vec<Fact> = without_period()
+            .into_iter()
+            .filter(|fact| !matches!(
+                fact.reference().kind,
+                FactKind::Ordinance | FactKind::Decree | FactKind::Position | FactKind::Mask | FactKind::Shift
+                    | FactKind::SubprocessorAgreement
+            ) && !matches!(&fact.body, FactBody::Signage(sign) if sign.id.as_str() == "S2")
+              && !matches!(&fact.body, FactBody::Authorisation(a) if a.person.as_str() == "observer")
+              && !matches!(&fact.body, FactBody::Person(p) if p.id.as_str() == "observer"))
+            .collect();
+        let mut add = |body: serde_json::Value| facts.push(fact(body));
+        let outside = ["never", "police_incident", "free"][outside];
+        add(json!({"kind": "ordinance", "id": "O1", "municipality": "almelo", "provision": "demo", "grants_power": true,
+            "in_force_from": text(ordinance.0), "in_force_until": text(ordinance.1)}));
+        for (id, (from, until)) in [("D1", first), ("D2", second)] {
+            add(json!({"kind": "decree", "id": id, "municipality": "almelo", "ordinance": "O1", "decided_by": "mayor",
+                "published_at": text(from), "valid_from": text(from), "valid_until": text(until),
+                "retention_days": if id == "D1" { 3 } else { 28 }, "live_outside_window": outside}));
+        }
+        if area2 {
+            add(json!({"kind": "area", "id": "AR2", "decree": "D2", "name": "other",
+                "polygons": [[[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]]]}));
+            add(json!({"kind": "signage", "id": "S3", "area": "AR2", "placed_at": common::FROM}));
+        }
+        if let Some((published, until)) = extension {
+            add(json!({"kind": "extension", "decree": "D1", "number": 1, "published_at": text(hour(published)),
+                "valid_until": text(hour(until))}));
+        }
+        if let Some(from) = revoked {
+            add(json!({"kind": "revocation", "decree": "D2", "revoked_from": text(hour(from))}));
+        }
+        let used = used.map_or(json!({"mode": "continuous"}), |w| json!({"mode": "weekly", "windows": [w]}));
+        for (id, decree, (from, until), live) in [
+            ("PE1", "D1", periods.0, json!([live.0, live.1])),
+            ("PE2", "D2", periods.1, json!([live.2])),
+        ] {
+            add(json!({"kind": "period", "id": id, "decree": decree, "consultation": "C0", "effective_from": text(from),
+                "effective_until": text(until), "use": used, "live": live}));
+        }
+        add(json!({"kind": "consultation", "id": "C0", "municipality": "almelo", "held_at": "2020-01-01T00:00:00Z"}));
+        if let Some((from, length, competent, consulted)) = extra {
+            add(json!({"kind": "extra_window", "id": "X1", "decree": "D1", "type": "event", "from": text(hour(from)),
+                "until": text(hour(from + length)), "ordered_by": if competent { "mayor" } else { "college" },
+                "consultation": if consulted { Some("C0") } else { None }}));
+        }
+        add(json!({"kind": "signage", "id": "S2", "area": "AR1", "location": "south", "placed_at": text(sign.0),
+            "removed_at": text(sign.1)}));
+        add(json!({"kind": "position", "id": "P1", "camera": "CAM1", "point": [0.5, 0.5], "from": text(position.0),
+            "until": text(position.1)}));
+        add(json!({"kind": "position", "id": "P2", "camera": "CAM1", "point": [5.0, 0.5], "from": text(position.1)}));
+        add(json!({"kind": "mask", "id": "M1", "position": "P1", "verified_at": mask.map(|h| text(hour(h)))}));
+        for (id, (from, until)) in [("H1", shifts.0), ("H2", shifts.1)] {
+            add(json!({"kind": "shift", "id": id, "person": "observer", "from": text(from), "until": text(until)}));
+        }
+        for (id, (from, until)) in [("A1", authorisation.0), ("A2", authorisation.1)] {
+            add(json!({"kind": "authorisation", "id": id, "person": "observer", "role": "observer",
+                "municipalities": ["almelo"], "from": text(from), "until": text(until)}));
+        }
+        add(json!({"kind": "agreement", "id": "G2", "type": "subprocessor", "parties": ["vrt", "guard"],
+            "valid_from": text(agreement.0), "valid_until": text(agreement.1), "controller_consent_ref": "demo"}));
+        add(json!({"kind": "person", "id": "observer", "name": "observer", "organisation": "guard",
+            "secrecy_signed_at": secrecy.map(|h| text(hour(h))), "wpbr_permission_until": text(hour(wpbr + 200))}));
+        add(json!({"kind": "instruction", "id": "I1", "cameras": ["CAM1"], "from": text(instruction.0),
+            "until": text(instruction.1), "entered_by": "police"}));
+        if let Some((known, which)) = late {
+            let index = which.index(facts.len());
+            facts[index].known_from = hour(known);
+        }
+        facts
+    }
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let person = prop_oneof![4 => Just("observer"), 2 => Just("coordinator"), 2 => Just("police"), 1 => Just("detective")];
+    let action = prop_oneof![
+        6 => Just(Action::LiveView), 1 => Just(Action::Snapshot), 1 => Just(Action::ListCameras),
+        3 => Just(Action::Replay), 2 => Just(Action::Record),
+    ];
+    (person, action, HOURS, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(person, action, captured, incident, instruction, offence)| {
+            let camera: mandate::CameraId = "CAM1".into();
+            let object = match action {
+                Action::Replay => {
+                    Object::Footage { camera, from: hour(captured), until: hour(captured) + TimeDelta::seconds(1) }
+                }
+                _ => Object::Camera(camera),
+            };
+            let mut request = match action {
+                Action::Record => Request::by_system(action, object),
+                _ => ask(person, action, object),
+            };
+            if incident {
+                request = request.for_incident("INC".into());
+            }
+            if instruction {
+                request.resolved.instruction = Some("I1".into());
+            }
+            if offence {
+                request = request.saying(Statement {
+                    purpose: Some(Purpose::Investigation),
+                    offence_ref: Some("Sr 141".to_owned()),
+                    ..Statement::default()
+                });
+            }
+            request
+        },
+    )
+}
+
+/// What must not change while a decision lasts: the answer, its reason and what it rests on.
+fn answer(decision: &Decision) -> (bool, Option<ReasonCode>, Vec<FactRef>) {
+    match decision {
+        Decision::Permit(permit) => (true, None, permit.basis().to_vec()),
+        Decision::Deny(denial) => (false, Some(denial.code), denial.fact.iter().cloned().collect()),
+    }
+}
+
+/// Far enough to know everything.
+fn register(facts: &[Fact]) -> Register {
+    Register::build(facts, hour(20_000)).unwrap()
+}
+
+/// The facts as they would be if one of them ended at an instant.
+fn ended(facts: &[Fact], which: &FactRef, end: DateTime<Utc>) -> Vec<Fact> {
+    let mut facts = facts.to_vec();
+    if which.kind == FactKind::Window {
+        for fact in &mut facts {
+            if let FactBody::Period(period) = &mut fact.body {
+                period.live.retain(|window| window.id.as_str() != &*which.id);
+                if let mandate::facts::Use::Weekly { windows } = &mut period.used {
+                    windows.retain(|window| window.id.as_str() != &*which.id);
+                }
+            }
+        }
+        return facts;
+    }
+    if which.kind == FactKind::Decree {
+        // A decree ends by revocation; an earlier date of its own would leave its extension standing.
+        let revocation = fact(json!({"kind": "revocation", "decree": &*which.id, "revoked_from": text(end)}));
+        facts.retain(|fact| fact.reference().kind != FactKind::Revocation || fact.reference().id != which.id);
+        facts.push(revocation);
+        return facts;
+    }
+    let index = facts.iter().position(|fact| fact.reference() == *which).unwrap();
+    match &mut facts[index].body {
+        FactBody::Ordinance(f) => f.in_force_until = Some(end),
+        FactBody::Extension(f) => f.valid_until = end,
+        FactBody::Period(f) => f.effective_until = Some(end),
+        FactBody::ExtraWindow(f) => f.until = end,
+        FactBody::Signage(f) => f.removed_at = Some(end),
+        FactBody::Position(f) => f.until = Some(end),
+        FactBody::Mask(f) => f.verified_at = None,
+        FactBody::Agreement(f) => f.valid_until = Some(end),
+        FactBody::Authorisation(f) => f.until = end,
+        FactBody::Shift(f) => f.until = end,
+        FactBody::Instruction(f) => f.until = end,
+        // These have no end: they go.
+        _ => {
+            facts.remove(index);
+        }
+    }
+    facts
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn nothing_changes_before_until(facts in world(), request in request(), t in HOURS, probes in prop::collection::vec(0.0..1.0_f64, 6)) {
+        let register = register(&facts);
+        let t = hour(t);
+        let decision = decide(&register, &request, t);
+        if let Some(until) = decision.until() {
+            prop_assert!(until > t);
+        }
+        let last = decision.until().unwrap_or_else(|| t + TimeDelta::days(400));
+        let length = last - t;
+        let mut instants: Vec<DateTime<Utc>> =
+            probes.iter().map(|p| t + TimeDelta::seconds((length.num_seconds() as f64 * p) as i64)).collect();
+        instants.push(last - TimeDelta::nanoseconds(1));
+        for instant in instants.into_iter().filter(|instant| *instant < last) {
+            prop_assert_eq!(answer(&decide(&register, &request, instant)), answer(&decision), "at {}", instant);
+        }
+    }
+
+    #[test]
+    fn ending_a_fact_of_the_basis_denies_or_finds_another(facts in world(), request in request(), t in HOURS) {
+        let t = hour(t);
+        let decision = decide(&register(&facts), &request, t);
+        if let Some(permit) = decision.permit() {
+            for which in permit.basis().iter().filter(|fact| fact.kind != FactKind::Incident) {
+                // Footage rests on what held at capture; a short replay on what holds now too.
+                let end = match &request.object {
+                    Object::Footage { from, .. } if !matches!(which.kind, FactKind::Authorisation | FactKind::Shift
+                        | FactKind::ProcessorAgreement | FactKind::SubprocessorAgreement | FactKind::Instruction) => t.min(*from),
+                    _ => t,
+                };
+                let later = decide(&register(&ended(&facts, which, end)), &request, t);
+                if let Some(permit) = later.permit() {
+                    prop_assert!(!permit.basis().contains(which), "still rests on {:?}", which);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_facts_does_not_matter(facts in world(), request in request(), t in HOURS, seed in any::<u64>()) {
+        let mut shuffled = facts.clone();
+        let mut state = seed;
+        shuffled.sort_by_cached_key(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state >> 33
+        });
+        prop_assert_eq!(decide(&register(&facts), &request, hour(t)), decide(&register(&shuffled), &request, hour(t)));
+    }
+
+    #[test]
+    fn open_intervals_are_where_decide_permits(facts in world(), request in request(), probes in prop::collection::vec(HOURS, 20)) {
+        let register = register(&facts);
+        let open = open_intervals(&register, &request, start(), hour(336));
+        for (one, next) in open.iter().zip(open.iter().skip(1)) {
+            prop_assert!(one.1 < next.0, "in order, and touching ones are one");
+        }
+        for probe in probes {
+            let t = hour(probe);
+            let inside = open.iter().any(|(from, until)| *from <= t && t < *until);
+            prop_assert_eq!(decide(&register, &request, t).is_permit(), inside);
+            let next = next_opening(&register, &request, t, TimeDelta::hours(336 - probe) - TimeDelta::nanoseconds(1));
+            let expected = open.iter().find(|(_, until)| t < *until).map(|(from, _)| t.max(*from));
+            prop_assert_eq!(next, expected);
+        }
+    }
+
+    #[test]
+    fn late_knowledge_only_narrows(facts in world(), captured in HOURS, late in prop::sample::select((0..30_usize).collect::<Vec<_>>())) {
+        let camera: mandate::CameraId = "CAM1".into();
+        let object = Object::Footage { camera, from: hour(captured), until: hour(captured) + TimeDelta::seconds(1) };
+        let request = ask("detective", Action::Replay, object).saying(Statement {
+            purpose: Some(Purpose::Investigation), offence_ref: Some("Sr 141".to_owned()), ..Statement::default()
+        });
+        let asked = hour(captured + 24);
+        let mut later = facts.clone();
+        let index = late % later.len();
+        later[index].known_from = hour(captured + 1);
+        // Known at once, it may help; known after the capture, it may not help more.
+        let late = decide(&register(&later), &request, asked);
+        let mut never = facts.clone();
+        never.remove(index);
+        let never = decide(&register(&never), &request, asked);
+        let is_ground = !matches!(facts[index].reference().kind, FactKind::Person | FactKind::Authorisation | FactKind::Organisation
+            | FactKind::ProcessorAgreement | FactKind::SubprocessorAgreement | FactKind::Shift);
+        if is_ground && late.is_permit() {
+            prop_assert!(never.is_permit(), "what nobody knew at capture made it lawful");
+        }
+    }
+
+    #[test]
+    fn pieces_of_footage_tile_the_range(facts in world(), from in HOURS, length in 1_i64..100, asked in 0_i64..800, probes in prop::collection::vec(0.0..1.0_f64, 8)) {
+        let register = register(&facts);
+        let camera: mandate::CameraId = "CAM1".into();
+        let (from, until) = (hour(from), hour(from + length));
+        let asked = until + TimeDelta::hours(asked);
+        let frame = |from, until| {
+            ask("detective", Action::Replay, Object::Footage { camera: camera.clone(), from, until }).saying(Statement {
+                purpose: Some(Purpose::Investigation), offence_ref: Some("Sr 141".to_owned()), ..Statement::default()
+            })
+        };
+        let pieces = footage_pieces(&register, &frame(from, until), asked);
+        prop_assert_eq!(pieces.first().map(|piece| piece.from), Some(from));
+        prop_assert_eq!(pieces.last().map(|piece| piece.until), Some(until));
+        for (one, next) in pieces.iter().zip(pieces.iter().skip(1)) {
+            prop_assert_eq!(one.until, next.from);
+        }
+        for probe in probes {
+            let captured = from + TimeDelta::seconds(((until - from).num_seconds() as f64 * probe) as i64);
+            let piece = pieces.iter().find(|piece| piece.from <= captured && captured < piece.until).unwrap();
+            let single = decide(&register, &frame(captured, captured + TimeDelta::nanoseconds(1)), asked);
+            prop_assert_eq!(single.is_permit(), piece.decision.is_permit(), "frame {}", captured);
+            prop_assert_eq!(answer(&single).1, answer(&piece.decision).1);
+        }
+    }
+}
+
+#[test]
+fn no_permit_without_each_link() {
+    let mut facts = without_period();
+    facts.push(period("PE1", json!([window("L1", EVERY_DAY, "00:00", "00:00")]), "never"));
+    let t = at("2026-06-13T12:00:00Z");
+    let request = watch("observer");
+    let decision = decide(&register(&facts), &request, t);
+    let basis = decision.permit().unwrap().basis().to_vec();
+    // Those that are not in the basis by name: the municipality's own record, other people's facts.
+    let beside = |fact: &Fact| {
+        let id = fact.reference().id;
+        fact.reference().kind == FactKind::Municipality
+            || ["coordinator", "police", "detective"].iter().any(|person| id.ends_with(person))
+            || matches!(&*id, "politie" | "vrt")
+    };
+    let mut links = 0;
+    for (index, fact) in facts.iter().enumerate().filter(|(_, fact)| !beside(fact)) {
+        let mut without = facts.clone();
+        without.remove(index);
+        let denied = decide(&register(&without), &request, t);
+        // Of two sign points one is enough to satisfy the register when the other is not required any more.
+        let spare = matches!(&fact.body, FactBody::Signage(_));
+        assert_eq!(denied.is_permit(), spare, "without {:?}", fact.reference());
+        assert!(spare || fact.reference().kind == FactKind::Organisation || basis.contains(&fact.reference()));
+        links += 1;
+    }
+    assert!(links >= 16, "{links}");
+    let mut no_signs = facts.clone();
+    no_signs.retain(|fact| fact.reference().kind != FactKind::Signage);
+    assert_eq!(decide(&register(&no_signs), &request, t).denial().unwrap().code, ReasonCode::SignageMissing);
+}
+
+#[test]
+fn a_permit_is_half_open() {
+    let mut facts = without_period();
+    facts.push(period("PE1", json!([window("L1", &["sat"], "22:00", "05:00")]), "police_incident"));
+    let register = register(&facts);
+    let (opens, closes) = (at("2026-06-13T22:00:00+02:00"), at("2026-06-14T05:00:00+02:00"));
+    let tick = TimeDelta::nanoseconds(1);
+    let request = watch("observer");
+    assert!(!decide(&register, &request, opens - tick).is_permit());
+    let permit = decide(&register, &request, opens);
+    assert_eq!(permit.until(), Some(closes));
+    assert!(decide(&register, &request, closes - tick).is_permit());
+    let denial = decide(&register, &request, closes);
+    assert_eq!(denial.until(), Some(at("2026-06-20T22:00:00+02:00")), "a denial says when it may open");
+    assert_eq!(next_opening(&register, &request, closes, TimeDelta::days(8)), denial.until());
+    // Police on an incident look on, and at the window's start the basis changes without a break.
+    let police = decide(&register, &watch_for_incident("police"), closes);
+    assert!(police.is_permit());
+    assert_eq!(police.until(), Some(at("2026-06-20T22:00:00+02:00")));
+    assert!(!decide(&register, &watch_for_incident("coordinator"), closes).is_permit(), "without an instruction");
+}
+
+#[test]
+fn what_was_known_then_decides_about_what_was_recorded_then() {
+    let mut facts = without_period();
+    facts.push(period("PE1", json!([]), "never"));
+    let revoked = at("2026-06-10T00:00:00Z");
+    let mut revocation = fact(json!({"kind": "revocation", "decree": "D1", "revoked_from": revoked}));
+    revocation.known_from = at("2026-06-12T00:00:00Z");
+    facts.push(revocation);
+    let replay = |captured: &str| {
+        let from = at(captured);
+        let object = Object::Footage { camera: "CAM1".into(), from, until: from + TimeDelta::seconds(1) };
+        ask("detective", Action::Replay, object).saying(Statement {
+            purpose: Some(Purpose::Investigation),
+            offence_ref: Some("Sr 141".to_owned()),
+            ..Statement::default()
+        })
+    };
+    let asked = at("2026-06-13T00:00:00Z");
+    let before = Register::build(&facts, at("2026-06-11T00:00:00Z")).unwrap();
+    let now = Register::build(&facts, asked).unwrap();
+    let request = replay("2026-06-10T12:00:00Z");
+    assert!(decide(&before, &request, at("2026-06-11T00:00:00Z")).is_permit(), "the old answer stays what it was");
+    let denial = decide(&now, &request, asked);
+    assert_eq!(denial.denial().unwrap().code, ReasonCode::UnlawfullyRecorded);
+    assert!(denial.obligations().quarantine);
+    assert!(decide(&now, &replay("2026-06-09T12:00:00Z"), asked).is_permit(), "a revocation is not retroactive");
+}
+
+#[test]
+fn every_fact_survives_the_journal() {
+    let mut facts = without_period();
+    facts.push(period("PE1", json!([window("L1", EVERY_DAY, "21:00", "06:00")]), "free"));
+    for fact in facts {
+        let text = serde_json::to_string(&fact).unwrap();
+        assert_eq!(serde_json::from_str::<Fact>(&text).unwrap(), fact, "{text}");
+    }
+}
