@@ -3,7 +3,7 @@
 //! A cell is a square of one fortieth of the picture's width. The row starts one cell from the left and one cell from
 //! the top, on a black plate that reaches half a cell beyond it. From left to right: a white and a black guard cell,
 //! eleven bits of frame number (0..1500, most significant first; white is 1) and one bit that makes the number of white
-//! cells among the twelve even. It survives scaling, video compression and a letterboxed tile; [`read`] finds it in a
+//! cells among the twelve odd: never none, or a street lamp before a dark sky would read as frame 0. It survives scaling, video compression and a letterboxed tile; [`read`] finds it in a
 //! screenshot.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,14 +30,14 @@ pub fn encode(frame: u16) -> [bool; CELLS] {
     for (bit, cell) in cells[2..13].iter_mut().enumerate() {
         *cell = frame >> (10 - bit) & 1 == 1;
     }
-    cells[13] = frame.count_ones() % 2 == 1;
+    cells[13] = frame.count_ones().is_multiple_of(2);
     cells
 }
 
 /// The frame number in a row of cells; `None` when guards, parity or range say it is no row of ours.
 pub fn decode(cells: &[bool; CELLS]) -> Option<u16> {
     let white = cells[2..].iter().filter(|&&c| c).count();
-    if !cells[0] || cells[1] || white % 2 == 1 {
+    if !cells[0] || cells[1] || white.is_multiple_of(2) {
         return None;
     }
     let frame = cells[2..13].iter().fold(0, |n, &c| n << 1 | u16::from(c));
@@ -142,7 +142,8 @@ fn row_at(picture: &Picture<'_>, x: f32, y: f32, cell: f32) -> Option<(i32, u16)
     let centre = |n: f32| picture.luma(x + (n + 0.5) * cell, y + 0.5 * cell);
     // Cheap tests first: nearly every candidate ends here.
     let (white, black) = (centre(0.0), centre(1.0));
-    if white - black < 2 * CONTRAST {
+    // The absolute bounds keep out grey: a decoder that joined between key frames paints that where it knows nothing.
+    if white - black < 2 * CONTRAST || white < 160 || black > 90 {
         return None;
     }
     let middle = i32::midpoint(white, black);
@@ -151,7 +152,7 @@ fn row_at(picture: &Picture<'_>, x: f32, y: f32, cell: f32) -> Option<(i32, u16)
     if plate.iter().any(|(px, py)| picture.luma(x + px * cell, y + py * cell) > middle) {
         return None;
     }
-    let (mut dimmest, mut brightest) = (255, 0);
+    let (mut dimmest, mut brightest, mut darkest) = (255, 0, 255);
     let mut cells = [false; CELLS];
     for (n, bit) in cells.iter_mut().enumerate() {
         let at = |dx: f32, dy: f32| picture.luma(x + (n as f32 + dx) * cell, y + dy * cell);
@@ -165,11 +166,13 @@ fn row_at(picture: &Picture<'_>, x: f32, y: f32, cell: f32) -> Option<(i32, u16)
                 dimmest = dimmest.min(sample);
             } else {
                 brightest = brightest.max(sample);
+                darkest = darkest.min(sample);
             }
         }
     }
     let score = dimmest - brightest;
-    if score < CONTRAST {
+    // The plate is one black; a night street is many.
+    if score < CONTRAST || brightest - darkest > CONTRAST {
         return None;
     }
     decode(&cells).map(|frame| (score, frame))
@@ -236,6 +239,13 @@ mod tests {
 
     #[test]
     fn a_picture_without_a_row_reads_as_nothing() {
+        assert_eq!(
+            decode(&[
+                true, false, false, false, false, false, false, false, false, false, false, false, false,
+                false
+            ]),
+            None
+        );
         let noise: Vec<u8> = (0..640 * 360_usize).map(|n| (n * n % 255) as u8).collect();
         let picture = Picture { pixels: &noise, width: 640, height: 360, channels: 1 };
         assert_eq!(read(&picture, picture.bounds()), None);

@@ -55,9 +55,7 @@ impl Command {
     /// Reads a line; the error is the sentence for the answer.
     pub fn parse(line: &str) -> Result<Command, String> {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let number = |word: &str| {
-            word.parse().map_err(|_| format!("`{word}` is no camera number"))
-        };
+        let number = |word: &str| word.parse().map_err(|_| format!("`{word}` is no camera number"));
         match words.as_slice() {
             ["stall", n] => Ok(Command::Stall(number(n)?)),
             ["drop", n] => Ok(Command::Drop(number(n)?)),

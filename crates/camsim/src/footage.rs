@@ -59,7 +59,8 @@ fn start(path: &Path, width: usize, height: usize) -> Result<(gst::Pipeline, App
          ! appsink name=out sync=false max-buffers=3",
         code::RATE
     );
-    let pipeline = gst::parse::launch(&launch)?.downcast::<gst::Pipeline>().map_err(|_| anyhow!("no pipeline"))?;
+    let pipeline =
+        gst::parse::launch(&launch)?.downcast::<gst::Pipeline>().map_err(|_| anyhow!("no pipeline"))?;
     pipeline.by_name("file").context("no source")?.set_property("location", path.to_string_lossy().as_ref());
     let sink = pipeline.by_name("out").and_then(|e| e.downcast::<AppSink>().ok()).context("no sink")?;
     pipeline.set_state(gst::State::Playing)?;

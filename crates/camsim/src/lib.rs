@@ -10,7 +10,7 @@
 //! - [`code`]: the row of cells that carries the frame number, written and read back;
 //! - [`draw`]: streets by night and day, and the overlay; [`footage`]: real clips instead;
 //! - [`encode`], [`loops`], [`scenes`]: encoded once, kept in files;
-//! - [`rtp`], [`camera`]: from a frame that is due to packets;
+//! - [`rtp`], [`camera`], [`entrance`]: from a frame that is due to packets;
 //! - [`serve`], [`faults`]: the RTSP server, and what can be made to go wrong;
 //! - [`wire`]: what a running camsim tells its starter, and the control port's client side.
 
@@ -18,6 +18,7 @@ pub mod camera;
 pub mod code;
 pub mod draw;
 pub mod encode;
+pub mod entrance;
 pub mod faults;
 pub mod footage;
 pub mod loops;

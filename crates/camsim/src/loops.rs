@@ -145,7 +145,8 @@ impl Loop {
     pub fn save(&self, path: &Path) -> Result<()> {
         let header = serde_json::to_vec(&self.header)?;
         let partial = path.with_extension("partial");
-        let mut file = fs::File::create(&partial).with_context(|| format!("creating {}", partial.display()))?;
+        let mut file =
+            fs::File::create(&partial).with_context(|| format!("creating {}", partial.display()))?;
         file.write_all(MARK)?;
         file.write_all(&(header.len() as u32).to_le_bytes())?;
         file.write_all(&header)?;

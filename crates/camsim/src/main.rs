@@ -112,7 +112,12 @@ fn main() -> Result<()> {
     if let Some(path) = &arguments.ready {
         write_private(path, ready)?;
     }
-    tracing::info!(cameras = ready.cameras.len(), rtsp = ready.rtsp_port, control = ready.control_port, "ready");
+    tracing::info!(
+        cameras = ready.cameras.len(),
+        rtsp = ready.rtsp_port,
+        control = ready.control_port,
+        "ready"
+    );
 
     let main_loop = glib::MainLoop::new(None, false);
     let ending = main_loop.clone();

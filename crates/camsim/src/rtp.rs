@@ -98,7 +98,8 @@ mod tests {
     #[test]
     fn a_receiver_gets_back_what_was_cut() {
         let long: Vec<u8> = [0x65].into_iter().chain((0..9_000_u32).map(|n| (n % 253) as u8)).collect();
-        let long5: Vec<u8> = [0x26, 0x01].into_iter().chain((0..9_000_u32).map(|n| (n % 251) as u8)).collect();
+        let long5: Vec<u8> =
+            [0x26, 0x01].into_iter().chain((0..9_000_u32).map(|n| (n % 251) as u8)).collect();
         for (codec, nals) in [
             (Codec::H264, vec![vec![0x67, 1, 2], vec![0x68, 3], long]),
             (Codec::H265, vec![vec![0x40, 1, 9], vec![0x42, 1, 8], vec![0x44, 1, 7], long5]),

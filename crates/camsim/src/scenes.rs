@@ -96,9 +96,9 @@ fn wanted(options: &Options) -> Result<Vec<Wanted>> {
         None => StreetKind::ALL.iter().map(|&kind| (kind.name().to_owned(), Origin::Street(kind))).collect(),
         Some(folder) => clips(folder)?,
     };
-    let Quality { width, height, main_kbps, .. } = options.quality;
     let want = |(at, (name, origin)): (usize, &(String, Origin)), codec: Codec| {
         let first_key = FIRST_KEYS[at % FIRST_KEYS.len()];
+        let Quality { width, height, main_kbps, .. } = quality_for(codec, options.quality);
         let stem = format!("{name}-{}-{width}x{height}-{main_kbps}k-e{EDITION}", codec.name());
         Wanted {
             origin: origin.clone(),
@@ -160,8 +160,18 @@ fn encode_all(missing: &[&Wanted], quality: Quality) -> Result<()> {
     Ok(())
 }
 
+/// H.265 costs several times as much to encode, so its pictures are three quarters as wide and high.
+fn quality_for(codec: Codec, quality: Quality) -> Quality {
+    let part = |pixels: usize| match codec {
+        Codec::H264 => pixels,
+        Codec::H265 => (pixels * 3 / 4) & !3,
+    };
+    Quality { width: part(quality.width), height: part(quality.height), ..quality }
+}
+
 fn encode_one(want: &Wanted, quality: Quality) -> Result<()> {
     let started = Instant::now();
+    let quality = quality_for(want.codec, quality);
     let (main, sub) = match &want.origin {
         Origin::Street(kind) => {
             let mut street = Street::new(*kind, quality.width, quality.height);

@@ -2,13 +2,13 @@
 
 use crate::{
     camera::Stream,
+    entrance,
     faults::{Command, Faults},
-    loops::{Codec, Loop},
+    loops::Loop,
     wire,
 };
 use anyhow::{Context, Result, anyhow};
 use gstreamer::{self as gst, glib, prelude::*};
-use gstreamer_app::AppSrc;
 use gstreamer_rtsp::RTSPAuthMethod;
 use gstreamer_rtsp_server::{self as rtsp, prelude::*};
 use serde::Serialize;
@@ -72,6 +72,7 @@ impl Server {
     /// Starts serving on the default main context, which the caller must run. `h264` and `h265` are the encoded scenes;
     /// the cameras take turns with them.
     pub fn start(options: &Options, h264: &[Pair], h265: &[Pair]) -> Result<Arc<Server>> {
+        entrance::register()?;
         let rtsp = rtsp::RTSPServer::new();
         rtsp.set_address(&options.address);
         rtsp.set_service(&options.port.to_string());
@@ -123,8 +124,9 @@ impl Server {
             for socket in control.incoming().flatten() {
                 let Some(server) = controlled.upgrade() else { return };
                 // A talker that keeps its line open must not keep others out.
-                let spawned =
-                    thread::Builder::new().name("control line".to_owned()).spawn(move || server.converse(&socket));
+                let spawned = thread::Builder::new()
+                    .name("control line".to_owned())
+                    .spawn(move || server.converse(&socket));
                 if let Err(error) = spawned {
                     tracing::warn!(%error, "no thread for a control connection");
                 }
@@ -248,7 +250,7 @@ fn accept_password(auth: &rtsp::RTSPAuth, camera: &Camera) {
 /// Offers one stream of a camera to whoever knows that camera's password.
 fn mount(mounts: &rtsp::RTSPMountPoints, camera: &Arc<Camera>, main: bool) {
     let factory = rtsp::RTSPMediaFactory::new();
-    factory.set_launch("( appsrc name=pay0 is-live=true format=time max-bytes=0 )");
+    factory.set_launch(&format!("( {} name=pay0 )", entrance::ELEMENT));
     factory.set_shared(true);
     factory.add_role_from_structure(
         &gst::Structure::builder(camera.role())
@@ -264,7 +266,8 @@ fn mount(mounts: &rtsp::RTSPMountPoints, camera: &Arc<Camera>, main: bool) {
             .downcast::<gst::Bin>()
             .ok()
             .and_then(|bin| bin.by_name("pay0"))
-            .and_then(|pay| pay.downcast::<AppSrc>().ok());
+            .and_then(|pay| pay.downcast::<entrance::Entrance>().ok())
+            .and_then(|pay| pay.source());
         let Some(entrance) = entrance else { return };
         let stream = if main { &camera.main } else { &camera.sub };
         stream.attach(entrance.clone());
@@ -282,7 +285,9 @@ fn mount(mounts: &rtsp::RTSPMountPoints, camera: &Arc<Camera>, main: bool) {
 
 /// Asks for a sender report every second, as cameras do; GStreamer's own choice is every five.
 fn hurry_reports(element: &gst::Element) {
-    let Some(pipeline) = element.parent().and_then(|parent| parent.downcast::<gst::Bin>().ok()) else { return };
+    let Some(pipeline) = element.parent().and_then(|parent| parent.downcast::<gst::Bin>().ok()) else {
+        return;
+    };
     for rtpbin in pipeline.iterate_all_by_element_factory_name("rtpbin").into_iter().flatten() {
         let session = rtpbin.emit_by_name::<Option<glib::Object>>("get-internal-session", &[&0_u32]);
         if let Some(session) = session {
@@ -337,9 +342,4 @@ fn random_bytes<const N: usize>() -> Result<[u8; N]> {
         .and_then(|mut file| file.read_exact(&mut bytes))
         .map_err(|error| anyhow!("no random numbers: {error}"))?;
     Ok(bytes)
-}
-
-/// The codec a camera speaks.
-pub fn codec_of(camera: u16) -> Codec {
-    if H265_CAMERAS.contains(&camera) { Codec::H265 } else { Codec::H264 }
 }

@@ -187,7 +187,8 @@ impl Canvas {
         ry: f32,
         mut dab: impl FnMut(&mut Canvas, usize, usize, f32),
     ) {
-        let Some((x0, y0, x1, y1)) = self.clip(centre.0 - rx, centre.1 - ry, centre.0 + rx, centre.1 + ry) else {
+        let Some((x0, y0, x1, y1)) = self.clip(centre.0 - rx, centre.1 - ry, centre.0 + rx, centre.1 + ry)
+        else {
             return;
         };
         let (ix, iy) = (1.0 / rx.max(0.5), 1.0 / ry.max(0.5));

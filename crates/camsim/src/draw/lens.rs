@@ -68,13 +68,18 @@ impl Lens {
             return None;
         }
         let scale = self.focal / depth;
-        Some(((self.centre.0 + dot(from, self.right) * scale, self.centre.1 - dot(from, self.up) * scale), scale))
+        Some((
+            (self.centre.0 + dot(from, self.right) * scale, self.centre.1 - dot(from, self.up) * scale),
+            scale,
+        ))
     }
 }
 
 /// A number from 0 to 1 that depends on three whole numbers and nothing else.
 pub fn hash(a: i32, b: i32, c: i32) -> f32 {
-    let mut h = (a as u32).wrapping_mul(0x8da6_b343) ^ (b as u32).wrapping_mul(0xd816_3841) ^ (c as u32).wrapping_mul(0xcb1a_b31f);
+    let mut h = (a as u32).wrapping_mul(0x8da6_b343)
+        ^ (b as u32).wrapping_mul(0xd816_3841)
+        ^ (c as u32).wrapping_mul(0xcb1a_b31f);
     h = (h ^ h >> 15).wrapping_mul(0x2c1b_3c6d);
     h = (h ^ h >> 12).wrapping_mul(0x297a_2d39);
     ((h ^ h >> 15) >> 8) as f32 / 16_777_216.0

@@ -79,8 +79,12 @@ mod tests {
             let mut sub = Canvas::new(640, 360);
             main.halved_into(&mut sub);
             for canvas in [&main, &sub] {
-                let picture =
-                    code::Picture { pixels: &canvas.planes, width: canvas.width, height: canvas.height, channels: 1 };
+                let picture = code::Picture {
+                    pixels: &canvas.planes,
+                    width: canvas.width,
+                    height: canvas.height,
+                    channels: 1,
+                };
                 assert_eq!(code::read(&picture, picture.bounds()), Some(frame));
             }
         }

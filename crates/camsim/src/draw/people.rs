@@ -49,7 +49,8 @@ const COATS: [Vector; 10] = [
     [0.04, 0.04, 0.05],
     [0.42, 0.30, 0.05],
 ];
-const TROUSERS: [Vector; 4] = [[0.03, 0.035, 0.06], [0.05, 0.07, 0.13], [0.025, 0.025, 0.03], [0.14, 0.12, 0.09]];
+const TROUSERS: [Vector; 4] =
+    [[0.03, 0.035, 0.06], [0.05, 0.07, 0.13], [0.025, 0.025, 0.03], [0.14, 0.12, 0.09]];
 const HAIR: [Vector; 4] = [[0.03, 0.02, 0.015], [0.10, 0.06, 0.03], [0.28, 0.20, 0.09], [0.2, 0.2, 0.2]];
 const SKIN: [Vector; 3] = [[0.46, 0.30, 0.22], [0.30, 0.18, 0.11], [0.12, 0.07, 0.045]];
 const METAL: Vector = [0.04, 0.04, 0.045];
@@ -79,7 +80,8 @@ impl Person {
             return;
         }
         shade(canvas, lens, town, place, 1.7, 0.36);
-        let pick = |what: i32, of: &[Vector]| of[(hash(self.seed, what, 0) * of.len() as f32) as usize % of.len()];
+        let pick =
+            |what: i32, of: &[Vector]| of[(hash(self.seed, what, 0) * of.len() as f32) as usize % of.len()];
         let coat = pick(3, &COATS);
         let height = 0.94 + 0.12 * hash(self.seed, 4, 0);
         let figure = Figure {
@@ -145,7 +147,9 @@ impl Figure<'_> {
     }
 
     fn limb(&mut self, a: Joint, b: Joint, ra: f32, rb: f32, albedo: Vector) {
-        let (Some((pa, scale)), Some((pb, _))) = (self.lens.project(self.place(a)), self.lens.project(self.place(b))) else {
+        let (Some((pa, scale)), Some((pb, _))) =
+            (self.lens.project(self.place(a)), self.lens.project(self.place(b)))
+        else {
             return;
         };
         let ink = self.town.lit(albedo, self.chest);
@@ -158,7 +162,14 @@ impl Figure<'_> {
         if super::lens::dot(to_eye, self.side) > 0.0 { 1.0 } else { -1.0 }
     }
 
-    fn walker(mut self, swing: f32, lift: f32, amount: f32, [coat, legs, hair, skin]: [Vector; 4], seed: i32) {
+    fn walker(
+        mut self,
+        swing: f32,
+        lift: f32,
+        amount: f32,
+        [coat, legs, hair, skin]: [Vector; 4],
+        seed: i32,
+    ) {
         let near = self.near_side();
         let dim = |c: Vector, by: f32| c.map(|c| c * by);
         let long_coat = hash(seed, 8, 0) > 0.6;
@@ -176,7 +187,13 @@ impl Figure<'_> {
             self.limb(foot, (foot.0 + 0.15, foot.1 - 0.02, foot.2), 0.055, 0.045, [0.03; 3]);
             if sign < 0.0 {
                 self.arm(side, -s, dim(coat, 0.75), skin);
-                self.limb((0.02, 1.38, 0.0), (0.0, if long_coat { 0.66 } else { 0.92 }, 0.0), 0.185, 0.17, coat);
+                self.limb(
+                    (0.02, 1.38, 0.0),
+                    (0.0, if long_coat { 0.66 } else { 0.92 }, 0.0),
+                    0.185,
+                    0.17,
+                    coat,
+                );
                 // Light from above on the shoulders, the shaded side below.
                 self.limb((0.0, 1.42, -0.12), (0.0, 1.42, 0.12), 0.10, 0.10, dim(coat, 1.35));
             } else {
@@ -212,7 +229,13 @@ impl Figure<'_> {
             }
         }
         let (saddle, bar, pedals) = ((-0.22, 0.95, 0.0), (0.42, 1.02, 0.0), (-0.02, 0.33, 0.0));
-        for (a, b) in [(saddle, pedals), (pedals, bar), ((-0.53, 0.35, 0.0), saddle), (bar, (0.55, 0.35, 0.0)), (saddle, bar)] {
+        for (a, b) in [
+            (saddle, pedals),
+            (pedals, bar),
+            ((-0.53, 0.35, 0.0), saddle),
+            (bar, (0.55, 0.35, 0.0)),
+            (saddle, bar),
+        ] {
             self.limb(a, b, 0.022, 0.022, [0.10, 0.16, 0.14]);
         }
         let turn = gone * 1.4;
@@ -223,13 +246,20 @@ impl Figure<'_> {
             let tone = if side == near { 1.0 } else { 0.7 };
             self.limb((-0.2, 1.0, side * 0.09), knee, 0.10, 0.075, legs.map(|v| v * tone));
             self.limb(knee, foot, 0.07, 0.05, legs.map(|v| v * tone));
-            self.limb((0.02, 1.42, side * 0.17), (0.40, 1.08, side * 0.22), 0.06, 0.045, coat.map(|v| v * tone));
+            self.limb(
+                (0.02, 1.42, side * 0.17),
+                (0.40, 1.08, side * 0.22),
+                0.06,
+                0.045,
+                coat.map(|v| v * tone),
+            );
         }
         self.limb((-0.20, 1.04, 0.0), (0.02, 1.42, 0.0), 0.16, 0.18, coat);
         self.limb((0.10, 1.60, 0.0), (0.09, 1.65, 0.0), 0.095, 0.10, skin);
         self.limb((0.05, 1.66, 0.0), (0.06, 1.70, 0.0), 0.10, 0.09, hair);
         if self.town.lit > 0.3 {
-            for (at, colour) in [((0.62, 0.85, 0.0), [3.0, 2.9, 2.5]), ((-0.62, 0.75, 0.0), [2.5, 0.1, 0.05])] {
+            for (at, colour) in [((0.62, 0.85, 0.0), [3.0, 2.9, 2.5]), ((-0.62, 0.75, 0.0), [2.5, 0.1, 0.05])]
+            {
                 if let Some((spot, scale)) = self.lens.project(self.place(at)) {
                     let ink = self.town.ink(colour);
                     self.canvas.glow(spot, 0.4 * scale, 0.4 * scale, ink, 0.7);

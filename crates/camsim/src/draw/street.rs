@@ -72,9 +72,9 @@ impl Street {
         let lens = Lens::new(eye, yaw, pitch, view, width, height);
         let backdrop = backdrop(&town, &lens, width, height);
         let noise = match kind {
-            StreetKind::ShoppingByDay => 2.0,
-            StreetKind::StationByDusk => 3.0,
-            _ => 4.0,
+            StreetKind::ShoppingByDay => 2.4,
+            StreetKind::StationByDusk => 3.6,
+            _ => 5.0,
         };
         Street {
             kind,
@@ -100,7 +100,9 @@ impl Street {
         let mut order: Vec<(f32, Actor<'_>)> = Vec::new();
         order.extend(self.people.iter().map(|p| (depth(p.at(minute).0), Actor::Person(p))));
         order.extend(
-            self.vehicles.iter().filter_map(|v| v.at(minute).map(|(place, _)| (depth(place), Actor::Vehicle(v)))),
+            self.vehicles
+                .iter()
+                .filter_map(|v| v.at(minute).map(|(place, _)| (depth(place), Actor::Vehicle(v)))),
         );
         order.extend(self.town.lamps.iter().filter(|l| l.pole).map(|l| (l.at[2], Actor::Post(l))));
         order.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -168,17 +170,34 @@ fn noisy(clean: &Canvas, strength: f32, seed: u32) -> Canvas {
 /// A lamp post with its lantern, drawn each frame because people pass behind it.
 fn post(canvas: &mut Canvas, lens: &Lens, town: &Town, lamp: &Lamp) {
     let [x, y, z] = lamp.at;
-    let (Some((foot, scale)), Some((top, _))) = (lens.project([x, 0.0, z]), lens.project([x, y + 0.1, z])) else { return };
+    let (Some((foot, scale)), Some((top, _))) = (lens.project([x, 0.0, z]), lens.project([x, y + 0.1, z]))
+    else {
+        return;
+    };
     let iron = town.lit([0.05, 0.055, 0.06], [x, 1.2, z]);
     canvas.shadow(foot, 0.35 * scale, 0.15 * scale, 0.4);
     canvas.capsule(foot, (foot.0, foot.1 - 0.8 * scale), 0.11 * scale, 0.085 * scale, iron, 1.0);
     canvas.capsule(foot, top, 0.07 * scale, 0.05 * scale, iron, 1.0);
     let bulb = town.ink(lamp.colour.map(|c| c * 2.5));
     if town.lit > 0.2 {
-        canvas.glow(top, 1.7 * scale, 1.7 * scale, bulb, 0.55);
+        canvas.glow(top, 1.4 * scale, 1.4 * scale, bulb, 0.45);
     }
-    canvas.capsule((top.0, top.1 - 0.16 * scale), (top.0, top.1 + 0.16 * scale), 0.13 * scale, 0.17 * scale, bulb, 1.0);
-    canvas.capsule((top.0 - 0.2 * scale, top.1 - 0.34 * scale), (top.0 + 0.2 * scale, top.1 - 0.34 * scale), 0.06 * scale, 0.06 * scale, iron, 1.0);
+    canvas.capsule(
+        (top.0, top.1 - 0.16 * scale),
+        (top.0, top.1 + 0.16 * scale),
+        0.13 * scale,
+        0.17 * scale,
+        bulb,
+        1.0,
+    );
+    canvas.capsule(
+        (top.0 - 0.2 * scale, top.1 - 0.34 * scale),
+        (top.0 + 0.2 * scale, top.1 - 0.34 * scale),
+        0.06 * scale,
+        0.06 * scale,
+        iron,
+        1.0,
+    );
 }
 
 /// Streaks of rain, thinner and fainter further away.
@@ -229,7 +248,7 @@ fn town(kind: StreetKind) -> (Town, View) {
                 sky: ([0.045, 0.042, 0.055], [0.008, 0.012, 0.03]),
                 lit: 1.0,
                 wet: 0.0,
-                exposure: 3.2,
+                exposure: 2.3,
             },
             ([-2.0, 7.4, -1.0], 6.0, 13.0, 74.0),
         ),
@@ -252,7 +271,7 @@ fn town(kind: StreetKind) -> (Town, View) {
                 sky: ([0.85, 0.46, 0.27], [0.16, 0.24, 0.46]),
                 lit: 0.9,
                 wet: 0.0,
-                exposure: 1.9,
+                exposure: 1.6,
             },
             ([4.0, 7.0, 0.0], -5.0, 11.0, 76.0),
         ),
@@ -275,7 +294,7 @@ fn town(kind: StreetKind) -> (Town, View) {
                 sky: ([0.80, 0.92, 1.10], [0.26, 0.48, 0.95]),
                 lit: 0.0,
                 wet: 0.0,
-                exposure: 1.25,
+                exposure: 1.7,
             },
             ([1.2, 6.2, -4.0], -3.0, 15.0, 70.0),
         ),
@@ -302,7 +321,7 @@ fn town(kind: StreetKind) -> (Town, View) {
                 sky: ([0.07, 0.065, 0.07], [0.02, 0.022, 0.035]),
                 lit: 1.0,
                 wet: 1.0,
-                exposure: 2.9,
+                exposure: 2.3,
             },
             ([7.6, 7.2, -1.0], -13.0, 13.0, 74.0),
         ),
@@ -345,44 +364,84 @@ fn people(kind: StreetKind) -> Vec<Person> {
     let seed = kind.seed();
     let mut people = match kind {
         StreetKind::MarketByNight => {
-            let mut all = crowd(9, seed, |n| {
-                let (a, b) = (12.0 + 26.0 * roll(n, 3), 12.0 + 28.0 * roll(n, 4));
-                ([-17.5, a], [23.5, b])
-            }, 1.3);
-            all.extend(crowd(3, seed + 1, |n| ([-8.0 + 9.0 * n as f32, 3.0], [-6.0 + 7.0 * n as f32, 42.5]), 1.25));
+            let mut all = crowd(
+                9,
+                seed,
+                |n| {
+                    let (a, b) = (12.0 + 26.0 * roll(n, 3), 12.0 + 28.0 * roll(n, 4));
+                    ([-17.5, a], [23.5, b])
+                },
+                1.3,
+            );
+            all.extend(crowd(
+                3,
+                seed + 1,
+                |n| ([-8.0 + 9.0 * n as f32, 3.0], [-6.0 + 7.0 * n as f32, 42.5]),
+                1.25,
+            ));
             all
         }
         StreetKind::StationByDusk => {
-            let mut all = crowd(9, seed, |n| {
-                let door = -6.0 + 1.5 * n as f32;
-                ([door, 41.5], [-22.0 + 48.0 * roll(n, 3), 6.0])
-            }, 1.4);
-            all.extend(crowd(5, seed + 1, |n| ([-27.0, 21.5 + 3.5 * n as f32], [29.0, 23.0 + 3.3 * n as f32]), 1.35));
+            let mut all = crowd(
+                9,
+                seed,
+                |n| {
+                    let door = -6.0 + 1.5 * n as f32;
+                    ([door, 41.5], [-22.0 + 48.0 * roll(n, 3), 6.0])
+                },
+                1.4,
+            );
+            all.extend(crowd(
+                5,
+                seed + 1,
+                |n| ([-27.0, 21.5 + 3.5 * n as f32], [29.0, 23.0 + 3.3 * n as f32]),
+                1.35,
+            ));
             all
         }
-        StreetKind::ShoppingByDay => crowd(20, seed, |n| {
-            let x = -5.6 + 11.4 * roll(n, 3);
-            ([x, 3.5], [x * 0.7 + 2.0 * (roll(n, 4) - 0.5), 72.0])
-        }, 1.2),
+        StreetKind::ShoppingByDay => crowd(
+            20,
+            seed,
+            |n| {
+                let x = -5.6 + 11.4 * roll(n, 3);
+                ([x, 3.5], [x * 0.7 + 2.0 * (roll(n, 4) - 0.5), 72.0])
+            },
+            1.2,
+        ),
         StreetKind::CrossingInRain => {
-            let mut all = crowd(5, seed, |n| ([-9.0, 16.3 + 0.5 * n as f32], [18.0, 16.2 + 0.5 * n as f32]), 1.5);
-            all.extend(crowd(4, seed + 1, |n| ([-30.0, 30.0 + 0.8 * n as f32], [32.0, 30.4 + 0.7 * n as f32]), 1.5));
+            let mut all =
+                crowd(5, seed, |n| ([-9.0, 16.3 + 0.5 * n as f32], [18.0, 16.2 + 0.5 * n as f32]), 1.5);
+            all.extend(crowd(
+                4,
+                seed + 1,
+                |n| ([-30.0, 30.0 + 0.8 * n as f32], [32.0, 30.4 + 0.7 * n as f32]),
+                1.5,
+            ));
             all
         }
     };
     match kind {
         StreetKind::MarketByNight => {
-            people.extend(standing(&[[-12.4, 22.0], [-11.6, 22.5], [-11.9, 21.3], [10.6, 21.0], [11.4, 21.4], [4.0, 33.0]], 5));
+            people.extend(standing(
+                &[[-12.4, 22.0], [-11.6, 22.5], [-11.9, 21.3], [10.6, 21.0], [11.4, 21.4], [4.0, 33.0]],
+                5,
+            ));
             people.push(cyclist([-17.5, 20.0], [23.5, 14.0], 5.0, 0.1, 61));
             people.push(cyclist([23.5, 30.0], [-17.5, 34.0], 5.0, 0.6, 62));
         }
         StreetKind::StationByDusk => {
-            people.extend(standing(&[[-8.0, 21.2], [-7.2, 21.5], [-4.6, 21.1], [8.0, 21.3], [9.2, 21.6], [16.0, 22.0]], 6));
+            people.extend(standing(
+                &[[-8.0, 21.2], [-7.2, 21.5], [-4.6, 21.1], [8.0, 21.3], [9.2, 21.6], [16.0, 22.0]],
+                6,
+            ));
             people.push(cyclist([-27.0, 12.0], [32.0, 12.0], 4.0, 0.3, 63));
             people.push(cyclist([32.0, 11.0], [-27.0, 11.0], 4.0, 0.8, 64));
         }
         StreetKind::ShoppingByDay => {
-            people.extend(standing(&[[-4.4, 17.0], [-3.7, 17.4], [5.2, 20.0], [4.4, 31.0], [5.0, 31.5], [-5.2, 40.0]], 7));
+            people.extend(standing(
+                &[[-4.4, 17.0], [-3.7, 17.4], [5.2, 20.0], [4.4, 31.0], [5.0, 31.5], [-5.2, 40.0]],
+                7,
+            ));
             people.push(cyclist([0.8, 80.0], [-0.6, 2.0], 3.0, 0.4, 65));
         }
         StreetKind::CrossingInRain => {
@@ -402,8 +461,13 @@ fn vehicles(kind: StreetKind) -> Vec<Vehicle> {
         body,
         paint,
     };
-    let (silver, navy, red, white, black) =
-        ([0.42, 0.43, 0.44], [0.03, 0.06, 0.16], [0.38, 0.03, 0.025], [0.72, 0.72, 0.70], [0.025, 0.025, 0.03]);
+    let (silver, navy, red, white, black) = (
+        [0.42, 0.43, 0.44],
+        [0.03, 0.06, 0.16],
+        [0.38, 0.03, 0.025],
+        [0.72, 0.72, 0.70],
+        [0.025, 0.025, 0.03],
+    );
     match kind {
         StreetKind::MarketByNight => {
             vec![drive([18.6, 33.0], [18.6, 20.0], 0.0, 0.0, Body::Van, white)]

@@ -52,8 +52,14 @@ const BRICKS: [Vector; 7] = [
     [0.40, 0.24, 0.14],
     [0.46, 0.42, 0.40],
 ];
-const SIGNS: [Vector; 6] =
-    [[0.9, 0.25, 0.1], [0.1, 0.35, 0.9], [0.9, 0.7, 0.2], [0.15, 0.6, 0.3], [0.85, 0.85, 0.8], [0.7, 0.1, 0.35]];
+const SIGNS: [Vector; 6] = [
+    [0.9, 0.25, 0.1],
+    [0.1, 0.35, 0.9],
+    [0.9, 0.7, 0.2],
+    [0.15, 0.6, 0.3],
+    [0.85, 0.85, 0.8],
+    [0.7, 0.1, 0.35],
+];
 const SLATE: Vector = [0.10, 0.10, 0.11];
 const TILES: Vector = [0.24, 0.10, 0.06];
 const FRAME: Vector = [0.75, 0.74, 0.70];
@@ -154,13 +160,28 @@ impl House {
         let width = self.to - self.from;
         let x = s - self.from;
         let dark = [0.0; 3];
-        let tone = 0.90 + 0.2 * hash((s * 4.5 + f32::from((y * 12.0) as u8 & 1) * 0.5) as i32, (y * 12.0) as i32, self.seed);
+        let tone = 0.90
+            + 0.2
+                * hash(
+                    (s * 4.5 + f32::from((y * 12.0) as u8 & 1) * 0.5) as i32,
+                    (y * 12.0) as i32,
+                    self.seed,
+                );
         let wall = self.colour.map(|c| c * tone * (0.88 + 0.24 * ripple(s * 0.3, y * 0.3, self.seed)));
         match style {
             Style::Station => return self.station(x - width / 2.0, y, wall, lit),
             Style::Tower => {
                 let slit = (x - width / 2.0).abs() < 0.7 && (13.0..18.5).contains(&y);
-                return (if y > self.eave { SLATE } else if slit { [0.03; 3] } else { wall }, dark);
+                return (
+                    if y > self.eave {
+                        SLATE
+                    } else if slit {
+                        [0.03; 3]
+                    } else {
+                        wall
+                    },
+                    dark,
+                );
             }
             _ => {}
         }
@@ -203,21 +224,24 @@ impl House {
         let on = hash(column, floor, self.seed) < lit * 0.42;
         let curtain = across > 0.52 - 0.3 * hash(column, floor, self.seed + 3);
         let glow = if curtain { [0.75, 0.46, 0.20] } else { [1.25, 0.86, 0.46] };
-        let glow = glow.map(|c| c * (0.35 + 0.8 * hash(column, floor, self.seed + 5)));
+        let glow = glow.map(|c| c * (0.10 + 0.38 * hash(column, floor, self.seed + 5)));
         ([0.05, 0.06, 0.07], if on { glow.map(|c| c * lit.min(1.0)) } else { dark })
     }
 
     /// The ground floor: a shop window with its door, a fascia with the name, perhaps an awning.
     fn shop(&self, x: f32, y: f32, width: f32, style: Style, wall: Vector, lit: f32) -> (Vector, Vector) {
         let open = hash(self.seed, 7, 7) < 0.75;
-        let brightness = lit * if open { 0.7 + 0.9 * hash(self.seed, 8, 8) } else { 0.12 };
+        let brightness = lit * if open { 0.16 + 0.34 * hash(self.seed, 8, 8) } else { 0.03 };
         let margin = x < 0.4 || x > width - 0.4;
         if (2.85..3.45).contains(&y) && !margin {
             // Letters nobody can read at this distance: strokes of hashed height in the middle of the fascia.
             let stroke = hash((x * 5.0) as i32, 3, self.seed) > 0.35 && (2.99..3.31).contains(&y);
             let letters = stroke && (x - width / 2.0).abs() < width * 0.26;
-            let own = if letters { [1.5, 1.4, 1.2] } else { self.sign.map(|c| c * 0.35) };
-            return (if letters { [0.8; 3] } else { self.sign.map(|c| c * 0.5) }, own.map(|c| c * brightness));
+            let own = if letters { [2.4, 2.2, 1.9] } else { self.sign.map(|c| c * 0.8) };
+            return (
+                if letters { [0.8; 3] } else { self.sign.map(|c| c * 0.5) },
+                own.map(|c| c * brightness),
+            );
         }
         if style == Style::Shops && hash(self.seed, 11, 2) > 0.45 && (2.25..2.9).contains(&y) && !margin {
             let stripe = ((x * 1.8) as i32) & 1 == 0;
@@ -233,22 +257,34 @@ impl House {
         // Goods behind the glass: blurred blocks of light.
         let goods = ripple(x * 2.2, y * 2.2, self.seed + 21);
         let tint = if hash(self.seed, 12, 4) > 0.4 { [1.25, 0.98, 0.62] } else { [0.95, 1.02, 1.08] };
-        ([0.07, 0.075, 0.08], tint.map(|c| c * brightness * (0.35 + 1.1 * goods)))
+        (
+            [
+                0.05 + 0.16 * goods * (1.0 - lit).max(0.0),
+                0.055 + 0.17 * goods * (1.0 - lit).max(0.0),
+                0.06 + 0.17 * goods * (1.0 - lit).max(0.0),
+            ],
+            tint.map(|c| c * brightness * (0.25 + 1.3 * goods)),
+        )
     }
 
     /// The station's front; `x` from the middle.
     fn station(&self, x: f32, y: f32, wall: Vector, lit: f32) -> (Vector, Vector) {
         let dark = [0.0; 3];
-        let warm = |k: f32| [1.2 * k * lit, 0.92 * k * lit, 0.55 * k * lit];
+        let warm = |k: f32| [0.85 * k * lit, 0.60 * k * lit, 0.32 * k * lit];
         let middle = x.abs() < 7.5;
         // The clock above the doors.
         let (cx, cy) = (x, y - 10.4);
         let from_clock = (cx * cx + cy * cy).sqrt();
         if middle && from_clock < 1.15 {
             let angle = cx.atan2(cy).rem_euclid(std::f32::consts::TAU);
-            let hand = (angle - 1.75).abs() < 0.12 && from_clock < 0.6 || (angle - 5.5).abs() < 0.08 && from_clock < 0.9;
+            let hand = (angle - 1.75).abs() < 0.12 && from_clock < 0.6
+                || (angle - 5.5).abs() < 0.08 && from_clock < 0.9;
             let rim = from_clock > 0.98;
-            return if hand || rim { ([0.02; 3], dark) } else { ([0.8; 3], [0.9 * lit, 0.9 * lit, 0.82 * lit]) };
+            return if hand || rim {
+                ([0.02; 3], dark)
+            } else {
+                ([0.8; 3], [0.9 * lit, 0.9 * lit, 0.82 * lit])
+            };
         }
         // A canopy over the doors along the whole front, lit from below.
         if (3.7..4.05).contains(&y) {
@@ -260,7 +296,10 @@ impl House {
                 return (wall, warm(0.12));
             }
             let panes = (bay * 8.0).fract() < 0.08;
-            return ([0.06; 3], if panes { dark } else { warm(0.55 + 0.5 * ripple(x * 1.4, y * 1.4, self.seed)) });
+            return (
+                [0.06; 3],
+                if panes { dark } else { warm(0.55 + 0.5 * ripple(x * 1.4, y * 1.4, self.seed)) },
+            );
         }
         if (self.eave - y).abs() < 0.22 || (middle && y > self.eave + 4.2) {
             return (FRAME.map(|c| c * 0.8), dark);
@@ -359,13 +398,18 @@ impl Town {
                 return self.through_air(dry, ground);
             }
             // Puddles: the street upside down, torn by small waves, stronger the flatter one looks.
-            let (wx, wz) = (ripple(place[0] * 3.1, place[2] * 3.1, 5), ripple(place[0] * 3.3, place[2] * 2.9, 9));
+            let (wx, wz) =
+                (ripple(place[0] * 3.1, place[2] * 3.1, 5), ripple(place[0] * 3.3, place[2] * 2.9, 9));
             let puddle = ripple(place[0] * 0.35, place[2] * 0.35, 77);
-            let rough = 0.03 + 0.10 * (1.0 - puddle);
-            let bounce = unit([ray[0] + (wx - 0.5) * rough, -ray[1] + (wz - 0.3) * rough, ray[2] + (wz - 0.5) * rough]);
+            let rough = 0.05 + 0.13 * (1.0 - puddle);
+            let bounce = unit([
+                ray[0] + (wx - 0.5) * rough,
+                -ray[1] + (wz - 0.3) * rough,
+                ray[2] + (wz - 0.5) * rough,
+            ]);
             let seen = self.trace(along(place, [0.0, 1.0, 0.0], 0.01), bounce, false);
-            let fresnel = 0.06 + 0.75 * (1.0 + ray[1]).powi(4);
-            let share = self.wet * fresnel * (0.45 + 0.75 * puddle);
+            let fresnel = 0.10 + 0.80 * (1.0 + ray[1]).powi(4);
+            let share = self.wet * fresnel * (0.25 + 0.65 * puddle);
             return self.through_air(along(dry.map(|c| c * (1.0 - 0.45 * self.wet)), seen, share), ground);
         }
         self.sky_at(ray)
@@ -405,8 +449,11 @@ impl Town {
                 let (px, pz) = (place[0] - wall.from[0], place[2] - wall.from[1]);
                 let away = px * wall.normal[0] + pz * wall.normal[2];
                 let s = px * wall.direction[0] + pz * wall.direction[1];
-                if (0.05..9.0).contains(&away) && (0.0..wall.length).contains(&s) && wall.style != Style::Tower {
-                    let warm = 0.22 * self.lit * (-away / 2.6).exp();
+                if (0.05..9.0).contains(&away)
+                    && (0.0..wall.length).contains(&s)
+                    && wall.style != Style::Tower
+                {
+                    let warm = 0.20 * self.lit * (-away / 2.2).exp();
                     sum = along(sum, [1.2, 0.92, 0.58], warm);
                 }
             }
@@ -446,7 +493,11 @@ impl Town {
                 let joint = x.rem_euclid(1.2) < 0.04 || z.rem_euclid(1.2) < 0.04;
                 let guide = (22.4..22.8).contains(&z) && x.rem_euclid(0.2) < 0.1;
                 let slab = 0.9 + 0.2 * hash((x / 1.2).floor() as i32, (z / 1.2).floor() as i32, 23);
-                if guide { [0.5, 0.5, 0.47] } else { [0.26, 0.26, 0.265].map(|c| c * if joint { 0.7 } else { slab }) }
+                if guide {
+                    [0.5, 0.5, 0.47]
+                } else {
+                    [0.26, 0.26, 0.265].map(|c| c * if joint { 0.7 } else { slab })
+                }
             }
             Paving::Street => {
                 let gutter = (x.abs() - 3.6).abs() < 0.16;
@@ -459,7 +510,9 @@ impl Town {
                     [0.34, 0.33, 0.32].map(|c| c * clinker(0.6, 0.14))
                 }
             }
-            Paving::Crossing => crossing(x, z).unwrap_or_else(|| [0.19, 0.185, 0.18].map(|c| c * clinker(0.3, 0.18))),
+            Paving::Crossing => {
+                crossing(x, z).unwrap_or_else(|| [0.19, 0.185, 0.18].map(|c| c * clinker(0.3, 0.18)))
+            }
         };
         colour.map(|c| c * grain)
     }
@@ -476,16 +529,21 @@ impl Town {
         Ink::rgb(self.exposed(colour))
     }
 
-    /// Linear light to gamma-coded colour: a soft shoulder instead of hard clipping.
+    /// Linear light to gamma-coded colour, with a soft shoulder instead of hard clipping.
     pub fn exposed(&self, colour: Vector) -> Vector {
-        colour.map(|c| (1.0 - (-c.max(0.0) * self.exposure).exp()).powf(1.0 / 2.2))
+        colour.map(|c| {
+            let coded = (1.0 - (-c.max(0.0) * self.exposure).exp()).powf(1.0 / 2.2);
+            // A gentle S: cameras raise contrast.
+            coded * (0.6 + 0.4 * coded * (3.0 - 2.0 * coded))
+        })
     }
 }
 
 /// Road, markings and kerbs of the crossing; `None` on the pavement.
 fn crossing(x: f32, z: f32) -> Option<Vector> {
     let (main, cross) = (x.abs() < 4.2, (20.5..28.0).contains(&z));
-    let kerb = ((x.abs() - 4.35).abs() < 0.15 && !cross) || ((z - 20.35).abs() < 0.15 || (z - 28.15).abs() < 0.15) && !main;
+    let kerb = ((x.abs() - 4.35).abs() < 0.15 && !cross)
+        || ((z - 20.35).abs() < 0.15 || (z - 28.15).abs() < 0.15) && !main;
     if kerb {
         return Some([0.32; 3]);
     }

@@ -61,7 +61,7 @@ impl Vehicle {
         for step in [-0.3, 0.0, 0.3] {
             shade(canvas, lens, town, along(place, ahead, length * step), roof * 0.8, length * 0.28);
         }
-        let mut box_ = Hull { canvas, lens, town, place, ahead, side, paint: self.paint };
+        let mut box_ = Hull { canvas, lens, town, place, ahead, side };
         let (l, w) = (length / 2.0, width / 2.0);
         let night = town.lit > 0.3 && self.takes > 0.0;
         if night {
@@ -94,7 +94,6 @@ struct Hull<'a> {
     place: Vector,
     ahead: Vector,
     side: Vector,
-    paint: Vector,
 }
 
 impl Hull<'_> {
@@ -130,10 +129,20 @@ impl Hull<'_> {
 
     /// A block with half-lengths and half-widths at its bottom and top. `glass` gives its sides windows, from that share
     /// of the length on forwards.
-    fn prism(&mut self, [l0, l1, w0, w1]: [f32; 4], [low, high]: [f32; 2], paint: Vector, glass: Option<f32>) {
+    fn prism(
+        &mut self,
+        [l0, l1, w0, w1]: [f32; 4],
+        [low, high]: [f32; 2],
+        paint: Vector,
+        glass: Option<f32>,
+    ) {
         let pane = [0.03, 0.035, 0.04];
-        let walls: [([f32; 2], [f32; 2]); 4] =
-            [([1.0, 1.0], [1.0, -1.0]), ([-1.0, 1.0], [-1.0, -1.0]), ([1.0, 1.0], [-1.0, 1.0]), ([1.0, -1.0], [-1.0, -1.0])];
+        let walls: [([f32; 2], [f32; 2]); 4] = [
+            ([1.0, 1.0], [1.0, -1.0]),
+            ([-1.0, 1.0], [-1.0, -1.0]),
+            ([1.0, 1.0], [-1.0, 1.0]),
+            ([1.0, -1.0], [-1.0, -1.0]),
+        ];
         for (at, (p, q)) in walls.iter().enumerate() {
             let corner = |[a, s]: [f32; 2], top: f32| {
                 let (l, w) = (l0 + (l1 - l0) * top, w0 + (w1 - w0) * top);
@@ -149,14 +158,16 @@ impl Hull<'_> {
             });
             self.face(&whole, paint, 0.06);
             if let Some(inset) = inset {
-                let inside = if self.town.lit > 0.3 && high > 2.0 && low > 1.0 && l0 > 4.0 { 1.0 } else { 0.0 };
+                let inside =
+                    if self.town.lit > 0.3 && high > 2.0 && low > 1.0 && l0 > 4.0 { 1.0 } else { 0.0 };
                 self.face(&inset, pane, 0.22);
                 if inside > 0.0 {
                     self.lit_windows(&inset);
                 }
             }
         }
-        let roof = [[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [-1.0, 1.0]].map(|[a, s]: [f32; 2]| self.point(a * l1, high, s * w1));
+        let roof = [[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [-1.0, 1.0]]
+            .map(|[a, s]: [f32; 2]| self.point(a * l1, high, s * w1));
         self.face(&roof, paint, 0.12);
     }
 
@@ -165,7 +176,11 @@ impl Hull<'_> {
         let [a, b, c, d] = *inset;
         let middle = along(along([0.0; 3], a, 0.5), c, 0.5);
         let outward = along(middle, self.place, -1.0);
-        let normal = if dot(outward, self.side).abs() > 1.0 { self.side.map(|v| v * dot(outward, self.side).signum()) } else { self.ahead.map(|v| v * dot(outward, self.ahead).signum()) };
+        let normal = if dot(outward, self.side).abs() > 1.0 {
+            self.side.map(|v| v * dot(outward, self.side).signum())
+        } else {
+            self.ahead.map(|v| v * dot(outward, self.ahead).signum())
+        };
         if dot(normal, along(self.lens.eye, middle, -1.0)) <= 0.0 {
             return;
         }
@@ -207,6 +222,7 @@ impl Hull<'_> {
             if let Some((at, scale)) = self.lens.project(spot) {
                 let ink = self.town.ink([1.6, 1.5, 1.3]);
                 let flat = scale * size * 0.42;
+                let strength = if self.town.ambient[0] > 0.1 { strength * 0.4 } else { strength };
                 self.canvas.glow(at, scale * size * 1.25, flat, ink, strength);
             }
         }
@@ -214,8 +230,11 @@ impl Hull<'_> {
 
     fn lamps(&mut self, l: f32, w: f32, night: bool) {
         let towards = dot(along(self.lens.eye, self.place, -1.0), self.ahead);
-        let (ahead, colour, plain) =
-            if towards > 0.0 { (l, [4.0, 3.8, 3.3], [0.7, 0.7, 0.68]) } else { (-l, [3.0, 0.12, 0.06], [0.35, 0.02, 0.02]) };
+        let (ahead, colour, plain) = if towards > 0.0 {
+            (l, [4.0, 3.8, 3.3], [0.7, 0.7, 0.68])
+        } else {
+            (-l, [3.0, 0.12, 0.06], [0.35, 0.02, 0.02])
+        };
         for side in [-0.72, 0.72] {
             let at = self.point(ahead, 0.68, side * w);
             let Some((spot, scale)) = self.lens.project(at) else { continue };
@@ -225,8 +244,12 @@ impl Hull<'_> {
                 continue;
             }
             let ink = self.town.ink(colour);
-            let glare = if towards > 0.0 { 1.5 } else { 0.7 };
-            self.canvas.glow(spot, glare * scale, glare * scale, ink, 0.75);
+            // A lamp dazzles who looks into it, and by dusk less than by night.
+            let from_eye = along(self.lens.eye, at, -1.0);
+            let into = (towards.abs() / dot(from_eye, from_eye).sqrt().max(1.0)).min(1.0);
+            let dusk = if self.town.ambient[0] > 0.1 { 0.5 } else { 1.0 };
+            let glare = (0.35 + 1.1 * into * into) * dusk;
+            self.canvas.glow(spot, glare * scale, glare * scale, ink, 0.7);
             self.canvas.capsule(spot, spot, 0.11 * scale, 0.11 * scale, ink, 1.0);
             if self.town.wet > 0.0 {
                 // The lamp's image in the wet road: a long streak towards the viewer.
@@ -234,6 +257,5 @@ impl Hull<'_> {
                 self.canvas.glow(image, 0.28 * scale, 1.9 * scale, ink, 0.55);
             }
         }
-        let _ = self.paint;
     }
 }
