@@ -21,7 +21,7 @@ use std::{
 };
 
 /// Goes into every file name: raise it when drawing or encoding changes, so that old loops are not served.
-const EDITION: u32 = 1;
+const EDITION: u32 = 2;
 /// Frames of the minute at which the scenes' groups start: spread over the two seconds, so that a quarter of the cameras
 /// sends its key frames at a time, as unsynchronised cameras would.
 const FIRST_KEYS: [u16; 4] = [0, 12, 25, 37];
