@@ -298,7 +298,7 @@ pub struct Entry {
     /// What was altered.
     pub change: Option<Change>,
     /// Further figures in clear, without personal data: roots of sealed volumes, key commitments, the register's
-    /// leaf, counts. Integers beyond 2^53 must be written as text (RFC 8785).
+    /// leaf, counts. Fractions and integers beyond 2^53 come out as text.
     pub data: Option<Value>,
 }
 

@@ -13,13 +13,13 @@ use crate::{
     index::{Filter, Index},
     looks::{Looks, OpenLook, UNANSWERED},
     note::{Checkpoint, LogKey, WitnessKey},
-    privacy::{Details, Prepared, Privacy, instant, month_of},
+    privacy::{Details, Prepared, Privacy, instant, month_of, with_logged_at},
     publish::{Publisher, WITNESSED},
     sequence::{Record, Sequence, read_at},
     spool::Spool,
     tree::{ConsistencyProof, InclusionProof, NodeHash, Tree, leaf_hash},
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::{
     collections::VecDeque,
@@ -316,12 +316,12 @@ impl Ledger {
     }
 
     /// Logs what has already happened and cannot wait: the end of a look, the recorder's start and stop, destruction
-    /// that was due. Never waits for the disk; kept in the spool while the ledger fails and logged on recovery with
-    /// both times (`at` and `logged_at`). What finds no room in the spool is counted, and the count is logged.
+    /// that was due. Never waits for the disk; kept in the spool while the ledger fails. It is logged with both times,
+    /// `at` and `logged_at`. What finds no room in the spool is counted, and the count is logged.
     pub fn append_spooled(&self, entry: Entry) {
         let shared = self.shared();
-        match shared.privacy.prepare(&entry) {
-            Ok(prepared) if prepared.leaf.len() + LOGGED_AT_ROOM <= LARGEST_LEAF => {
+        match shared.privacy.prepare_spooled(&entry) {
+            Ok(prepared) if prepared.leaf.len() <= LARGEST_LEAF => {
                 let mut spool = lock(&shared.spool);
                 if !spool.push(prepared) {
                     tracing::error!(action = %entry.action, "the ledger's spool is full; an entry is lost");
@@ -490,9 +490,6 @@ impl Drop for Threads {
     }
 }
 
-/// Room for `,"logged_at":"2026-11-22T05:00:00.000Z"` in a spooled leaf.
-const LOGGED_AT_ROOM: usize = 64;
-
 fn time_of(leaf: &[u8]) -> Option<DateTime<Utc>> {
     // The leaf is canonical, so the field's text is exactly this; parsing millions of leaves for one is not worth it.
     let mark = b"\"at\":\"";
@@ -576,6 +573,8 @@ impl Shared {
         });
         if begun {
             tracing::error!(why, "the ledger cannot be written; no new look until it can");
+            // Through the lock, so that the sequencer cannot fall asleep between looking and being woken.
+            drop(lock(&self.queue));
             self.wake.notify_one();
         }
     }
@@ -671,7 +670,10 @@ impl Sequencer {
             let (batch, stop) = self.wait(tried);
             let failing_since = self.shared.health.borrow().failing_since;
             match failing_since {
-                None => self.write(batch, None),
+                None => {
+                    self.write(batch, None);
+                    tried = (!self.shared.health.borrow().writable).then(Instant::now);
+                }
                 Some(since) => {
                     for append in batch {
                         self.shared.refused.fetch_add(1, Ordering::Relaxed);
@@ -739,7 +741,7 @@ impl Sequencer {
         let mut records: Vec<Record> = self.backlog.0.iter().cloned().map(|owed| record(0, owed)).collect();
         let newest_spooled = waiting.last().map_or(0, |last| last.number);
         for waiting in waiting {
-            let leaf = with_logged_at(waiting.leaf, waiting.at, now);
+            let leaf = with_logged_at(&waiting.leaf, now);
             records.push(Record { spool: waiting.number, leaf: leaf.into_bytes(), details: waiting.details });
         }
         let refused = self.shared.refused.load(Ordering::Relaxed);
@@ -831,16 +833,6 @@ fn answer(to: oneshot::Sender<Result<Receipt, LedgerError>>, with: Result<Receip
     if to.send(with).is_err() {
         tracing::debug!("nobody waits for this answer any more");
     }
-}
-
-/// A spooled entry that could not be logged at once carries both times (decision 12).
-fn with_logged_at(leaf: String, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    if now - at < TimeDelta::seconds(2) {
-        return leaf;
-    }
-    let Ok(Value::Object(mut fields)) = serde_json::from_str(&leaf) else { return leaf };
-    fields.insert("logged_at".to_owned(), Value::String(instant(now)));
-    crate::canonical::to_canonical(&Value::Object(fields)).unwrap_or(leaf)
 }
 
 /// The publisher's thread: tiles, checkpoint, cosignatures and the index, behind the sequencer.

@@ -4,7 +4,7 @@
 
 use crate::{
     LedgerError,
-    canonical::to_canonical,
+    canonical::{exact, to_canonical},
     entry::{Actor, Change, Entry, Object},
 };
 use aws_lc_rs::{
@@ -75,6 +75,19 @@ impl Opening {
         hash.update([0]);
         hash.update(self.text.as_bytes());
         format!("sha256:{}", BASE64_URL_SAFE_NO_PAD.encode(hash.finalize()))
+    }
+}
+
+/// Stands in a spooled leaf until it is logged; as long as the time that replaces it.
+const NOT_YET_LOGGED: &str = "0000-00-00T00:00:00.000Z";
+
+/// A spooled leaf with the time at which it is logged (decision 12: both times).
+pub(crate) fn with_logged_at(leaf: &str, now: DateTime<Utc>) -> String {
+    // The last one is the leaf's own field: in canonical order only fields with fixed keys come behind it.
+    let mark = format!("\"logged_at\":\"{NOT_YET_LOGGED}\"");
+    match leaf.rsplit_once(&mark) {
+        Some((before, behind)) => format!("{before}\"logged_at\":\"{}\"{behind}", instant(now)),
+        None => leaf.to_owned(),
     }
 }
 
@@ -161,10 +174,23 @@ impl Privacy {
 
     /// Turns an entry into its leaf and sealed details. Writes nothing, unless the month has no key yet.
     pub(crate) fn prepare(&self, entry: &Entry) -> Result<Prepared, LedgerError> {
+        self.prepare_leaf(entry, None)
+    }
+
+    /// The same for an entry that waits in the spool: its leaf has room for the time at which it is logged.
+    pub(crate) fn prepare_spooled(&self, entry: &Entry) -> Result<Prepared, LedgerError> {
+        self.prepare_leaf(entry, Some(NOT_YET_LOGGED))
+    }
+
+    fn prepare_leaf(&self, entry: &Entry, logged_at: Option<&str>) -> Result<Prepared, LedgerError> {
         let month = month_of(entry.at);
         let key = self.key(&month, true)?.ok_or_else(|| LedgerError::Key(format!("no key for {month}")))?;
         let mut hider = Hider { key: &key, month: &month, details: Details::default() };
-        let leaf = to_canonical(&leaf(entry, &mut hider)?)?;
+        let mut fields = leaf(entry, &mut hider)?;
+        if let Some(logged_at) = logged_at {
+            fields.put("logged_at", logged_at);
+        }
+        let leaf = to_canonical(&Value::Object(fields.0))?;
         let details = if hider.details == Details::default() {
             Vec::new()
         } else {
@@ -302,7 +328,7 @@ impl Fields {
     }
 }
 
-fn leaf(entry: &Entry, hider: &mut Hider<'_>) -> Result<Value, LedgerError> {
+fn leaf(entry: &Entry, hider: &mut Hider<'_>) -> Result<Fields, LedgerError> {
     let mut leaf = Fields::default();
     leaf.put("v", SCHEMA);
     leaf.put("at", instant(entry.at));
@@ -353,19 +379,21 @@ fn leaf(entry: &Entry, hider: &mut Hider<'_>) -> Result<Value, LedgerError> {
         leaf.put("reason_code", code);
     }
     match &entry.change {
-        Some(Change::Clear { old, new }) => leaf.put("change", json!({ "old": old, "new": new })),
+        Some(Change::Clear { old, new }) => {
+            leaf.put("change", json!({ "old": exact(old), "new": exact(new) }))
+        }
         Some(Change::Private { old, new }) => {
             let mut change = Fields::default();
-            change.put("old", hider.commit("change.old", &to_canonical(old)?)?);
-            change.put("new", hider.commit("change.new", &to_canonical(new)?)?);
+            change.put("old", hider.commit("change.old", &to_canonical(&exact(old))?)?);
+            change.put("new", hider.commit("change.new", &to_canonical(&exact(new))?)?);
             leaf.group("change", change);
         }
         None => {}
     }
     if let Some(data) = &entry.data {
-        leaf.put("data", data.clone());
+        leaf.put("data", exact(data));
     }
-    Ok(Value::Object(leaf.0))
+    Ok(leaf)
 }
 
 fn actor(actor: &Actor, hider: &mut Hider<'_>) -> Value {

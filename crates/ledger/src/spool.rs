@@ -10,7 +10,6 @@ use crate::{
     privacy::Prepared,
     sequence::{Record, read_frame},
 };
-use chrono::{DateTime, Utc};
 use std::{
     collections::VecDeque,
     fs::{File, OpenOptions},
@@ -23,7 +22,6 @@ use std::{
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
     pub(crate) number: u64,
-    pub(crate) at: DateTime<Utc>,
     pub(crate) leaf: String,
     pub(crate) details: Vec<u8>,
 }
@@ -84,9 +82,9 @@ impl Spool {
             last = Some(record.spool);
             position += bytes;
             if record.spool > taken
-                && let Some((at, leaf)) = unpack(&record.leaf)
+                && let Ok(leaf) = String::from_utf8(record.leaf)
             {
-                self.waiting.push_back(Waiting { number: record.spool, at, leaf, details: record.details });
+                self.waiting.push_back(Waiting { number: record.spool, leaf, details: record.details });
             }
         }
         self.next = self.next.max(last.map_or(0, |last| last + 1));
@@ -98,7 +96,7 @@ impl Spool {
 
     /// Writes an entry to the spool; `false` when it is full (counted).
     pub(crate) fn push(&mut self, prepared: Prepared) -> bool {
-        let leaf = pack(prepared.at, &prepared.leaf);
+        let leaf = prepared.leaf.as_bytes().to_vec();
         let record = Record { spool: self.next, leaf, details: prepared.details };
         let frame = record.frame(0);
         let end = self.position + frame.len() as u64;
@@ -111,8 +109,7 @@ impl Spool {
             tracing::error!(error = %e, "the spool cannot be written");
         }
         self.position = end;
-        let (number, at, details) = (self.next, prepared.at, record.details);
-        self.waiting.push_back(Waiting { number, at, leaf: prepared.leaf, details });
+        self.waiting.push_back(Waiting { number: self.next, leaf: prepared.leaf, details: record.details });
         self.next += 1;
         true
     }
@@ -143,22 +140,12 @@ impl Spool {
     }
 }
 
-/// `at` in microseconds, then the leaf.
-fn pack(at: DateTime<Utc>, leaf: &str) -> Vec<u8> {
-    [&at.timestamp_micros().to_le_bytes(), leaf.as_bytes()].concat()
-}
-
-fn unpack(bytes: &[u8]) -> Option<(DateTime<Utc>, String)> {
-    let (at, leaf) = bytes.split_first_chunk::<8>()?;
-    Some((DateTime::from_timestamp_micros(i64::from_le_bytes(*at))?, String::from_utf8(leaf.to_vec()).ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn prepared(n: usize) -> Prepared {
-        Prepared { at: DateTime::UNIX_EPOCH, leaf: format!("{{\"n\":{n}}}"), details: vec![7; n] }
+        Prepared { at: chrono::DateTime::UNIX_EPOCH, leaf: format!("{{\"n\":{n}}}"), details: vec![7; n] }
     }
 
     fn leaves(spool: &Spool) -> Vec<String> {

@@ -1,0 +1,118 @@
+//! The witness: the police's own process that sees whether the ledger only grows, and cosigns what it saw.
+//!
+//! The host of the log holds the disks and the log's key, so it could write another history and sign it. It does
+//! not hold the witness's key, and the witness signs a new checkpoint only with a proof that it extends the last one
+//! it signed (C2SP tlog-witness, tlog-cosignature). Run on the police's machine; a witness on the log's own machine
+//! proves nothing.
+//!
+//! [`Witness`] is the rule and its memory; [`log_directory`] brings it the checkpoints of a log that it reads as files,
+//! [`http`] those that a log sends it.
+
+pub mod http;
+pub mod log_directory;
+mod state;
+
+use chrono::{DateTime, Utc};
+use ledger::{
+    ConsistencyProof, LedgerError,
+    note::{Checkpoint, CosignerKey},
+    tree::NodeHash,
+};
+use state::{Seen, StateFile};
+use std::{io, path::Path};
+
+/// Why the witness does not sign.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The request or checkpoint is malformed.
+    #[error("malformed: {0}")]
+    Malformed(String),
+    /// The checkpoint is of a log that this witness does not know, or its signature does not hold.
+    #[error("not a checkpoint of the known log: {0}")]
+    Unknown(String),
+    /// The proof starts at another size than the one last signed; start there.
+    #[error("the last checkpoint signed here has {0} entries")]
+    Conflict(u64),
+    /// The log does not extend what was signed: history was rewritten.
+    #[error("the log of {new} entries does not extend the {old} entries signed before")]
+    Inconsistent {
+        /// The size signed before.
+        old: u64,
+        /// The size offered.
+        new: u64,
+    },
+    /// The witness's own state could not be read or written; nothing is signed without it.
+    #[error("the witness's state: {0}")]
+    State(#[from] io::Error),
+    /// Its key failed.
+    #[error(transparent)]
+    Key(#[from] LedgerError),
+}
+
+/// A witness of one log.
+#[derive(Debug)]
+pub struct Witness {
+    key: CosignerKey,
+    log_vkey: String,
+    state: StateFile,
+}
+
+impl Witness {
+    /// A witness with its key (made when it is not there) under `name`, for the log with this public key.
+    pub fn open(key_file: &Path, name: &str, state: &Path, log_vkey: &str) -> Result<Self, Refusal> {
+        let key = CosignerKey::load_or_create(key_file, name)?;
+        Ok(Self { key, log_vkey: log_vkey.trim().to_owned(), state: StateFile::open(state)? })
+    }
+
+    /// The witness's public key text, to be pinned by log and consoles.
+    pub fn vkey(&self) -> String {
+        self.key.vkey()
+    }
+
+    /// The log's public key text.
+    pub fn log_vkey(&self) -> &str {
+        &self.log_vkey
+    }
+
+    /// How many entries were signed last; 0 before the first.
+    pub fn seen_size(&self) -> u64 {
+        self.state.seen().size
+    }
+
+    /// Checks that `note` extends what was signed before and returns the cosignature line. What was signed is
+    /// remembered durably *before* the signature leaves this function: a crash in between costs a signature, never
+    /// a second history (tlog-witness, "add-checkpoint").
+    pub fn add_checkpoint(
+        &mut self,
+        old: u64,
+        proof: Vec<NodeHash>,
+        note: &str,
+        now: DateTime<Utc>,
+    ) -> Result<String, Refusal> {
+        let checkpoint =
+            Checkpoint::read(note, &self.log_vkey).map_err(|e| Refusal::Unknown(e.to_string()))?;
+        if old > checkpoint.size {
+            return Err(Refusal::Malformed("the old size lies beyond the checkpoint".to_owned()));
+        }
+        let seen = self.state.seen();
+        if old != seen.size {
+            return Err(Refusal::Conflict(seen.size));
+        }
+        let inconsistent = Refusal::Inconsistent { old, new: checkpoint.size };
+        if old == checkpoint.size {
+            if old > 0 && seen.root != checkpoint.root || !proof.is_empty() {
+                return Err(inconsistent);
+            }
+        } else if old == 0 {
+            if !proof.is_empty() {
+                return Err(inconsistent);
+            }
+        } else if !(ConsistencyProof { old, new: checkpoint.size, hashes: proof })
+            .holds(seen.root, checkpoint.root)
+        {
+            return Err(inconsistent);
+        }
+        self.state.remember(Seen { size: checkpoint.size, root: checkpoint.root })?;
+        Ok(self.key.cosign(&checkpoint.text, now)?)
+    }
+}

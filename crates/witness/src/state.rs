@@ -1,0 +1,76 @@
+//! What the witness signed last: one small file, replaced whole and synced before any signature is given.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use ledger::tree::NodeHash;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// The newest tree that was signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) size: u64,
+    pub(crate) root: NodeHash,
+}
+
+#[derive(Debug)]
+pub(crate) struct StateFile {
+    path: PathBuf,
+    seen: Seen,
+    /// Held for the life of the witness: two on one state would each sign without knowing of the other.
+    _lock: File,
+}
+
+impl StateFile {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        let lock =
+            OpenOptions::new().write(true).create(true).truncate(false).open(with_suffix(path, ".lock"))?;
+        lock.try_lock().map_err(|_| io::Error::other("another witness uses this state"))?;
+        let seen = match fs::read_to_string(path) {
+            Ok(text) => parse(&text).ok_or_else(|| {
+                // Starting over silently would let a rewritten log pass: a person must look.
+                io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged", path.display()))
+            })?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Seen::default(),
+            Err(e) => return Err(e),
+        };
+        Ok(Self { path: path.to_owned(), seen, _lock: lock })
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    pub(crate) fn remember(&mut self, seen: Seen) -> io::Result<()> {
+        if seen == self.seen {
+            return Ok(());
+        }
+        let fresh = with_suffix(&self.path, ".new");
+        let mut file = File::create(&fresh)?;
+        file.write_all(format!("{}\n{}\n", seen.size, BASE64_STANDARD.encode(seen.root)).as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&fresh, &self.path)?;
+        match self.path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => File::open(dir)?.sync_all()?,
+            _ => {}
+        }
+        self.seen = seen;
+        Ok(())
+    }
+}
+
+fn parse(text: &str) -> Option<Seen> {
+    let (size, root) = text.strip_suffix('\n')?.split_once('\n')?;
+    Some(Seen { size: size.parse().ok()?, root: BASE64_STANDARD.decode(root).ok()?.try_into().ok()? })
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

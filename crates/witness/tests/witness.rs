@@ -1,0 +1,143 @@
+//! The witness against a real ledger: it follows growth, and nothing else.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use chrono::{DateTime, Utc};
+use ledger::{Clock, Entry, Ledger, LedgerConfig, WitnessKey};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+};
+use witness::{Refusal, Witness, http, log_directory};
+
+fn config(root: &Path) -> LedgerConfig {
+    LedgerConfig::new(root.join("log"), root.join("keys/log.key"), "rtr.example/test")
+}
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_000_000 + second, 0).unwrap()
+}
+
+async fn grow(ledger: &Ledger, by: u64) {
+    for _ in 0..by {
+        ledger.append(Entry::heartbeat(at(0), Clock::Unknown)).await.unwrap();
+    }
+    let size = ledger.size();
+    ledger.published().wait_for(|published| *published >= size).await.unwrap();
+}
+
+fn open(root: &Path, log_vkey: &str) -> Witness {
+    Witness::open(&root.join("w/key"), "politie.example/w", &root.join("w/state"), log_vkey).unwrap()
+}
+
+#[tokio::test]
+async fn it_cosigns_growth_and_the_ledger_takes_note() {
+    let root = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config(root.path())).unwrap();
+    let mut witness = open(root.path(), &ledger.vkey());
+    ledger.trust_witness(&witness.vkey()).unwrap();
+    let mut health = ledger.health();
+    let dir = root.path().join("log");
+    let mut signed = 0;
+    for (round, by) in [(1, 3), (2, 300), (3, 0), (4, 1)] {
+        grow(&ledger, by).await;
+        let done = log_directory::cosign(&mut witness, &dir, at(round)).unwrap();
+        assert_eq!((done.size, done.new), (signed + by, by));
+        signed += by;
+        health.wait_for(|health| health.witnessed_at == Some(at(round))).await.unwrap();
+        assert_eq!(health.borrow().witnessed_entries, signed);
+        // It remembers across restarts.
+        drop(witness);
+        witness = open(root.path(), &ledger.vkey());
+        assert_eq!(witness.seen_size(), signed);
+    }
+    let key = WitnessKey::parse(&witness.vkey()).unwrap();
+    assert_eq!(ledger::verify(&dir, &ledger.vkey(), &[key]).unwrap().witnessed[0].1, signed);
+}
+
+#[tokio::test]
+async fn a_rewritten_or_shortened_log_gets_no_signature() {
+    let root = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config(root.path())).unwrap();
+    grow(&ledger, 20).await;
+    let vkey = ledger.vkey();
+    let mut witness = open(root.path(), &vkey);
+    log_directory::cosign(&mut witness, &root.path().join("log"), at(0)).unwrap();
+    drop(ledger);
+    // The host writes another history and signs it with the log's true key.
+    for entries in [30, 20, 10] {
+        let other = tempfile::tempdir().unwrap();
+        fs::create_dir_all(other.path().join("keys")).unwrap();
+        fs::copy(root.path().join("keys/log.key"), other.path().join("keys/log.key")).unwrap();
+        let forged = Ledger::open(config(other.path())).unwrap();
+        assert_eq!(forged.vkey(), vkey);
+        for _ in 0..entries {
+            forged.append(Entry::heartbeat(at(99), Clock::Unknown)).await.unwrap();
+        }
+        grow(&forged, 0).await;
+        drop(forged);
+        let refused = log_directory::cosign(&mut witness, &other.path().join("log"), at(1));
+        assert!(matches!(refused, Err(Refusal::Inconsistent { old: 20, .. })), "{entries}: {refused:?}");
+        assert!(!other.path().join("log/cosignature").exists());
+        assert_eq!(witness.seen_size(), 20);
+    }
+    // Another log altogether.
+    let other = tempfile::tempdir().unwrap();
+    let foreign = Ledger::open(config(other.path())).unwrap();
+    grow(&foreign, 30).await;
+    let refused = log_directory::cosign(&mut witness, &other.path().join("log"), at(1));
+    assert!(matches!(refused, Err(Refusal::Unknown(_))), "{refused:?}");
+    // And a witness whose memory is damaged does not start over.
+    drop(witness);
+    fs::write(root.path().join("w/state"), "20\n").unwrap();
+    assert!(
+        Witness::open(&root.path().join("w/key"), "politie.example/w", &root.path().join("w/state"), &vkey)
+            .is_err()
+    );
+}
+
+fn post(to: SocketAddr, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(to).unwrap();
+    write!(
+        stream,
+        "POST /add-checkpoint HTTP/1.1\r\nHost: w\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[tokio::test]
+async fn over_http_it_answers_as_the_standard_says() {
+    let root = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config(root.path())).unwrap();
+    grow(&ledger, 5).await;
+    let mut witness = open(root.path(), &ledger.vkey());
+    let key = WitnessKey::parse(&witness.vkey()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = listener.local_addr().unwrap();
+    std::thread::spawn(move || http::serve(&listener, &mut witness));
+
+    let first = ledger.checkpoint().unwrap();
+    let (status, line) = post(to, &format!("old 0\n\n{first}"));
+    assert_eq!(status, 200);
+    assert!(key.cosigned_at(&(first.clone() + &line)).is_some(), "{line}");
+    grow(&ledger, 8).await;
+    let second = ledger.checkpoint().unwrap();
+    assert_eq!(post(to, &format!("old 0\n\n{second}")), (409, "5\n".to_owned()));
+    let proof = ledger.consistency(5, 13).unwrap();
+    let hashes: String = proof.hashes.iter().map(|hash| BASE64_STANDARD.encode(hash) + "\n").collect();
+    let mut bent = proof.hashes.clone();
+    bent[0][0] ^= 1;
+    let bent: String = bent.iter().map(|hash| BASE64_STANDARD.encode(hash) + "\n").collect();
+    assert_eq!(post(to, &format!("old 5\n{bent}\n{second}")).0, 422);
+    assert_eq!(post(to, &format!("old 5\n{hashes}\n{second}")).0, 200);
+    assert_eq!(post(to, &format!("old 13\n\n{second}")).0, 200, "the same again, for a fresh time");
+    assert_eq!(post(to, &format!("old 13\n\n{first}")).0, 400);
+    assert_eq!(post(to, &format!("old 13\n\n{}", second.replace("\n13\n", "\n14\n"))).0, 403);
+    assert_eq!(post(to, "nonsense").0, 400);
+}
