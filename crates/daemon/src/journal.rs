@@ -440,3 +440,98 @@ pub fn municipality_of(snapshot: &Snapshot, body: &FactBody) -> Option<Municipal
         | FactBody::Instruction(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::ManualClock,
+        testing::{FakeLog, facts, journal},
+    };
+
+    fn clock() -> ManualClock {
+        ManualClock::new("2026-06-13T20:00:00Z".parse().unwrap())
+    }
+
+    /// The newest register leaf, as the ledger would give it back.
+    fn leaf(log: &FakeLog, back: usize) -> Option<RegisterLeaf> {
+        let entries = log.entries.lock().unwrap();
+        let (seq, entry) = entries.iter().enumerate().rev().filter(|(_, e)| e.action == RECORD).nth(back)?;
+        let json = serde_json::json!({ "action": RECORD, "at": entry.at, "data": entry.data });
+        RegisterLeaf::read(seq as u64, &json)
+    }
+
+    fn open(folder: &Path, log: &Arc<FakeLog>, leaf: Option<&RegisterLeaf>) -> Result<Journal, JournalError> {
+        Journal::open(&folder.join("journal.sqlite"), log.clone(), Arc::new(clock()), Policy::default(), leaf)
+    }
+
+    #[tokio::test]
+    async fn what_was_recorded_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = FakeLog::new(&clock());
+        let first = journal(folder.path(), &log, &clock()).await;
+        let (head, count) = (first.snapshot().head.clone(), first.snapshot().facts.len());
+        assert_eq!(count, facts().len());
+        assert_eq!(log.entries.lock().unwrap().len(), count, "one leaf for each event");
+        assert!(matches!(first.record_first(facts()).await, Err(JournalError::NotEmpty)));
+        drop(first);
+        let again = open(folder.path(), &log, leaf(&log, 0).as_ref()).unwrap();
+        assert_eq!(again.snapshot().head, head);
+        assert_eq!(again.snapshot().facts.len(), count);
+    }
+
+    #[tokio::test]
+    async fn a_crash_between_the_steps_is_settled_by_the_ledger() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = FakeLog::new(&clock());
+        let journal = journal(folder.path(), &log, &clock()).await;
+        let count = journal.snapshot().facts.len() as i64;
+        let pending = |journal: &Journal| {
+            let sql = "UPDATE events SET state = 'pending', known_from = NULL, ledger_seq = NULL WHERE seq = ?";
+            journal.store().execute(sql, [count]).unwrap();
+        };
+        // The leaf was durable: the event took place.
+        pending(&journal);
+        drop(journal);
+        let journal = open(folder.path(), &log, leaf(&log, 0).as_ref()).unwrap();
+        assert_eq!(journal.snapshot().facts.len() as i64, count);
+        // It was not: the event never was.
+        pending(&journal);
+        drop(journal);
+        let journal = open(folder.path(), &log, leaf(&log, 1).as_ref()).unwrap();
+        assert_eq!(journal.snapshot().facts.len() as i64, count - 1);
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_is_not_the_ledgers_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = FakeLog::new(&clock());
+        let journal = journal(folder.path(), &log, &clock()).await;
+        drop(journal);
+        assert!(matches!(open(folder.path(), &log, leaf(&log, 3).as_ref()), Err(JournalError::Apart { .. })));
+        assert!(matches!(open(folder.path(), &log, None), Err(JournalError::Apart { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_changed_event_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = FakeLog::new(&clock());
+        let journal = journal(folder.path(), &log, &clock()).await;
+        let sql = "UPDATE events SET body = replace(body, '21:00', '20:00') WHERE kind = 'period'";
+        assert_eq!(journal.store().execute(sql, []).unwrap(), 1);
+        drop(journal);
+        assert!(matches!(open(folder.path(), &log, leaf(&log, 0).as_ref()), Err(JournalError::Damaged { .. })));
+    }
+
+    #[tokio::test]
+    async fn nothing_takes_effect_without_its_leaf() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = FakeLog::new(&clock());
+        let journal = journal(folder.path(), &log, &clock()).await;
+        let before = journal.snapshot();
+        log.fail(Some(before.register.known_at()));
+        let refused = journal.record(facts().remove(0), Provenance::default()).await;
+        assert!(matches!(refused, Err(JournalError::Log(_))));
+        assert!(Arc::ptr_eq(&before, &journal.snapshot()));
+    }
+}

@@ -25,4 +25,6 @@ pub mod recorder;
 mod replay;
 pub mod server;
 pub mod streams;
+#[cfg(test)]
+mod testing;
 pub mod tls;

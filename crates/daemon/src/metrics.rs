@@ -5,7 +5,7 @@ use crate::{
     media_socket::DELAY_BOUNDS_MS,
 };
 use axum::{Router, extract::State, http::header, response::IntoResponse, routing::get};
-use std::{fmt::Write as _, sync::atomic::Ordering};
+use std::sync::atomic::Ordering;
 
 /// The router of the metrics listener.
 pub fn router(app: App) -> Router {
@@ -20,8 +20,7 @@ async fn figures(State(app): State<App>) -> impl IntoResponse {
 pub fn text(app: &Rooms) -> String {
     let mut out = String::new();
     let mut figure = |name: &str, kind: &str, help: &str, value: u64| {
-        // Writing to a string cannot fail.
-        drop(write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
+        out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
     };
     let hub = app.ingest.hub();
     let (mut frames, mut bytes, mut skips, mut lost, mut up) = (0, 0, 0, 0, 0);
@@ -64,16 +63,15 @@ pub fn text(app: &Rooms) -> String {
     figure("rtr_ledger_spooled", "gauge", "Entries that wait to be logged", ledger.spooled as u64);
     figure("rtr_ledger_spool_lost", "gauge", "Entries that found no room in the spool", ledger.spool_lost);
     let name = "rtr_media_delay_seconds";
-    drop(write!(
-        out,
+    out.push_str(&format!(
         "# HELP {name} From the last packet of a live picture to the socket\n# TYPE {name} histogram\n"
     ));
     let mut total = 0;
     for (i, count) in media.delay.iter().enumerate() {
         total += load(count);
-        let bound = DELAY_BOUNDS_MS.get(i).map_or_else(|| "+Inf".to_owned(), |ms| format!("{}", *ms as f64 / 1000.0));
-        drop(writeln!(out, "{name}_bucket{{le=\"{bound}\"}} {total}"));
+        let bound = DELAY_BOUNDS_MS.get(i).map_or_else(|| "+Inf".to_owned(), |ms| (*ms as f64 / 1000.0).to_string());
+        out.push_str(&format!("{name}_bucket{{le=\"{bound}\"}} {total}\n"));
     }
-    drop(write!(out, "{name}_sum {}\n{name}_count {total}\n", load(&media.delay_us) as f64 / 1e6));
+    out.push_str(&format!("{name}_sum {}\n{name}_count {total}\n", load(&media.delay_us) as f64 / 1e6));
     out
 }
