@@ -201,7 +201,7 @@ impl eframe::App for Tiles {
                 let context = ui.ctx().clone();
                 ui.ctx().request_screenshot(move |image| {
                     let [w, h] = image.size;
-                    let pixels = image.pixels.iter().flat_map(|p| p.to_array()).collect::<Vec<u8>>();
+                    let pixels = image.pixels.iter().flat_map(egui::Color32::to_array).collect::<Vec<u8>>();
                     match image::RgbaImage::from_raw(w as u32, h as u32, pixels).map(|i| i.save(&path)) {
                         Some(Ok(())) => println!("screenshot in {}", path.display()),
                         other => println!("no screenshot: {other:?}"),

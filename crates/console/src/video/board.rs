@@ -208,7 +208,7 @@ impl<P> Board<P> {
             let position = position?;
             let due = self.waiting.partition_point(|waiting| waiting.captured <= position);
             self.overwritten += due.saturating_sub(1) as u64;
-            self.waiting.drain(..due).last()?
+            self.waiting.drain(..due).next_back()?
         } else {
             if self.held(now) {
                 return None;

@@ -233,12 +233,11 @@ impl VideoSystem {
             if let Some(image) =
                 entry.player.0.take().and_then(|shown| rgba::image_from_frame(&shown.picture))
             {
-                match &mut entry.texture {
-                    Some(texture) => texture.set(image, egui::TextureOptions::LINEAR),
-                    None => {
-                        let texture = self.context.load_texture("video", image, egui::TextureOptions::LINEAR);
-                        entry.texture = Some(texture);
-                    }
+                if let Some(texture) = &mut entry.texture {
+                    texture.set(image, egui::TextureOptions::LINEAR);
+                } else {
+                    let texture = self.context.load_texture("video", image, egui::TextureOptions::LINEAR);
+                    entry.texture = Some(texture);
                 }
             }
             let Some(texture) = &entry.texture else { return false };
@@ -261,6 +260,11 @@ impl VideoSystem {
         });
         ui.painter().add(egui::PaintCallback { rect, callback: Arc::new(callback) });
         true
+    }
+
+    /// Whether [`Self::paint`] would show a picture now.
+    pub fn has_picture(&self, id: PlayerId) -> bool {
+        self.entries.get(&id).is_some_and(|entry| entry.still.is_some() || entry.player.0.has_picture())
     }
 
     /// Ends a player: its decoder stops when the last handle on it is gone, its textures go with the next repaint.

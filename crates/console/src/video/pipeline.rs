@@ -108,7 +108,7 @@ impl Decoders for GstDecoders {
 
 /// A running pipeline; dropping it stops its thread.
 struct Pipeline {
-    pipeline: gst::Pipeline,
+    graph: gst::Pipeline,
     source: gst_app::AppSrc,
     name: String,
 }
@@ -187,8 +187,8 @@ impl Pipeline {
                 })
                 .build(),
         );
-        let this = Self { pipeline, source, name };
-        if let Err(error) = this.pipeline.set_state(gst::State::Playing) {
+        let this = Self { graph: pipeline, source, name };
+        if let Err(error) = this.graph.set_state(gst::State::Playing) {
             return Err(PipelineError::Start { decoder: this.name.clone(), cause: error.to_string() });
         }
         Ok(this)
@@ -219,10 +219,10 @@ impl Decoder for Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        if let Some(bus) = self.pipeline.bus() {
+        if let Some(bus) = self.graph.bus() {
             bus.unset_sync_handler();
         }
-        if self.pipeline.set_state(gst::State::Null).is_err() {
+        if self.graph.set_state(gst::State::Null).is_err() {
             tracing::warn!(decoder = self.name, "decoder did not stop cleanly");
         }
     }

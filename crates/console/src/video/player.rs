@@ -27,7 +27,7 @@ const CATCH_UP_BACKLOG: Duration = Duration::from_secs(5);
 /// A decoder that takes nothing for so long hangs.
 const HANGS: Duration = Duration::from_secs(8);
 /// A hidden tile's decoder is taken down after this; until then it costs no time, only memory.
-const HIDDEN_MOST: Duration = Duration::from_secs(60);
+const HIDDEN_MOST: Duration = Duration::from_mins(1);
 /// The first group is kept, up to this size, so that the next decoder can start with it if the first one fails.
 const FIRST_GROUP_BYTES: usize = 8 << 20;
 /// After every decoder has failed, so long until all are tried again.
