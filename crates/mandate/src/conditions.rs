@@ -29,6 +29,16 @@ pub(crate) struct Refusal {
 /// One condition: it holds, or the walk ends here.
 pub(crate) type Step = Result<(), Refusal>;
 
+/// The condition fails.
+pub(crate) fn refuse(code: ReasonCode, fact: Option<&FactRef>) -> Step {
+    Err(Refusal { code, fact: fact.cloned() })
+}
+
+/// The condition holds, or fails with a code.
+pub(crate) fn need(holds: bool, code: ReasonCode) -> Step {
+    if holds { Ok(()) } else { refuse(code, None) }
+}
+
 /// One decision in the making.
 pub(crate) struct Walk<'a> {
     pub(crate) register: &'a Register,
@@ -58,16 +68,6 @@ impl<'a> Walk<'a> {
         self.until = sooner(self.until, instant, self.at);
     }
 
-    /// The condition fails.
-    pub(crate) fn refuse(&self, code: ReasonCode, fact: Option<&FactRef>) -> Step {
-        Err(Refusal { code, fact: fact.cloned() })
-    }
-
-    /// The condition holds, or fails with a code.
-    pub(crate) fn need(&self, holds: bool, code: ReasonCode) -> Step {
-        if holds { Ok(()) } else { self.refuse(code, None) }
-    }
-
     pub(crate) fn statement(&self) -> Option<&'a Statement> {
         self.request.statement.as_deref()
     }
@@ -86,7 +86,9 @@ impl<'a> Walk<'a> {
         match &self.request.object {
             Object::None => None,
             Object::Municipality(municipality) => Some(municipality),
-            Object::Camera(_) | Object::Footage { .. } => self.camera().map(|ground| &ground.camera.municipality),
+            Object::Camera(_) | Object::Footage { .. } => {
+                self.camera().map(|ground| &ground.camera.municipality)
+            }
         }
     }
 }

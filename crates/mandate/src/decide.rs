@@ -18,7 +18,7 @@
 
 use crate::{
     conditions::{
-        Refusal, Step, Walk, basis, configure, footage, forbidden, person, picture, purpose, records,
+        Refusal, Step, Walk, basis, configure, footage, forbidden, person, picture, purpose, records, refuse,
     },
     decision::{Decision, Denial, Permit, ReasonCode},
     register::Register,
@@ -32,11 +32,9 @@ use chrono::{DateTime, Utc};
 pub fn decide(register: &Register, request: &Request, at: DateTime<Utc>) -> Decision {
     let mut walk = Walk::new(register, request, at);
     match conditions(&mut walk) {
-        Ok(()) => Decision::Permit(Permit {
-            basis: walk.basis,
-            until: walk.until,
-            obligations: walk.obligations,
-        }),
+        Ok(()) => {
+            Decision::Permit(Permit { basis: walk.basis, until: walk.until, obligations: walk.obligations })
+        }
         Err(Refusal { code, fact }) => {
             Decision::Deny(Denial { code, fact, until: walk.until, obligations: walk.obligations })
         }
@@ -48,8 +46,7 @@ fn conditions(walk: &mut Walk<'_>) -> Step {
     forbidden::never(walk)?;
     person::chain(walk)?;
     match walk.request.action {
-        Action::LiveView => live(walk)?,
-        Action::MarkIncident => live(walk)?,
+        Action::LiveView | Action::MarkIncident => live(walk)?,
         Action::PtzControl => {
             live(walk)?;
             picture::target(walk)?;
@@ -107,16 +104,19 @@ fn conditions(walk: &mut Walk<'_>) -> Step {
         Action::Destroy => footage::due(walk)?,
         Action::ConfigureDecree => configure::decree(walk)?,
         Action::ConfigureWindow => configure::window(walk)?,
-        Action::ConfigureMask => {}
         Action::ManageUsers => configure::users(walk)?,
         Action::ReadLog => records::read_log(walk)?,
         Action::PurgeLog => records::purge_log(walk)?,
         Action::ReportStatistics => records::statistics(walk)?,
-        // No pictures: the person chain is all there is.
-        Action::ListCameras | Action::ReadRegister | Action::ListIncidents | Action::ReadHealth => {}
+        // No pictures, or never fewer masks: the person chain is all there is.
+        Action::ConfigureMask
+        | Action::ListCameras
+        | Action::ReadRegister
+        | Action::ListIncidents
+        | Action::ReadHealth => {}
         // `forbidden::never` has answered; nobody is in the matrix for these either.
         Action::DeleteLogEntry | Action::BiometricSearch | Action::ProvideToDataSubject => {
-            return walk.refuse(ReasonCode::RoleNotPermitted, None);
+            return refuse(ReasonCode::RoleNotPermitted, None);
         }
     }
     person::role_fits_organisation(walk)

@@ -170,7 +170,7 @@ pub(crate) const BASIS_CAPACITY: usize = 24;
 /// The facts that a permit rests on, without an allocation.
 pub(crate) type Basis = ArrayVec<FactRef, BASIS_CAPACITY>;
 
-/// A permit. Only [`decide`](crate::decide) makes one.
+/// A permit. Only [`decide`](crate::decide()) makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit {
     pub(crate) basis: Basis,

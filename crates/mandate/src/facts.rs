@@ -5,8 +5,9 @@
 //! All instants are UTC; wall-clock windows are in Europe/Amsterdam. Intervals are half-open: `from <= t < until`.
 
 use crate::ids::{
-    AgreementId, AreaId, AuthorisationId, CameraId, ConsultationId, DecreeId, InstructionId, MaskId, MunicipalityId,
-    OrdinanceId, OrganisationId, PeriodId, PersonId, PositionId, ShiftId, SignageId, WindowId,
+    AgreementId, AreaId, AuthorisationId, CameraId, ConsultationId, DecreeId, InstructionId, MaskId,
+    MunicipalityId, OrdinanceId, OrganisationId, PeriodId, PersonId, PositionId, ShiftId, SignageId,
+    WindowId,
 };
 use chrono::{DateTime, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -621,6 +622,7 @@ mod wall_clock {
     use chrono::NaiveTime;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(super) fn serialize<S: Serializer>(t: &NaiveTime, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(&t.format("%H:%M:%S"))
     }

@@ -4,8 +4,9 @@
 use crate::{
     decision::{FactKind, FactRef},
     facts::{
-        Area, Camera, Consultation, DecidedBy, Decree, Extension, ExtraWindow, Fact, FactBody, LiveOutsideWindow, Mask,
-        Municipality, Ordinance, Period, Position, Revocation, Signage, Use, WeeklyWindow,
+        Area, Camera, Consultation, DecidedBy, Decree, Extension, ExtraWindow, Fact, FactBody,
+        LiveOutsideWindow, Mask, Municipality, Ordinance, Period, Position, Revocation, Signage, Use,
+        WeeklyWindow,
     },
     geometry,
     ids::{AreaId, CameraId, ConsultationId, DecreeId, MunicipalityId, OrdinanceId},
@@ -137,23 +138,31 @@ impl Grounds {
                     grounds.consultations.insert(f.id.clone(), (f.clone(), reference));
                 }
                 FactBody::Decree(f) => loose.decrees.push((f.clone(), reference)),
-                FactBody::Area(f) => loose.areas.entry(f.decree.clone()).or_default().push((f.clone(), reference)),
+                FactBody::Area(f) => {
+                    loose.areas.entry(f.decree.clone()).or_default().push((f.clone(), reference));
+                }
                 FactBody::Extension(f) => {
                     loose.extensions.entry(f.decree.clone()).or_default().push((f.clone(), reference));
                 }
                 FactBody::Revocation(f) => {
                     loose.revocations.insert(f.decree.clone(), (f.clone(), reference));
                 }
-                FactBody::Period(f) => loose.periods.entry(f.decree.clone()).or_default().push((f.clone(), reference)),
+                FactBody::Period(f) => {
+                    loose.periods.entry(f.decree.clone()).or_default().push((f.clone(), reference));
+                }
                 FactBody::ExtraWindow(f) => {
                     loose.extras.entry(f.decree.clone()).or_default().push((f.clone(), reference));
                 }
-                FactBody::Signage(f) => loose.signs.entry(f.area.clone()).or_default().push((f.clone(), reference)),
+                FactBody::Signage(f) => {
+                    loose.signs.entry(f.area.clone()).or_default().push((f.clone(), reference));
+                }
                 FactBody::Camera(f) => loose.cameras.push((f.clone(), reference)),
                 FactBody::Position(f) => {
                     loose.positions.entry(f.camera.clone()).or_default().push((f.clone(), reference));
                 }
-                FactBody::Mask(f) => loose.masks.entry(f.position.clone()).or_default().push((f.clone(), reference)),
+                FactBody::Mask(f) => {
+                    loose.masks.entry(f.position.clone()).or_default().push((f.clone(), reference));
+                }
                 _ => {}
             }
         }
@@ -178,7 +187,8 @@ impl Grounds {
                     let mask = masks.into_iter().max_by(|(a, _), (b, _)| {
                         a.verified_at.cmp(&b.verified_at).then_with(|| a.id.cmp(&b.id))
                     });
-                    let areas = grounds.decrees(&camera.municipality).map(|decree| decree.areas_at(position.point));
+                    let areas =
+                        grounds.decrees(&camera.municipality).map(|decree| decree.areas_at(position.point));
                     PositionGround { areas: areas.collect(), position, fact, mask }
                 })
                 .collect();
@@ -280,7 +290,13 @@ impl Grounds {
         }
     }
 
-    fn period_ground(&self, period: Period, fact: FactRef, decree: &Decree, end: DateTime<Utc>) -> PeriodGround {
+    fn period_ground(
+        &self,
+        period: Period,
+        fact: FactRef,
+        decree: &Decree,
+        end: DateTime<Utc>,
+    ) -> PeriodGround {
         let from = period.effective_from.max(decree.valid_from);
         let until = period.effective_until.map_or(end, |until| until.min(end));
         let compiled = |windows: &[WeeklyWindow]| {
@@ -294,7 +310,11 @@ impl Grounds {
             Spans::new(windows::compile(&referenced, from, until))
         };
         PeriodGround {
-            consultation: self.consulted(period.consultation.as_ref(), &decree.municipality, period.effective_from),
+            consultation: self.consulted(
+                period.consultation.as_ref(),
+                &decree.municipality,
+                period.effective_from,
+            ),
             used: match &period.used {
                 Use::Continuous => None,
                 Use::Weekly { windows } => Some(compiled(windows)),
@@ -338,8 +358,14 @@ impl Grounds {
     }
 
     /// The ordinances of a municipality.
-    pub(crate) fn ordinances<'a>(&'a self, municipality: &'a MunicipalityId) -> impl Iterator<Item = &'a Ordinance> {
-        self.ordinances.iter().map(|(ordinance, _)| ordinance).filter(move |o| o.municipality == *municipality)
+    pub(crate) fn ordinances<'a>(
+        &'a self,
+        municipality: &'a MunicipalityId,
+    ) -> impl Iterator<Item = &'a Ordinance> {
+        self.ordinances
+            .iter()
+            .map(|(ordinance, _)| ordinance)
+            .filter(move |o| o.municipality == *municipality)
     }
 }
 

@@ -34,4 +34,6 @@ pub use policy::Policy;
 pub use register::{Register, RegisterError};
 pub use request::{Action, Actor, Object, Request, Resolved};
 pub use roles::ROLE_MATRIX;
-pub use statement::{DisclosureDecision, LogPurpose, Operation, Proposal, Purpose, RecipientKind, Statement, Target};
+pub use statement::{
+    DisclosureDecision, LogPurpose, Operation, Proposal, Purpose, RecipientKind, Statement, Target,
+};

@@ -47,7 +47,9 @@ impl People {
                 FactBody::Authorisation(f) => {
                     authorisations.entry(f.person.clone()).or_default().push((f.clone(), reference));
                 }
-                FactBody::Shift(f) => shifts.entry(f.person.clone()).or_default().push((f.clone(), reference)),
+                FactBody::Shift(f) => {
+                    shifts.entry(f.person.clone()).or_default().push((f.clone(), reference));
+                }
                 FactBody::Organisation(f) => {
                     people.organisations.insert(f.id.clone(), (f.clone(), reference));
                 }
@@ -66,9 +68,10 @@ impl People {
             let mut shifts = shifts.remove(&person.id).unwrap_or_default();
             shifts.sort_by(|(a, _), (b, _)| a.from.cmp(&b.from).then_with(|| a.id.cmp(&b.id)));
             people.order.push(person.id.clone());
-            people
-                .persons
-                .insert(person.id.clone(), PersonGround { person, fact, organisation, authorisations, shifts });
+            people.persons.insert(
+                person.id.clone(),
+                PersonGround { person, fact, organisation, authorisations, shifts },
+            );
         }
         people
     }

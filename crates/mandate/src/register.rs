@@ -6,8 +6,8 @@
 use crate::{
     decision::{FactKind, FactRef},
     facts::{
-        Authorisation, Camera, Decree, Fact, FactBody, Municipality, Organisation, Person, PoliceInstruction, Position,
-        Shift,
+        Authorisation, Camera, Decree, Fact, FactBody, Municipality, Organisation, Person, PoliceInstruction,
+        Position, Shift,
     },
     grounds::Grounds,
     ids::{CameraId, DecreeId, InstructionId, MunicipalityId, OrganisationId, PersonId},
@@ -89,7 +89,11 @@ impl Register {
     }
 
     /// The register as known at an instant, under the controller's policy.
-    pub fn with_policy(facts: &[Fact], known_at: DateTime<Utc>, policy: Policy) -> Result<Self, RegisterError> {
+    pub fn with_policy(
+        facts: &[Fact],
+        known_at: DateTime<Utc>,
+        policy: Policy,
+    ) -> Result<Self, RegisterError> {
         let known = as_known(facts, known_at)?;
         let now = Grounds::compile(&known);
         now.check()?;
@@ -194,7 +198,12 @@ impl Register {
 
     /// The shift that a person is on.
     pub fn shift_at(&self, person: &PersonId, at: DateTime<Utc>) -> Option<&Shift> {
-        self.people.person(person)?.shifts.iter().map(|(shift, _)| shift).find(|s| s.from <= at && at < s.until)
+        self.people
+            .person(person)?
+            .shifts
+            .iter()
+            .map(|(shift, _)| shift)
+            .find(|s| s.from <= at && at < s.until)
     }
 
     /// One police instruction.

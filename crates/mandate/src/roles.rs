@@ -92,7 +92,9 @@ pub fn fits(role: Role, kind: OrganisationKind) -> bool {
     match role {
         Role::Observer => kind == K::SecurityCompany,
         Role::RoomCoordinator => kind == K::Processor,
-        Role::PoliceOperator | Role::Investigator | Role::PoliceApprover | Role::PrivacyOfficer => kind == K::Police,
+        Role::PoliceOperator | Role::Investigator | Role::PoliceApprover | Role::PrivacyOfficer => {
+            kind == K::Police
+        }
         Role::Auditor => matches!(kind, K::Police | K::Other),
         Role::LegalAdmin => matches!(kind, K::Processor | K::Police | K::Municipality),
         Role::MunicipalOfficer => kind == K::Municipality,

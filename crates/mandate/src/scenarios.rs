@@ -1,5 +1,5 @@
 //! The law as a table: scenarios in JSON (facts, an action at an instant, the decision that must come out) run against
-//! [`decide`](crate::decide). A jurist reads and writes the table; this module turns it into facts and requests.
+//! [`decide`](crate::decide()). A jurist reads and writes the table; this module turns it into facts and requests.
 //!
 //! The format: `fixtures` holds named sets of facts; a scenario takes one, merges `given.patch` into it (objects
 //! recursively, the rest replaced, null and absent alike), and names `actor`, `action`, `at`, `request`, `expect`,
@@ -83,14 +83,23 @@ pub fn check(json: &str) -> Result<Report, ScenarioError> {
 fn run(fixtures: &Value, scenario: &Value) -> Outcome {
     let text = |key: &str| scenario.get(key).and_then(Value::as_str).unwrap_or_default();
     let codes: Vec<&str> = std::iter::once(text("reason_code"))
-        .chain(scenario.get("also_accept").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str))
+        .chain(
+            scenario
+                .get("also_accept")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str),
+        )
         .collect();
     let expected = match text("expect") {
         "deny" => format!("deny {}", codes.join(" or ")),
         other => other.to_owned(),
     };
     let (got, complaint) = match answer(fixtures, scenario) {
-        Ok(decision) => (describe(&decision), complaint(&decision, text("expect"), &codes, scenario.get("effects"))),
+        Ok(decision) => {
+            (describe(&decision), complaint(&decision, text("expect"), &codes, scenario.get("effects")))
+        }
         Err(problem) => ("nothing".to_owned(), Err(problem)),
     };
     let passed = complaint.is_ok();
@@ -107,7 +116,8 @@ fn answer(fixtures: &Value, scenario: &Value) -> Result<Decision, String> {
     }
     let at = scenario.get("at").and_then(world::instant).ok_or("`at` is not an instant")?;
     let world = world::World::new(&facts, scenario);
-    let register = Register::with_policy(&world.facts(), at, world.policy()).map_err(|error| error.to_string())?;
+    let register =
+        Register::with_policy(&world.facts(), at, world.policy()).map_err(|error| error.to_string())?;
     let request = world.request().ok_or("an action that does not exist")?;
     Ok(decide(&register, &request, at))
 }
@@ -127,7 +137,9 @@ fn merge(into: &mut Value, patch: &Value) {
 fn describe(decision: &Decision) -> String {
     match decision {
         Decision::Permit(_) => "permit".to_owned(),
-        Decision::Deny(denial) => format!("deny {}", code(decision).unwrap_or_else(|| format!("{:?}", denial.code))),
+        Decision::Deny(denial) => {
+            format!("deny {}", code(decision).unwrap_or_else(|| format!("{:?}", denial.code)))
+        }
     }
 }
 
@@ -138,7 +150,12 @@ fn code(decision: &Decision) -> Option<String> {
 }
 
 /// Ok with what the answer rests on, or what differs.
-fn complaint(decision: &Decision, expect: &str, codes: &[&str], effects: Option<&Value>) -> Result<String, String> {
+fn complaint(
+    decision: &Decision,
+    expect: &str,
+    codes: &[&str],
+    effects: Option<&Value>,
+) -> Result<String, String> {
     match (expect, decision) {
         ("permit", Decision::Permit(_)) => {}
         ("deny", Decision::Deny(_)) => {
@@ -151,7 +168,10 @@ fn complaint(decision: &Decision, expect: &str, codes: &[&str], effects: Option<
     }
     for (name, wanted) in effects.and_then(Value::as_object).into_iter().flatten() {
         if !effect(decision.obligations(), name, wanted) {
-            return Err(format!("effect `{name}` must be {wanted}; obligations are {:?}", decision.obligations()));
+            return Err(format!(
+                "effect `{name}` must be {wanted}; obligations are {:?}",
+                decision.obligations()
+            ));
         }
     }
     Ok(reason(decision))

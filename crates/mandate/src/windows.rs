@@ -9,7 +9,10 @@ use crate::{
     facts::{Day, WeeklyWindow},
     spans::Span,
 };
-use chrono::{DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Timelike, Utc, Weekday};
+use chrono::{
+    DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Timelike, Utc,
+    Weekday,
+};
 use chrono_tz::Europe::Amsterdam;
 
 /// How far a window list reaches beyond its start. A decree that lasts longer opens nothing after this (it would have to
@@ -50,7 +53,10 @@ pub(crate) fn compile<T: Clone>(
 /// The instants of a window that starts on a local day. An end at or before the start lies on the next day (V3).
 fn bounds(window: &WeeklyWindow, day: NaiveDate) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let last_day = if window.end <= window.start { day.succ_opt()? } else { day };
-    Some((instant(day.and_time(window.start), Bound::Start)?, instant(last_day.and_time(window.end), Bound::End)?))
+    Some((
+        instant(day.and_time(window.start), Bound::Start)?,
+        instant(last_day.and_time(window.end), Bound::End)?,
+    ))
 }
 
 #[derive(Clone, Copy)]

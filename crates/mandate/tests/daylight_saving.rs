@@ -1,8 +1,12 @@
 //! The nights on which the clock changes, 2026 to 2030, minute by minute against an independent reading of V3 and V4.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
+
 mod common;
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc, Weekday};
+use chrono::{
+    DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc, Weekday,
+};
 use chrono_tz::Europe::Amsterdam;
 use common::{EVERY_DAY, at, period, watch, window, without_period};
 use mandate::{Register, decide};
@@ -50,7 +54,8 @@ fn every_minute_of_every_night_is_what_the_clock_shows() {
                 let first = night.and_hms_opt(0, 0, 0).unwrap().and_utc() - TimeDelta::hours(4);
                 for minute in (0..14 * 60).step_by(3) {
                     let t = first + TimeDelta::minutes(minute);
-                    let days = [night.pred_opt().unwrap().pred_opt().unwrap(), night.pred_opt().unwrap(), *night];
+                    let days =
+                        [night.pred_opt().unwrap().pred_opt().unwrap(), night.pred_opt().unwrap(), *night];
                     let expected = days.into_iter().any(|day| {
                         let last = if until <= from { day.succ_opt().unwrap() } else { day };
                         shown(t, day.and_time(from), last.and_time(until))
@@ -74,6 +79,9 @@ fn the_length_of_a_night_is_the_night_s() {
         let noon = night.pred_opt().unwrap().and_hms_opt(12, 0, 0).unwrap().and_utc();
         let open = mandate::open_intervals(&register, &watch("observer"), noon, noon + TimeDelta::days(1));
         let hours = if night.month() == 3 { 8 } else { 10 };
-        assert_eq!(open.iter().map(|(from, until)| *until - *from).collect::<Vec<_>>(), [TimeDelta::hours(hours)]);
+        assert_eq!(
+            open.iter().map(|(from, until)| *until - *from).collect::<Vec<_>>(),
+            [TimeDelta::hours(hours)]
+        );
     }
 }

@@ -1,12 +1,14 @@
 //! What must hold for every register, request and instant.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
+
 mod common;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{EVERY_DAY, ask, at, fact, period, watch, watch_for_incident, window, without_period};
 use mandate::{
-    Action, Decision, Fact, FactBody, FactKind, FactRef, Object, Purpose, ReasonCode, Register, Request, Statement,
-    decide, footage_pieces, next_opening, open_intervals,
+    Action, Decision, Fact, FactBody, FactKind, FactRef, Object, Purpose, ReasonCode, Register, Request,
+    Statement, decide, footage_pieces, next_opening, open_intervals,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -137,9 +139,11 @@ fn request() -> impl Strategy<Value = Request> {
         |(person, action, captured, incident, instruction, offence)| {
             let camera: mandate::CameraId = "CAM1".into();
             let object = match action {
-                Action::Replay => {
-                    Object::Footage { camera, from: hour(captured), until: hour(captured) + TimeDelta::seconds(1) }
-                }
+                Action::Replay => Object::Footage {
+                    camera,
+                    from: hour(captured),
+                    until: hour(captured) + TimeDelta::seconds(1),
+                },
                 _ => Object::Camera(camera),
             };
             let mut request = match action {
@@ -361,7 +365,9 @@ fn no_permit_without_each_link() {
         // Of two sign points one is enough to satisfy the register when the other is not required any more.
         let spare = matches!(&fact.body, FactBody::Signage(_));
         assert_eq!(denied.is_permit(), spare, "without {:?}", fact.reference());
-        assert!(spare || fact.reference().kind == FactKind::Organisation || basis.contains(&fact.reference()));
+        assert!(
+            spare || fact.reference().kind == FactKind::Organisation || basis.contains(&fact.reference())
+        );
         links += 1;
     }
     assert!(links >= 16, "{links}");
@@ -389,7 +395,10 @@ fn a_permit_is_half_open() {
     let police = decide(&register, &watch_for_incident("police"), closes);
     assert!(police.is_permit());
     assert_eq!(police.until(), Some(at("2026-06-20T22:00:00+02:00")));
-    assert!(!decide(&register, &watch_for_incident("coordinator"), closes).is_permit(), "without an instruction");
+    assert!(
+        !decide(&register, &watch_for_incident("coordinator"), closes).is_permit(),
+        "without an instruction"
+    );
 }
 
 #[test]
@@ -413,11 +422,17 @@ fn what_was_known_then_decides_about_what_was_recorded_then() {
     let before = Register::build(&facts, at("2026-06-11T00:00:00Z")).unwrap();
     let now = Register::build(&facts, asked).unwrap();
     let request = replay("2026-06-10T12:00:00Z");
-    assert!(decide(&before, &request, at("2026-06-11T00:00:00Z")).is_permit(), "the old answer stays what it was");
+    assert!(
+        decide(&before, &request, at("2026-06-11T00:00:00Z")).is_permit(),
+        "the old answer stays what it was"
+    );
     let denial = decide(&now, &request, asked);
     assert_eq!(denial.denial().unwrap().code, ReasonCode::UnlawfullyRecorded);
     assert!(denial.obligations().quarantine);
-    assert!(decide(&now, &replay("2026-06-09T12:00:00Z"), asked).is_permit(), "a revocation is not retroactive");
+    assert!(
+        decide(&now, &replay("2026-06-09T12:00:00Z"), asked).is_permit(),
+        "a revocation is not retroactive"
+    );
 }
 
 #[test]

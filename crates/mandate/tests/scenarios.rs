@@ -22,7 +22,10 @@ fn the_suite_comes_out_as_written() {
     );
     let file = folder.join("scenarios.json");
     let Ok(text) = std::fs::read_to_string(&file) else {
-        eprintln!("no suite at {}: only our own scenarios were run (set RTR_LAW to its folder)", file.display());
+        eprintln!(
+            "no suite at {}: only our own scenarios were run (set RTR_LAW to its folder)",
+            file.display()
+        );
         return;
     };
     assert_all_pass(&check(&text).unwrap(), 1);

@@ -3,7 +3,7 @@
 //! A permit rests on one complete chain: decree version, its ordinance, area, and a period with its windows or an event
 //! or emergency window (`decisions.md` 2). Any complete chain permits; else the chain that got furthest is reported.
 
-use super::{Step, Walk, sooner};
+use super::{Step, Walk, refuse, sooner};
 use crate::{
     decision::{FactKind, FactRef, ReasonCode},
     facts::{LiveOutsideWindow, OrganisationKind, PoliceInstruction},
@@ -15,7 +15,7 @@ use arrayvec::ArrayVec;
 use chrono::{DateTime, Utc};
 
 /// The most facts of one chain, with room.
-const CHAIN_CAPACITY: usize = 16;
+pub(crate) const CHAIN_CAPACITY: usize = 16;
 
 /// How far a chain must reach.
 #[derive(Clone, Copy)]
@@ -58,7 +58,7 @@ pub(crate) struct Failure<'a> {
 
 type Link<'a> = Result<(), Failure<'a>>;
 
-fn broken<'a>(code: ReasonCode, fact: Option<&'a FactRef>) -> Link<'a> {
+fn broken(code: ReasonCode, fact: Option<&FactRef>) -> Link<'_> {
     Err(Failure { stage: (false, code), code, fact })
 }
 
@@ -103,12 +103,12 @@ pub(crate) fn live(walk: &mut Walk<'_>) -> Step {
 
 fn adopt(walk: &mut Walk<'_>, reach: Reach<'_>) -> Step {
     let Some(camera) = walk.camera() else {
-        return walk.refuse(ReasonCode::NoDecreeForMunicipality, None);
+        return refuse(ReasonCode::NoDecreeForMunicipality, None);
     };
     let chain = best(walk.grounds(), camera, walk.at, reach);
     walk.changes(chain.until);
     if let Some(failure) = chain.failure {
-        return walk.refuse(failure.code, failure.fact);
+        return refuse(failure.code, failure.fact);
     }
     for fact in &chain.facts {
         walk.rests_on(fact);
@@ -146,7 +146,8 @@ pub(crate) fn best<'a>(
         for area in areas.iter().filter_map(|index| decree.areas.get(*index)) {
             for period in &decree.periods {
                 let mut chain = chain.clone();
-                let links = area_link(&mut chain, area).and_then(|()| period_links(&mut chain, area, period, camera, reach));
+                let links = area_link(&mut chain, area)
+                    .and_then(|()| period_links(&mut chain, area, period, camera, reach));
                 if let Some(complete) = search.offer(chain, links) {
                     return complete;
                 }
@@ -380,7 +381,9 @@ fn instruction_link<'a>(
     camera: &CameraGround,
     failure: Failure<'a>,
 ) -> Link<'a> {
-    let Some((instruction, fact)) = outside.instruction.filter(|(i, _)| i.cameras.contains(&camera.camera.id)) else {
+    let Some((instruction, fact)) =
+        outside.instruction.filter(|(i, _)| i.cameras.contains(&camera.camera.id))
+    else {
         return Err(failure);
     };
     chain.changes(Some(instruction.from));
@@ -399,7 +402,11 @@ fn covers_area(extra: &ExtraGround, area: &AreaGround) -> bool {
 /// An event or emergency window that is for this area and runs now: a chain of its own that opens use and live both.
 /// One that does not run opens nothing and closes nothing. One that runs and lacks only a competent order or the
 /// consultation got further than a period whose windows are closed, so that the reason names what was forgotten.
-fn extra_chain<'a>(chain: &Chain<'a>, area: &'a AreaGround, extra: &'a ExtraGround) -> Option<(Chain<'a>, Link<'a>)> {
+fn extra_chain<'a>(
+    chain: &Chain<'a>,
+    area: &'a AreaGround,
+    extra: &'a ExtraGround,
+) -> Option<(Chain<'a>, Link<'a>)> {
     if !covers_area(extra, area) || chain.at < extra.opens_at || chain.at >= extra.extra.until {
         return None;
     }
@@ -410,7 +417,9 @@ fn extra_chain<'a>(chain: &Chain<'a>, area: &'a AreaGround, extra: &'a ExtraGrou
         if !extra.competent {
             return lacking(ReasonCode::NotCompetent);
         }
-        let Some(consultation) = &extra.consultation else { return lacking(ReasonCode::OvjConsultationMissing) };
+        let Some(consultation) = &extra.consultation else {
+            return lacking(ReasonCode::OvjConsultationMissing);
+        };
         chain.rests_on(consultation);
         chain.rests_on(&extra.fact);
         Ok(())
@@ -420,8 +429,8 @@ fn extra_chain<'a>(chain: &Chain<'a>, area: &'a AreaGround, extra: &'a ExtraGrou
 
 impl<'a> Chain<'a> {
     /// What a complete chain rests on.
-    pub(crate) fn into_facts(self) -> Vec<&'a FactRef> {
-        self.facts.into_iter().collect()
+    pub(crate) fn into_facts(self) -> ArrayVec<&'a FactRef, CHAIN_CAPACITY> {
+        self.facts
     }
 }
 

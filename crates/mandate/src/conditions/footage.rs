@@ -4,7 +4,7 @@
 //! A range is asked as a whole: every frame must have been recorded lawfully, and the earliest must be inside its term.
 //! [`footage_pieces`](crate::footage_pieces) cuts a range into what may be seen and what may not.
 
-use super::{Step, Walk, basis, sooner};
+use super::{Step, Walk, basis, need, refuse, sooner};
 use crate::{
     decision::{FactRef, ReasonCode},
     dossier::{DestroyGround, HoldState},
@@ -14,17 +14,21 @@ use crate::{
     register::Register,
     request::{Action, Object},
 };
+use arrayvec::ArrayVec;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// The smallest step between two instants: half-open intervals of single frames.
 const TICK: TimeDelta = TimeDelta::nanoseconds(1);
 
+/// That a frame was recorded without a basis, and the fact on which the basis broke.
+struct Unlawful(Option<FactRef>);
+
 /// What holds for a frame, and for the frames after it until `same_until`.
 pub(crate) struct Capture<'a> {
     /// Why it was unlawful.
-    pub(crate) unlawful: Option<Option<FactRef>>,
+    unlawful: Option<Unlawful>,
     /// What its lawfulness rests on, as known now.
-    basis: Vec<&'a FactRef>,
+    basis: ArrayVec<&'a FactRef, { basis::CHAIN_CAPACITY }>,
     /// How long it is kept.
     pub(crate) term: TimeDelta,
     /// The first later capture time for which the answer could differ.
@@ -32,25 +36,30 @@ pub(crate) struct Capture<'a> {
 }
 
 /// The basis at capture, as known then and as known now: late knowledge only narrows (`decisions.md` 3).
-pub(crate) fn capture<'a>(register: &'a Register, camera: &'a CameraGround, captured: DateTime<Utc>) -> Capture<'a> {
+pub(crate) fn capture<'a>(
+    register: &'a Register,
+    camera: &'a CameraGround,
+    captured: DateTime<Utc>,
+) -> Capture<'a> {
     let now = basis::best(register.grounds(), camera, captured, basis::Reach::Use);
     let mut days = now.decree.map_or(MAXIMUM_RETENTION_DAYS, |ground| ground.decree.retention_days);
     let mut same_until = now.until;
-    let mut unlawful = now.failure.map(|failure| failure.fact().cloned());
+    let mut unlawful = now.failure.map(|failure| Unlawful(failure.fact().cloned()));
     let (then, more_known_at) = register.grounds_known_at(captured);
     same_until = sooner(same_until, more_known_at, captured);
     if !std::ptr::eq(then, register.grounds()) {
         match then.camera(&camera.camera.id) {
             Some(camera) => {
                 let then = basis::best(then, camera, captured, basis::Reach::Use);
-                days = days.min(then.decree.map_or(MAXIMUM_RETENTION_DAYS, |ground| ground.decree.retention_days));
+                days = days
+                    .min(then.decree.map_or(MAXIMUM_RETENTION_DAYS, |ground| ground.decree.retention_days));
                 same_until = sooner(same_until, then.until, captured);
                 if unlawful.is_none() {
-                    unlawful = then.failure.map(|failure| failure.fact().cloned());
+                    unlawful = then.failure.map(|failure| Unlawful(failure.fact().cloned()));
                 }
             }
             // The camera was not known yet.
-            None => unlawful = Some(None),
+            None => unlawful = Some(Unlawful(None)),
         }
     }
     let term = TimeDelta::days(days.min(MAXIMUM_RETENTION_DAYS).into());
@@ -81,17 +90,17 @@ fn expiry(walk: &Walk<'_>) -> Option<DateTime<Utc>> {
 /// Every frame was recorded on a basis.
 pub(crate) fn lawful(walk: &mut Walk<'_>) -> Step {
     let Some((camera, from, until)) = range(walk) else {
-        return walk.refuse(ReasonCode::UnlawfullyRecorded, None);
+        return refuse(ReasonCode::UnlawfullyRecorded, None);
     };
     let mut captured = from;
     loop {
         let piece = capture(walk.register, camera, captured);
-        if let Some(fact) = piece.unlawful {
+        if let Some(Unlawful(fact)) = piece.unlawful {
             walk.obligations.quarantine = true;
             walk.obligations.notify = Some(Role::PrivacyOfficer);
             // Quarantine never extends a term.
             walk.obligations.destroy_at = expiry(walk);
-            return walk.refuse(ReasonCode::UnlawfullyRecorded, fact.as_ref());
+            return refuse(ReasonCode::UnlawfullyRecorded, fact.as_ref());
         }
         for fact in piece.basis {
             walk.rests_on(fact);
@@ -106,7 +115,7 @@ pub(crate) fn lawful(walk: &mut Walk<'_>) -> Step {
 /// Inside the term, or held for the case that is asked about. Elapsed hours, not calendar days (V5).
 pub(crate) fn within_term(walk: &mut Walk<'_>) -> Step {
     let Some(expiry) = expiry(walk) else {
-        return walk.refuse(ReasonCode::RetentionExceeded, None);
+        return refuse(ReasonCode::RetentionExceeded, None);
     };
     let held = active_hold(walk);
     if !held {
@@ -124,8 +133,8 @@ pub(crate) fn within_term(walk: &mut Walk<'_>) -> Step {
         active_holds(walk).any(|hold| hold.case_number.as_deref().is_some_and(|held| held == case))
     });
     // A hold that starts later cannot bring back what was due before.
-    walk.need(held, ReasonCode::RetentionExceeded)?;
-    walk.need(same_case, ReasonCode::HoldOtherCase)
+    need(held, ReasonCode::RetentionExceeded)?;
+    need(same_case, ReasonCode::HoldOtherCase)
 }
 
 fn active_holds<'a>(walk: &Walk<'a>) -> impl Iterator<Item = &'a crate::dossier::Hold> {
@@ -144,12 +153,12 @@ fn active_hold(walk: &Walk<'_>) -> bool {
 /// Not further back than the controller allows inside an incident.
 pub(crate) fn within_replay_limit(walk: &mut Walk<'_>) -> Step {
     let (Some((_, captured, _)), Some(limit)) = (range(walk), walk.register.policy().replay_limit) else {
-        return walk.refuse(ReasonCode::ReplayLimit, None);
+        return refuse(ReasonCode::ReplayLimit, None);
     };
     // The limit itself is still allowed, so the answer changes one tick later.
     let last = captured.checked_add_signed(limit);
     walk.changes(last.and_then(|last| last.checked_add_signed(TICK)));
-    walk.need(last.is_some_and(|last| walk.at <= last), ReasonCode::ReplayLimit)
+    need(last.is_some_and(|last| walk.at <= last), ReasonCode::ReplayLimit)
 }
 
 /// What is made keeps the capture time and so the term of the picture it was made from.
@@ -186,9 +195,9 @@ pub(crate) fn due(walk: &mut Walk<'_>) -> Step {
     let hold_from = walk.request.resolved.holds.iter().filter(|hold| hold.state == HoldState::Active);
     let hold_from = hold_from.filter_map(|hold| hold.set_at).filter(|set_at| *set_at > walk.at).min();
     walk.changes(hold_from);
-    walk.need(!active_hold(walk), ReasonCode::Held)?;
+    need(!active_hold(walk), ReasonCode::Held)?;
     let Some((camera, from, until)) = range(walk) else {
-        return walk.refuse(ReasonCode::NotDue, None);
+        return refuse(ReasonCode::NotDue, None);
     };
     let (mut captured, mut all_lawful) = (from, true);
     let mut due = None;
@@ -212,7 +221,7 @@ pub(crate) fn due(walk: &mut Walk<'_>) -> Step {
         None => released,
     };
     walk.changes(due);
-    walk.need(early || due.is_some_and(|due| due <= walk.at), ReasonCode::NotDue)
+    need(early || due.is_some_and(|due| due <= walk.at), ReasonCode::NotDue)
 }
 
 /// The first later capture time whose answer, at an instant, could differ from the one of `captured`.

@@ -1,7 +1,7 @@
 //! The person chain (P): role, authorisation in scope (Wpg 6), secrecy (Wpg 7), agreements (Wpg 6c), clearance (Wpbr 7),
 //! shift. The platform itself needs a role and, to record, the processor agreement; to destroy it needs nobody.
 
-use super::{Step, Walk, sooner};
+use super::{Step, Walk, need, refuse, sooner};
 use crate::{
     decision::{FactRef, ReasonCode},
     facts::{Agreement, AgreementKind, OrganisationKind, Role},
@@ -18,13 +18,13 @@ pub(crate) fn chain(walk: &mut Walk<'_>) -> Step {
         Actor::System => (Role::System, None),
         Actor::Person { person, role } => (*role, Some(person)),
     };
-    walk.need(permitted(walk, role), ReasonCode::RoleNotPermitted)?;
+    need(permitted(walk, role), ReasonCode::RoleNotPermitted)?;
     let Some(id) = person else {
         // Only the matrix's `system` rows get here: a person cannot have that role.
         return if walk.request.action == Action::Record { platform(walk) } else { Ok(()) };
     };
     let Some(person) = walk.register.people().person(id).filter(|_| role != Role::System) else {
-        return walk.refuse(ReasonCode::AuthorisationMissing, None);
+        return refuse(ReasonCode::AuthorisationMissing, None);
     };
     authorisation(walk, person, role)?;
     secrecy(walk, person)?;
@@ -79,7 +79,7 @@ fn authorisation(walk: &mut Walk<'_>, person: &PersonGround, role: Role) -> Step
             failed = (code, Some(fact));
         }
     }
-    walk.refuse(failed.0, failed.1)
+    refuse(failed.0, failed.1)
 }
 
 fn secrecy(walk: &mut Walk<'_>, person: &PersonGround) -> Step {
@@ -88,15 +88,15 @@ fn secrecy(walk: &mut Walk<'_>, person: &PersonGround) -> Step {
         return Ok(());
     }
     walk.changes(signed_at);
-    walk.refuse(ReasonCode::ConfidentialityMissing, Some(&person.fact))
+    refuse(ReasonCode::ConfidentialityMissing, Some(&person.fact))
 }
 
 /// A processor agreement of the police, with this processor or (for the platform) with anyone.
 fn processor_agreement(walk: &mut Walk<'_>, processor: Option<&OrganisationId>) -> Step {
     let people = walk.register.people();
-    let of_processor = people
-        .processor_agreements()
-        .filter(|(agreement, _)| processor.is_none_or(|processor| agreement.parties.get(1) == Some(processor)));
+    let of_processor = people.processor_agreements().filter(|(agreement, _)| {
+        processor.is_none_or(|processor| agreement.parties.get(1) == Some(processor))
+    });
     match in_force(of_processor, walk.at) {
         InForce { found: Some((_, fact)), changes } => {
             walk.changes(changes);
@@ -105,7 +105,7 @@ fn processor_agreement(walk: &mut Walk<'_>, processor: Option<&OrganisationId>) 
         }
         InForce { found: None, changes } => {
             walk.changes(changes);
-            walk.refuse(ReasonCode::ProcessorAgreementLapsed, None)
+            refuse(ReasonCode::ProcessorAgreementLapsed, None)
         }
     }
 }
@@ -124,10 +124,10 @@ fn company_agreements(walk: &mut Walk<'_>, company: &OrganisationId) -> Step {
     walk.changes(subprocessor.changes);
     processor_agreement(walk, processor)?;
     let Some((agreement, fact)) = subprocessor.found else {
-        return walk.refuse(ReasonCode::SubprocessorAgreementLapsed, None);
+        return refuse(ReasonCode::SubprocessorAgreementLapsed, None);
     };
     if agreement.controller_consent_ref.as_ref().is_none_or(|consent| consent.trim().is_empty()) {
-        return walk.refuse(ReasonCode::SubprocessorNotApproved, Some(fact));
+        return refuse(ReasonCode::SubprocessorNotApproved, Some(fact));
     }
     walk.rests_on(fact);
     Ok(())
@@ -139,7 +139,10 @@ struct InForce<'a> {
 }
 
 /// The agreement in force, preferring one with consent, and when that could change.
-fn in_force<'a>(agreements: impl Iterator<Item = &'a (Agreement, FactRef)>, at: DateTime<Utc>) -> InForce<'a> {
+fn in_force<'a>(
+    agreements: impl Iterator<Item = &'a (Agreement, FactRef)>,
+    at: DateTime<Utc>,
+) -> InForce<'a> {
     let mut answer = InForce { found: None, changes: None };
     for candidate in agreements {
         let (agreement, _) = candidate;
@@ -164,7 +167,7 @@ fn clearance(walk: &mut Walk<'_>, person: &PersonGround) -> Step {
         walk.changes(until);
         return Ok(());
     }
-    walk.refuse(ReasonCode::PersonNotCleared, Some(&person.fact))
+    refuse(ReasonCode::PersonNotCleared, Some(&person.fact))
 }
 
 /// Observers are on shift; off shift they may still see which cameras there are, so that the screen can say why it is dark.
@@ -183,7 +186,7 @@ fn shift(walk: &mut Walk<'_>, person: &PersonGround, role: Role) -> Step {
         return Ok(());
     }
     walk.changes(person.shifts.get(next).map(|(shift, _)| shift.from));
-    walk.refuse(ReasonCode::NotOnShift, None)
+    refuse(ReasonCode::NotOnShift, None)
 }
 
 /// The role can exist in the person's organisation (`decisions.md` 6). Tested last, where its code stands.
@@ -195,7 +198,7 @@ pub(crate) fn role_fits_organisation(walk: &mut Walk<'_>) -> Step {
             walk.rests_on(fact);
             Ok(())
         }
-        Some((_, fact)) => walk.refuse(ReasonCode::RoleConflict, Some(fact)),
-        None => walk.refuse(ReasonCode::RoleConflict, ground.map(|ground| &ground.fact)),
+        Some((_, fact)) => refuse(ReasonCode::RoleConflict, Some(fact)),
+        None => refuse(ReasonCode::RoleConflict, ground.map(|ground| &ground.fact)),
     }
 }

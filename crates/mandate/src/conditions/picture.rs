@@ -1,13 +1,13 @@
 //! The picture itself (M): the mask over what is not public, no sound, and where a steered camera looks (151c lid 7).
 
-use super::{Step, Walk};
+use super::{Step, Walk, need, refuse};
 use crate::decision::ReasonCode;
 
 /// The mask is verified for the position where the camera hangs now.
 pub(crate) fn mask(walk: &mut Walk<'_>) -> Step {
     let position = walk.camera().and_then(|camera| camera.position_at(walk.at));
     let Some((mask, fact)) = position.and_then(|position| position.mask.as_ref()) else {
-        return walk.refuse(ReasonCode::MaskNotVerified, position.map(|position| &position.fact));
+        return refuse(ReasonCode::MaskNotVerified, position.map(|position| &position.fact));
     };
     match mask.verified_at {
         Some(verified_at) if verified_at <= walk.at => {
@@ -16,7 +16,7 @@ pub(crate) fn mask(walk: &mut Walk<'_>) -> Step {
         }
         verified_at => {
             walk.changes(verified_at);
-            walk.refuse(ReasonCode::MaskNotVerified, Some(fact))
+            refuse(ReasonCode::MaskNotVerified, Some(fact))
         }
     }
 }
@@ -24,7 +24,7 @@ pub(crate) fn mask(walk: &mut Walk<'_>) -> Step {
 /// The camera delivers no sound: 151c speaks of images only.
 pub(crate) fn no_sound(walk: &mut Walk<'_>) -> Step {
     match walk.camera() {
-        Some(camera) if camera.camera.audio => walk.refuse(ReasonCode::AudioNotPermitted, Some(&camera.fact)),
+        Some(camera) if camera.camera.audio => refuse(ReasonCode::AudioNotPermitted, Some(&camera.fact)),
         _ => Ok(()),
     }
 }
@@ -32,6 +32,6 @@ pub(crate) fn no_sound(walk: &mut Walk<'_>) -> Step {
 /// A steered camera looks at a public place inside the area.
 pub(crate) fn target(walk: &mut Walk<'_>) -> Step {
     let target = walk.statement().and_then(|statement| statement.target).unwrap_or_default();
-    walk.need(target.public_place, ReasonCode::TargetNotPublic)?;
-    walk.need(target.in_area, ReasonCode::TargetOutsideArea)
+    need(target.public_place, ReasonCode::TargetNotPublic)?;
+    need(target.in_area, ReasonCode::TargetOutsideArea)
 }

@@ -1,12 +1,12 @@
 //! What for, and for whom (Z): the concrete offence, the case, the recipient, four eyes (151c lid 9; Wpg 3, 15-20).
 
-use super::{Step, Walk};
+use super::{Step, Walk, need, refuse};
 use crate::{
     decision::ReasonCode,
     dossier::{Export, ExportState},
+    facts::Role,
     ids::PersonId,
     request::Actor,
-    facts::Role,
     statement::{DisclosureDecision, Purpose, RecipientKind},
 };
 
@@ -30,35 +30,35 @@ pub(crate) fn within_incident(walk: &Walk<'_>) -> bool {
 
 /// An open incident that concerns the camera.
 pub(crate) fn incident(walk: &mut Walk<'_>) -> Step {
-    walk.need(walk.request.resolved.incident.is_some(), ReasonCode::IncidentRequired)
+    need(walk.request.resolved.incident.is_some(), ReasonCode::IncidentRequired)
 }
 
 /// Nothing but public order is said to be the purpose; the incident stands for it when nothing is said.
 pub(crate) fn of_public_order(walk: &mut Walk<'_>) -> Step {
     let purpose = walk.statement().and_then(|statement| statement.purpose.as_ref());
-    walk.need(purpose.is_none_or(|purpose| *purpose == Purpose::PublicOrder), ReasonCode::PurposeNotAllowed)
+    need(purpose.is_none_or(|purpose| *purpose == Purpose::PublicOrder), ReasonCode::PurposeNotAllowed)
 }
 
 /// The detection of a concrete offence.
 pub(crate) fn concrete_offence(walk: &mut Walk<'_>) -> Step {
     let statement = walk.statement();
-    offence(walk, statement.and_then(|s| s.purpose.as_ref()), statement.and_then(|s| s.offence_ref.as_ref()))
+    offence(statement.and_then(|s| s.purpose.as_ref()), statement.and_then(|s| s.offence_ref.as_ref()))
 }
 
-fn offence(walk: &Walk<'_>, purpose: Option<&Purpose>, offence_ref: Option<&String>) -> Step {
-    walk.need(purpose == Some(&Purpose::Investigation), ReasonCode::PurposeNotAllowed)?;
-    walk.need(said(offence_ref), ReasonCode::NoConcreteOffence)
+fn offence(purpose: Option<&Purpose>, offence_ref: Option<&String>) -> Step {
+    need(purpose == Some(&Purpose::Investigation), ReasonCode::PurposeNotAllowed)?;
+    need(said(offence_ref), ReasonCode::NoConcreteOffence)
 }
 
 /// A case to hold the footage for.
 pub(crate) fn case_number(walk: &mut Walk<'_>) -> Step {
-    walk.need(said(walk.statement().and_then(|s| s.case_number.as_ref())), ReasonCode::CaseNumberRequired)
+    need(said(walk.statement().and_then(|s| s.case_number.as_ref())), ReasonCode::CaseNumberRequired)
 }
 
 /// A reason to release, and a case whose hold it is.
 pub(crate) fn reason_to_release(walk: &mut Walk<'_>) -> Step {
-    walk.need(said(walk.statement().and_then(|s| s.reason.as_ref())), ReasonCode::PurposeNotAllowed)?;
-    walk.need(!walk.request.resolved.holds.is_empty(), ReasonCode::CaseNumberRequired)
+    need(said(walk.statement().and_then(|s| s.reason.as_ref())), ReasonCode::PurposeNotAllowed)?;
+    need(!walk.request.resolved.holds.is_empty(), ReasonCode::CaseNumberRequired)
 }
 
 /// A request for footage: for an offence, or for the mayor's public order, or with a recorded decision to disclose.
@@ -72,57 +72,58 @@ pub(crate) fn requested(walk: &mut Walk<'_>) -> Step {
             concrete_offence(walk)
         }
         (RecipientKind::Mayor, _) => {
-            walk.need(statement.purpose == Some(Purpose::PublicOrder), ReasonCode::PurposeNotAllowed)
+            need(statement.purpose == Some(Purpose::PublicOrder), ReasonCode::PurposeNotAllowed)
         }
-        (kind, decision) => disclosure(walk, kind, decision.as_ref()),
+        (kind, decision) => disclosure(kind, decision.as_ref()),
     }
 }
 
 /// Approving a request: entitled recipient, complete record, and not one's own request.
 pub(crate) fn approved(walk: &mut Walk<'_>) -> Step {
     let Some(export) = walk.request.resolved.export.as_deref() else {
-        return walk.refuse(ReasonCode::PurposeNotAllowed, None);
+        return refuse(ReasonCode::PurposeNotAllowed, None);
     };
     let decision = walk.statement().and_then(|statement| statement.disclosure.as_ref());
     match &export.recipient_kind {
-        RecipientKind::Police => offence(walk, export.purpose.as_ref(), export.offence_ref.as_ref())?,
+        RecipientKind::Police => offence(export.purpose.as_ref(), export.offence_ref.as_ref())?,
         RecipientKind::PublicProsecutor => {
-            offence(walk, export.purpose.as_ref(), export.offence_ref.as_ref())?;
-            record_complete(walk, export)?;
+            offence(export.purpose.as_ref(), export.offence_ref.as_ref())?;
+            record_complete(export)?;
         }
         RecipientKind::Mayor => {
-            walk.need(export.purpose == Some(Purpose::PublicOrder), ReasonCode::PurposeNotAllowed)?;
-            record_complete(walk, export)?;
+            need(export.purpose == Some(Purpose::PublicOrder), ReasonCode::PurposeNotAllowed)?;
+            record_complete(export)?;
         }
-        kind => disclosure(walk, kind, decision)?,
+        kind => disclosure(kind, decision)?,
     }
-    walk.need(is_other(export.requested_by.as_ref(), actor(walk)), ReasonCode::FourEyes)?;
-    walk.need(export.state == ExportState::Requested, ReasonCode::NotApproved)
+    need(is_other(export.requested_by.as_ref(), actor(walk)), ReasonCode::FourEyes)?;
+    need(export.state == ExportState::Requested, ReasonCode::NotApproved)
 }
 
 /// What must be documented of a disclosure under Wpg 16 (Wpg 32; Bpg 6:4 lid 4).
-fn record_complete(walk: &Walk<'_>, export: &Export) -> Step {
+fn record_complete(export: &Export) -> Step {
     let complete = export.requested_by.is_some() && said(export.description.as_ref());
-    walk.need(complete, ReasonCode::DisclosureRecordIncomplete)
+    need(complete, ReasonCode::DisclosureRecordIncomplete)
 }
 
 /// Fetching an approved export: approved by another, for this person, in time, unchanged.
 pub(crate) fn fetched(walk: &mut Walk<'_>) -> Step {
     let Some(export) = walk.request.resolved.export.as_deref() else {
-        return walk.refuse(ReasonCode::NotApproved, None);
+        return refuse(ReasonCode::NotApproved, None);
     };
     let approved = export.state == ExportState::Approved && export.approved_by.is_some();
     if approved {
-        walk.need(is_other(export.requested_by.as_ref(), export.approved_by.as_ref()), ReasonCode::FourEyes)?;
+        need(is_other(export.requested_by.as_ref(), export.approved_by.as_ref()), ReasonCode::FourEyes)?;
     }
     walk.changes(export.approved_at);
     let in_effect = export.approved_at.is_none_or(|approved_at| approved_at <= walk.at);
-    walk.need(approved && in_effect, ReasonCode::NotApproved)?;
-    let named = export.recipient.as_deref().is_some_and(|name| actor(walk).is_some_and(|id| id.as_str() == name));
-    walk.need(named, ReasonCode::RecipientMismatch)?;
+    need(approved && in_effect, ReasonCode::NotApproved)?;
+    let named =
+        export.recipient.as_deref().is_some_and(|name| actor(walk).is_some_and(|id| id.as_str() == name));
+    need(named, ReasonCode::RecipientMismatch)?;
     walk.changes(export.download_until);
-    walk.need(export.download_until.is_some_and(|until| walk.at < until), ReasonCode::ExportExpired)?;
-    walk.need(export.sha256_ok, ReasonCode::IntegrityFailed)
+    need(export.download_until.is_some_and(|until| walk.at < until), ReasonCode::ExportExpired)?;
+    need(export.sha256_ok, ReasonCode::IntegrityFailed)
 }
 
 /// Showing a live picture to others: police and prosecutor; the mayor for public order; else by a recorded decision.
@@ -131,7 +132,7 @@ pub(crate) fn live_recipient(walk: &mut Walk<'_>) -> Step {
     match &statement.recipient_kind {
         RecipientKind::Police | RecipientKind::PublicProsecutor => Ok(()),
         RecipientKind::Mayor if statement.purpose == Some(Purpose::PublicOrder) => Ok(()),
-        kind => disclosure(walk, kind, statement.disclosure.as_ref()),
+        kind => disclosure(kind, statement.disclosure.as_ref()),
     }
 }
 
@@ -148,19 +149,19 @@ fn is_other(one: Option<&PersonId>, other: Option<&PersonId>) -> bool {
 }
 
 /// The controller's decision under Wpg 18-20 carries this recipient, and its record is complete (`decisions.md` 7).
-fn disclosure(walk: &Walk<'_>, recipient: &RecipientKind, decision: Option<&DisclosureDecision>) -> Step {
+fn disclosure(recipient: &RecipientKind, decision: Option<&DisclosureDecision>) -> Step {
     let entitled = decision.is_some_and(|decision| {
         let article = decision.article.as_deref().and_then(article);
         article.is_some_and(|article| carries(article, decision, recipient))
     });
-    walk.need(entitled, ReasonCode::RecipientNotEntitled)?;
+    need(entitled, ReasonCode::RecipientNotEntitled)?;
     let purpose = |decision: &DisclosureDecision| match &decision.purpose {
         Some(Purpose::Other(text)) => said(Some(text)),
         purpose => purpose.is_some(),
     };
-    let complete = decision
-        .is_some_and(|d| said(d.requester.as_ref()) && said(d.description.as_ref()) && purpose(d));
-    walk.need(complete, ReasonCode::DisclosureRecordIncomplete)
+    let complete =
+        decision.is_some_and(|d| said(d.requester.as_ref()) && said(d.description.as_ref()) && purpose(d));
+    need(complete, ReasonCode::DisclosureRecordIncomplete)
 }
 
 /// The number of an article of the Wpg under which others may receive data.
@@ -173,10 +174,14 @@ fn article(text: &str) -> Option<u32> {
 /// The authority is the one that must agree: the mayor for public order and assistance, the public prosecutor
 /// otherwise. Under Wpg 18 the controller also decides alone.
 fn carries(article: u32, decision: &DisclosureDecision, recipient: &RecipientKind) -> bool {
-    let for_order_or_assistance = matches!(decision.purpose, Some(Purpose::PublicOrder | Purpose::Assistance));
+    let for_order_or_assistance =
+        matches!(decision.purpose, Some(Purpose::PublicOrder | Purpose::Assistance));
     let assists = matches!(
         recipient,
-        RecipientKind::FireService | RecipientKind::Ambulance | RecipientKind::Municipality | RecipientKind::Mayor
+        RecipientKind::FireService
+            | RecipientKind::Ambulance
+            | RecipientKind::Municipality
+            | RecipientKind::Mayor
     );
     match decision.authority.as_deref() {
         Some("mayor") => for_order_or_assistance || assists,

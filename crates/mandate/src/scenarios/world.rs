@@ -3,9 +3,10 @@
 use crate::{
     dossier::{DestroyGround, Export, ExportState, Hold, HoldState},
     facts::{
-        Agreement, AgreementKind, Area, Authorisation, Camera, Consultation, DecidedBy, Decree, Extension, ExtraKind,
-        ExtraWindow, Fact, FactBody, LiveOutsideWindow, Mask, Municipality, Ordinance, Organisation, OrganisationKind,
-        Period, Person, PoliceInstruction, Position, Revocation, Role, Shift, Signage, Use, WeeklyWindow,
+        Agreement, AgreementKind, Area, Authorisation, Camera, Consultation, DecidedBy, Decree, Extension,
+        ExtraKind, ExtraWindow, Fact, FactBody, LiveOutsideWindow, Mask, Municipality, Ordinance,
+        Organisation, OrganisationKind, Period, Person, PoliceInstruction, Position, Revocation, Role, Shift,
+        Signage, Use, WeeklyWindow,
     },
     ids::{CameraId, ExportId, IncidentId, InstructionId, MunicipalityId, OrganisationId, PersonId},
     policy::Policy,
@@ -68,7 +69,8 @@ fn always() -> DateTime<Utc> {
 /// The areas of a scenario as squares side by side, one for each name, so that a name is a place.
 fn square(name: &str) -> [f64; 2] {
     // Any injective map of names will do; the suite's names are short, and equal hashes would need equal names here.
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let hash =
+        name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     [(hash % 1_000_003) as f64 / 10_000.0, (hash / 1_000_003 % 1_000_003) as f64 / 100_000.0]
 }
 
@@ -109,7 +111,10 @@ impl<'a> World<'a> {
                 in_force_from,
                 in_force_until: at(ordinance, "in_force_until"),
                 max_duration_months: number(ordinance, "max_duration_months"),
-                place_kinds: list(ordinance, "place_kinds").filter_map(Value::as_str).map(str::to_owned).collect(),
+                place_kinds: list(ordinance, "place_kinds")
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect(),
             }));
         }
         let decree = field(self.given, "decree");
@@ -157,7 +162,8 @@ impl<'a> World<'a> {
         if let Some(area) = text(decree, "area_id") {
             let [x, y] = square(area);
             let side = 0.000_001;
-            let ring = vec![[x - side, y - side], [x + side, y - side], [x + side, y + side], [x - side, y + side]];
+            let ring =
+                vec![[x - side, y - side], [x + side, y - side], [x + side, y + side], [x - side, y + side]];
             bodies.push(FactBody::Area(Area {
                 id: area.into(),
                 decree: id.into(),
@@ -277,7 +283,9 @@ impl<'a> World<'a> {
                 bodies.push(FactBody::Agreement(Agreement {
                     id: format!("{name} agreement").into(),
                     kind,
-                    parties: [first, name].map(|key| text(agreement, key).unwrap_or_default().into()).to_vec(),
+                    parties: [first, name]
+                        .map(|key| text(agreement, key).unwrap_or_default().into())
+                        .to_vec(),
                     valid_from,
                     valid_until: at(agreement, "valid_until"),
                     controller_consent_ref: owned(agreement, "controller_consent_ref"),
@@ -299,7 +307,9 @@ impl<'a> World<'a> {
             "om" | "openbaar-ministerie" => OrganisationKind::PublicProsecutor,
             name if name.starts_with("gemeente") => OrganisationKind::Municipality,
             _ if party("processor", "controller") => OrganisationKind::Police,
-            _ if party("processor", "processor") || party("subprocessor", "processor") => OrganisationKind::Processor,
+            _ if party("processor", "processor") || party("subprocessor", "processor") => {
+                OrganisationKind::Processor
+            }
             _ if party("subprocessor", "subprocessor") => OrganisationKind::SecurityCompany,
             _ => OrganisationKind::Other,
         }
@@ -371,7 +381,9 @@ impl<'a> World<'a> {
 
     /// A second person whom the fixtures do not list exists all the same, as a municipal officer in scope.
     fn second_person(&self, bodies: &mut Vec<FactBody>, organisations: &mut Vec<String>) {
-        let Some(name) = text(self.said, "verified_by").filter(|name| !name.trim().is_empty()) else { return };
+        let Some(name) = text(self.said, "verified_by").filter(|name| !name.trim().is_empty()) else {
+            return;
+        };
         if field(self.given, "actors").get(name).is_some() {
             return;
         }
@@ -387,7 +399,10 @@ impl<'a> World<'a> {
             id: format!("authorisation of {name}").into(),
             person: name.into(),
             role: Role::MunicipalOfficer,
-            municipalities: text(field(self.given, "decree"), "municipality").into_iter().map(Into::into).collect(),
+            municipalities: text(field(self.given, "decree"), "municipality")
+                .into_iter()
+                .map(Into::into)
+                .collect(),
             from: always(),
             until: DateTime::<Utc>::MAX_UTC,
             document_ref: None,
@@ -550,7 +565,8 @@ fn windows(value: &Value, key: &str) -> Vec<WeeklyWindow> {
     list(value, key)
         .enumerate()
         .filter_map(|(number, window)| {
-            let days = list(window, "days").filter_map(|day| serde_json::from_value(day.clone()).ok()).collect();
+            let days =
+                list(window, "days").filter_map(|day| serde_json::from_value(day.clone()).ok()).collect();
             let id = text(window, "id").map_or_else(|| format!("window {number}"), str::to_owned);
             let time = |key| {
                 let text = text(window, key)?;

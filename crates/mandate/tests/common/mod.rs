@@ -6,34 +6,34 @@ use mandate::{Action, Fact, FactBody, IncidentId, Object, Request, Role};
 use serde_json::{Value, json};
 
 /// An instant in RFC 3339.
-pub fn at(text: &str) -> DateTime<Utc> {
+pub(crate) fn at(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).unwrap().to_utc()
 }
 
 /// A fact, known since 2020.
-pub fn fact(body: Value) -> Fact {
+pub(crate) fn fact(body: Value) -> Fact {
     let body: FactBody = serde_json::from_value(body).unwrap();
     Fact { known_from: at("2020-01-01T00:00:00Z"), version: 1, body }
 }
 
-pub const FROM: &str = "2026-01-01T00:00:00Z";
-pub const UNTIL: &str = "2031-01-01T00:00:00Z";
+pub(crate) const FROM: &str = "2026-01-01T00:00:00Z";
+pub(crate) const UNTIL: &str = "2031-01-01T00:00:00Z";
 
 /// A weekly window on the given days.
-pub fn window(id: &str, days: &[&str], start: &str, end: &str) -> Value {
+pub(crate) fn window(id: &str, days: &[&str], start: &str, end: &str) -> Value {
     json!({"id": id, "days": days, "start": start, "end": end})
 }
 
-pub const EVERY_DAY: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+pub(crate) const EVERY_DAY: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// A period of the decree, continuous in use, with live windows.
-pub fn period(id: &str, live: Value, outside: &str) -> Fact {
+pub(crate) fn period(id: &str, live: Value, outside: &str) -> Fact {
     fact(json!({"kind": "period", "id": id, "decree": "D1", "consultation": "C1", "effective_from": FROM,
         "use": {"mode": "continuous"}, "live": live, "live_outside_window": outside}))
 }
 
 /// Everything but the period: one municipality, decree, area, camera; an observer, a coordinator, police.
-pub fn without_period() -> Vec<Fact> {
+pub(crate) fn without_period() -> Vec<Fact> {
     let authorisation = |person: &str, role: &str| {
         fact(json!({"kind": "authorisation", "id": format!("A-{person}"), "person": person, "role": role,
             "municipalities": ["almelo"], "from": FROM, "until": UNTIL}))
@@ -79,7 +79,7 @@ pub fn without_period() -> Vec<Fact> {
 }
 
 /// A request by one of the persons above about the camera.
-pub fn ask(person: &str, action: Action, object: Object) -> Request {
+pub(crate) fn ask(person: &str, action: Action, object: Object) -> Request {
     let role = match person {
         "observer" => Role::Observer,
         "coordinator" => Role::RoomCoordinator,
@@ -90,11 +90,11 @@ pub fn ask(person: &str, action: Action, object: Object) -> Request {
 }
 
 /// Watching the camera live.
-pub fn watch(person: &str) -> Request {
+pub(crate) fn watch(person: &str) -> Request {
     ask(person, Action::LiveView, Object::Camera("CAM1".into()))
 }
 
 /// The same on an incident.
-pub fn watch_for_incident(person: &str) -> Request {
+pub(crate) fn watch_for_incident(person: &str) -> Request {
     watch(person).for_incident(IncidentId::new("INC"))
 }
