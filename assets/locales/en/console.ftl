@@ -196,3 +196,27 @@ month-9 = September
 month-10 = October
 month-11 = November
 month-12 = December
+
+# Facts of the register
+fact-municipality = municipality
+fact-organisation = organisation
+fact-ordinance = ordinance
+fact-decree = decree
+fact-area = area
+fact-extension = extension
+fact-revocation = revocation
+fact-consultation = consultation
+fact-period = use period
+fact-window = live window
+fact-extra-window = extra window
+fact-signage = sign
+fact-camera = camera
+fact-position = position
+fact-mask = privacy mask
+fact-processor-agreement = processor agreement
+fact-subprocessor-agreement = sub-processor agreement
+fact-person = person
+fact-authorisation = authorisation
+fact-shift = shift
+fact-instruction = police instruction
+fact-incident = incident

@@ -196,3 +196,27 @@ month-9 = september
 month-10 = oktober
 month-11 = november
 month-12 = december
+
+# Feiten van het register
+fact-municipality = gemeente
+fact-organisation = organisatie
+fact-ordinance = verordening
+fact-decree = besluit
+fact-area = gebied
+fact-extension = verlenging
+fact-revocation = intrekking
+fact-consultation = OvJ-overleg
+fact-period = gebruiksperiode
+fact-window = uitkijkperiode
+fact-extra-window = extra periode
+fact-signage = bord
+fact-camera = camera
+fact-position = opstelling
+fact-mask = privacymasker
+fact-processor-agreement = verwerkersovereenkomst
+fact-subprocessor-agreement = subverwerkersovereenkomst
+fact-person = persoon
+fact-authorisation = autorisatie
+fact-shift = dienst
+fact-instruction = opdracht politie
+fact-incident = incident

@@ -64,6 +64,7 @@ pub struct App {
     started: Instant,
     last_second: Instant,
     stills: u64,
+    writing: bool,
     ending: Option<Ending>,
 }
 
@@ -91,6 +92,7 @@ impl App {
             started: Instant::now(),
             last_second: Instant::now(),
             stills: 0,
+            writing: false,
             ending: None,
         }
     }
@@ -115,12 +117,11 @@ impl App {
 
     /// Takes in what the daemon said.
     fn hear(&mut self) {
-        if let (Some((username, password)), crate::model::LogIn::Out(None)) =
-            (&self.unattended.credentials, &self.model.log_in)
-            && self.model.about.is_some()
+        // Once: who logs out of an unattended window stays out.
+        if self.model.about.is_some()
+            && let Some((username, password)) = self.unattended.credentials.take()
         {
-            let command = Command::LogIn { username: username.clone(), password: password.clone() };
-            self.model.apply(command);
+            self.model.apply(Command::LogIn { username, password });
         }
         loop {
             let news = match &mut self.backend {
@@ -150,7 +151,9 @@ impl App {
     /// Keys that mean something here, unless someone is writing.
     fn keys(&mut self, ui: &Ui, commands: &mut Vec<Command>) {
         let ctx = ui.ctx();
-        let writing = ctx.egui_wants_keyboard_input() && ctx.memory(|m| m.focused().is_some());
+        // Escape has already left the field when it arrives here: it does that, and nothing else.
+        let now_writing = ctx.text_edit_focused();
+        let writing = std::mem::replace(&mut self.writing, now_writing) || now_writing;
         let (events, now) = ctx.input(|i| (i.events.clone(), i.time));
         self.model.keypad.expire(now);
         let marking = matches!(self.model.overlay, Overlay::Mark { .. });
@@ -192,10 +195,10 @@ impl App {
                         continue;
                     }
                     let plain = shortcut.modifiers == egui::Modifiers::NONE;
-                    let arrow = matches!(key, Key::ArrowLeft | Key::ArrowRight | Key::ArrowUp | Key::ArrowDown);
+                    let arrow =
+                        matches!(key, Key::ArrowLeft | Key::ArrowRight | Key::ArrowUp | Key::ArrowDown);
                     let leave = *key == Key::Escape;
-                    // In a text field letters are letters; Escape leaves the field first (egui does that), except in
-                    // the palette, which it closes.
+                    // In a text field letters are letters; Escape closes the palette at once.
                     if (writing && plain && !(leave && palette)) || (palette && plain && !leave) {
                         continue;
                     }
@@ -293,7 +296,7 @@ impl App {
         let old: Vec<_> = self.model.feeds.iter().cloned().collect();
         let steps = self.model.feeds.reconcile(
             &wants,
-            |s| tile::has_picture(video, PlayerId(u64::from(s))),
+            |s| video.has_picture(PlayerId(u64::from(s))),
             |tile| level == LoadLevel::KeyFrames && tile != selected,
             Instant::now(),
         );
@@ -373,14 +376,21 @@ impl App {
     pub fn report(&mut self, pixels_per_point: f32) -> Report {
         let mut tiles = Vec::new();
         for (index, drawn) in &self.drawn {
-            let Some(view) = self.model.tiles.get(*index).and_then(|t| t.camera.as_ref()).and_then(|c| self.model.camera(c))
+            let Some(view) = self
+                .model
+                .tiles
+                .get(*index)
+                .and_then(|t| t.camera.as_ref())
+                .and_then(|c| self.model.camera(c))
             else {
                 continue;
             };
             let sums = self.book.sums(*index, view.id.as_str());
-            let feed = drawn.player.and_then(|p| self.model.feeds.iter().find(|f| u64::from(f.subscription) == p.0));
+            let feed =
+                drawn.player.and_then(|p| self.model.feeds.iter().find(|f| u64::from(f.subscription) == p.0));
             let stats = drawn.player.map(|p| self.video.player(p).stats()).unwrap_or_default();
-            let pixels = |r: egui::Rect| [r.left(), r.top(), r.width(), r.height()].map(|v| v * pixels_per_point);
+            let pixels =
+                |r: egui::Rect| [r.left(), r.top(), r.width(), r.height()].map(|v| v * pixels_per_point);
             tiles.push(TileReport {
                 tile: index + 1,
                 camera: view.id.to_string(),
@@ -470,7 +480,11 @@ impl App {
 
 fn side_panel(ui: &mut Ui, model: &Model, drafts: &mut Drafts, commands: &mut Vec<Command>) {
     let frame = theme::surface(Margin { left: 20, right: 0, top: 14, bottom: 8 });
-    let panel = Panel::right("side").exact_size(theme::SIDE_PANEL).resizable(false).show_separator_line(true).frame(frame);
+    let panel = Panel::right("side")
+        .exact_size(theme::SIDE_PANEL)
+        .resizable(false)
+        .show_separator_line(true)
+        .frame(frame);
     panel.show(ui, |ui| {
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
@@ -486,7 +500,11 @@ fn side_panel(ui: &mut Ui, model: &Model, drafts: &mut Drafts, commands: &mut Ve
                     cameras::ui(ui, model, &mut drafts.cameras, commands);
                     ui.add_space(12.0);
                     let line = ui.cursor().min.y;
-                    ui.painter().hline(ui.max_rect().left() - 20.0..=ui.max_rect().right() + 20.0, line, theme::line());
+                    ui.painter().hline(
+                        ui.max_rect().left() - 20.0..=ui.max_rect().right() + 20.0,
+                        line,
+                        theme::line(),
+                    );
                     ui.add_space(6.0);
                     incidents::shift_log(ui, model);
                 }

@@ -1,12 +1,7 @@
 //! The list of cameras: by municipality, with what is open and what is not, and a search that takes a number, a name or
 //! a place.
 
-use crate::{
-    command::Command,
-    model::Model,
-    theme, time,
-    widgets,
-};
+use crate::{command::Command, model::Model, theme, time, widgets};
 use egui::{Align2, Key, Ui, pos2};
 use mandate::{MunicipalityId, ReasonCode};
 use protocol::api::{Access, CameraState, CameraView};
@@ -72,7 +67,13 @@ pub fn ui(ui: &mut Ui, model: &Model, draft: &mut Draft, commands: &mut Vec<Comm
 }
 
 /// One municipality; returns whether it was clicked.
-fn group(ui: &mut Ui, model: &Model, place: &MunicipalityId, cameras: &[&CameraView], unfolded: bool) -> bool {
+fn group(
+    ui: &mut Ui,
+    model: &Model,
+    place: &MunicipalityId,
+    cameras: &[&CameraView],
+    unfolded: bool,
+) -> bool {
     let name = model.municipality(place);
     let (summary, amber) = summary(model, cameras);
     let (rect, response) = widgets::row(ui, theme::ROW, false, &format!("{name}, {summary}"));
@@ -81,9 +82,24 @@ fn group(ui: &mut Ui, model: &Model, place: &MunicipalityId, cameras: &[&CameraV
     let caret = if unfolded { theme::icon::UNFOLDED } else { theme::icon::FOLDED };
     widgets::icon(&painter, pos2(rect.left() + 24.0, y), caret, 11.0, theme::DIM);
     let colour = if amber { theme::AMBER } else { theme::DIM };
-    let right = widgets::text(&painter, pos2(rect.right() - 8.0, y), Align2::RIGHT_CENTER, summary, theme::small_font(), colour);
+    let right = widgets::text(
+        &painter,
+        pos2(rect.right() - 8.0, y),
+        Align2::RIGHT_CENTER,
+        summary,
+        theme::small_font(),
+        colour,
+    );
     let left = rect.left() + 36.0;
-    widgets::clipped(&painter, pos2(left, y), Align2::LEFT_CENTER, name, theme::body_font(), theme::TEXT, right.left() - left - 8.0);
+    widgets::clipped(
+        &painter,
+        pos2(left, y),
+        Align2::LEFT_CENTER,
+        name,
+        theme::body_font(),
+        theme::TEXT,
+        right.left() - left - 8.0,
+    );
     response.clicked()
 }
 
@@ -112,9 +128,10 @@ fn summary(model: &Model, cameras: &[&CameraView]) -> (String, bool) {
     let opens = refusals.clone().filter_map(|r| r.opens_at).min();
     let unused = refusals.clone().all(|r| r.code == ReasonCode::OutsideUsePeriod);
     match opens {
-        Some(at) if !unused => {
-            (texts.with("group-closed-until", &[("when", time::when(at, model.clock.now(), texts).into())]), false)
-        }
+        Some(at) if !unused => (
+            texts.with("group-closed-until", &[("when", time::when(at, model.clock.now(), texts).into())]),
+            false,
+        ),
         _ if unused => (texts.get("group-not-in-use"), false),
         _ => (texts.get("group-closed"), false),
     }
@@ -139,11 +156,33 @@ fn row(ui: &mut Ui, model: &Model, camera: &CameraView, commands: &mut Vec<Comma
     let (rect, response) = widgets::row(ui, theme::ROW, chosen, &spoken);
     let painter = ui.painter_at(rect);
     let y = rect.center().y;
-    widgets::text(&painter, pos2(rect.left() + 26.0, y), Align2::RIGHT_CENTER, camera.number.to_string(), theme::small_font(), theme::DIM);
-    let right = widgets::text(&painter, pos2(rect.right() - 8.0, y), Align2::RIGHT_CENTER, state, theme::small_font(), colour);
+    widgets::text(
+        &painter,
+        pos2(rect.left() + 26.0, y),
+        Align2::RIGHT_CENTER,
+        camera.number.to_string(),
+        theme::small_font(),
+        theme::DIM,
+    );
+    let right = widgets::text(
+        &painter,
+        pos2(rect.right() - 8.0, y),
+        Align2::RIGHT_CENTER,
+        state,
+        theme::small_font(),
+        colour,
+    );
     let name = if closed { theme::DIM } else { theme::TEXT };
     let left = rect.left() + 36.0;
-    widgets::clipped(&painter, pos2(left, y), Align2::LEFT_CENTER, &camera.name, theme::body_font(), name, right.left() - left - 8.0);
+    widgets::clipped(
+        &painter,
+        pos2(left, y),
+        Align2::LEFT_CENTER,
+        &camera.name,
+        theme::body_font(),
+        name,
+        right.left() - left - 8.0,
+    );
     if response.clicked() {
         commands.push(match tile {
             Some(tile) => Command::Select(tile),

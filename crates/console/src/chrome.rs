@@ -28,23 +28,28 @@ pub struct Figures {
 
 /// The rail: only the rooms this role may enter, and looking back.
 pub fn rail(ui: &mut Ui, model: &Model, commands: &mut Vec<Command>) {
-    Panel::left("rail").exact_size(theme::RAIL).resizable(false).show_separator_line(true).frame(theme::surface(Margin::ZERO)).show(ui, |ui| {
-        ui.spacing_mut().item_spacing = vec2(0.0, 4.0);
-        ui.add_space(6.0);
-        let rooms = model.rooms();
-        let looking_back = model.tiles.get(model.selected).is_some_and(|t| t.look_back.is_some());
-        for (room, glyph, name) in RAIL.into_iter().filter(|(room, _, _)| rooms.contains(room)) {
-            let here = model.room == room && !(room == Room::Wall && looking_back);
-            if cell(ui, glyph, &model.texts.get(name), here) {
-                commands.push(Command::Enter(room));
+    Panel::left("rail")
+        .exact_size(theme::RAIL)
+        .resizable(false)
+        .show_separator_line(true)
+        .frame(theme::surface(Margin::ZERO))
+        .show(ui, |ui| {
+            ui.spacing_mut().item_spacing = vec2(0.0, 4.0);
+            ui.add_space(6.0);
+            let rooms = model.rooms();
+            let looking_back = model.tiles.get(model.selected).is_some_and(|t| t.look_back.is_some());
+            for (room, glyph, name) in RAIL.into_iter().filter(|(room, _, _)| rooms.contains(room)) {
+                let here = model.room == room && !(room == Room::Wall && looking_back);
+                if cell(ui, glyph, &model.texts.get(name), here) {
+                    commands.push(Command::Enter(room));
+                }
+                if room == Room::Wall
+                    && cell(ui, theme::icon::LOOK_BACK, &model.texts.get("room-back"), looking_back)
+                {
+                    commands.push(Command::LookBack);
+                }
             }
-            if room == Room::Wall
-                && cell(ui, theme::icon::LOOK_BACK, &model.texts.get("room-back"), looking_back)
-            {
-                commands.push(Command::LookBack);
-            }
-        }
-    });
+        });
 }
 
 fn cell(ui: &mut Ui, glyph: &str, name: &str, here: bool) -> bool {
@@ -64,42 +69,98 @@ fn cell(ui: &mut Ui, glyph: &str, name: &str, here: bool) -> bool {
     }
     let colour = if here { theme::TEXT_STRONG } else { theme::DIM };
     widgets::icon(painter, inner.center() - vec2(0.0, 9.0), glyph, theme::RAIL_ICON, colour);
-    widgets::text(painter, inner.center() + vec2(0.0, 13.0), Align2::CENTER_CENTER, name, theme::tiny_font(), colour);
+    widgets::text(
+        painter,
+        inner.center() + vec2(0.0, 13.0),
+        Align2::CENTER_CENTER,
+        name,
+        theme::tiny_font(),
+        colour,
+    );
     response.clicked()
 }
 
 /// The bar at the top.
 pub fn top_bar(ui: &mut Ui, model: &Model) {
-    Panel::top("top").exact_size(theme::TOP_BAR).show_separator_line(true).frame(theme::surface(Margin::ZERO)).show(ui, |ui| {
-        let rect = ui.max_rect();
-        let painter = ui.painter().clone();
-        let (texts, now, y) = (&model.texts, model.clock.now(), rect.center().y);
-        let clock = widgets::text(&painter, pos2(rect.left() + 20.0, y), Align2::LEFT_CENTER, time::clock(now), theme::clock_font(), theme::TEXT_STRONG);
-        let date = time::long_date(now, texts);
-        let date = widgets::text(&painter, pos2(clock.right() + 28.0, y), Align2::LEFT_CENTER, date, theme::body_font(), theme::DIM);
-        let ahead = -model.clock.offset_us() as f64 / 1e6;
-        if ahead.abs() >= 2.0 {
-            let words = texts.with("clock-differs", &[("seconds", format!("{ahead:+.0}").into())]);
-            widgets::chip(&painter, pos2(date.right() + 16.0, y - 12.0), false, &words, theme::ON_AMBER, theme::AMBER);
-        }
-        let mut right = rect.right() - 20.0;
-        if let Some(me) = model.me() {
-            let shift = match &me.shift {
-                Some(shift) => texts.with("shift", &[("from", time::hour(shift.from).into()), ("until", time::hour(shift.until).into())]),
-                None => texts.get("no-shift"),
-            };
-            let drawn = widgets::text(&painter, pos2(right, y), Align2::RIGHT_CENTER, shift, theme::body_font(), theme::DIM);
-            let drawn = widgets::text(&painter, pos2(drawn.left() - 28.0, y), Align2::RIGHT_CENTER, &me.name, theme::body_font(), theme::TEXT_STRONG);
-            right = drawn.left() - 28.0;
-        }
-        if model.about.as_ref().is_some_and(|a| a.demo) {
-            widgets::chip(&painter, pos2(right, y - 12.0), true, &texts.get("demo"), theme::ON_AMBER, theme::AMBER);
-        }
-        basis(&painter, rect, model, now);
-        let spoken = format!("{} {}", time::clock(now), time::long_date(now, texts));
-        let response = ui.interact(rect, ui.scope_id().with("clock"), Sense::hover());
-        response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &spoken));
-    });
+    Panel::top("top")
+        .exact_size(theme::TOP_BAR)
+        .show_separator_line(true)
+        .frame(theme::surface(Margin::ZERO))
+        .show(ui, |ui| {
+            let rect = ui.max_rect();
+            let painter = ui.painter().clone();
+            let (texts, now, y) = (&model.texts, model.clock.now(), rect.center().y);
+            let clock = widgets::text(
+                &painter,
+                pos2(rect.left() + 20.0, y),
+                Align2::LEFT_CENTER,
+                time::clock(now),
+                theme::clock_font(),
+                theme::TEXT_STRONG,
+            );
+            let date = time::long_date(now, texts);
+            let date = widgets::text(
+                &painter,
+                pos2(clock.right() + 28.0, y),
+                Align2::LEFT_CENTER,
+                date,
+                theme::body_font(),
+                theme::DIM,
+            );
+            let ahead = -model.clock.offset_us() as f64 / 1e6;
+            if ahead.abs() >= 2.0 {
+                let words = texts.with("clock-differs", &[("seconds", format!("{ahead:+.0}").into())]);
+                widgets::chip(
+                    &painter,
+                    pos2(date.right() + 16.0, y - 12.0),
+                    false,
+                    &words,
+                    theme::ON_AMBER,
+                    theme::AMBER,
+                );
+            }
+            let mut right = rect.right() - 20.0;
+            if let Some(me) = model.me() {
+                let shift = match &me.shift {
+                    Some(shift) => texts.with(
+                        "shift",
+                        &[("from", time::hour(shift.from).into()), ("until", time::hour(shift.until).into())],
+                    ),
+                    None => texts.get("no-shift"),
+                };
+                let drawn = widgets::text(
+                    &painter,
+                    pos2(right, y),
+                    Align2::RIGHT_CENTER,
+                    shift,
+                    theme::body_font(),
+                    theme::DIM,
+                );
+                let drawn = widgets::text(
+                    &painter,
+                    pos2(drawn.left() - 28.0, y),
+                    Align2::RIGHT_CENTER,
+                    &me.name,
+                    theme::body_font(),
+                    theme::TEXT_STRONG,
+                );
+                right = drawn.left() - 28.0;
+            }
+            if model.about.as_ref().is_some_and(|a| a.demo) {
+                widgets::chip(
+                    &painter,
+                    pos2(right, y - 12.0),
+                    true,
+                    &texts.get("demo"),
+                    theme::ON_AMBER,
+                    theme::AMBER,
+                );
+            }
+            basis(&painter, rect, model, now);
+            let spoken = format!("{} {}", time::clock(now), time::long_date(now, texts));
+            let response = ui.interact(rect, ui.scope_id().with("clock"), Sense::hover());
+            response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &spoken));
+        });
 }
 
 /// The basis of the selected tile and how long it still runs.
@@ -113,9 +174,17 @@ fn basis(painter: &egui::Painter, bar: Rect, model: &Model, now: chrono::DateTim
         Access::Open { until } => {
             let gauge = Rect::from_center_size(pos2(centre, y), vec2(160.0, 4.0));
             let at = pos2(gauge.left() - 10.0, y);
-            let name = widgets::text(painter, at, Align2::RIGHT_CENTER, place, theme::strong_font(), theme::TEXT);
+            let name =
+                widgets::text(painter, at, Align2::RIGHT_CENTER, place, theme::strong_font(), theme::TEXT);
             let at = pos2(name.left() - 5.0, y);
-            widgets::text(painter, at, Align2::RIGHT_CENTER, texts.get("live-period"), theme::body_font(), theme::TEXT);
+            widgets::text(
+                painter,
+                at,
+                Align2::RIGHT_CENTER,
+                texts.get("live-period"),
+                theme::body_font(),
+                theme::TEXT,
+            );
             let Some(until) = until else {
                 widgets::progress(painter, gauge, 0.0, theme::DIM);
                 return;
@@ -125,7 +194,12 @@ fn basis(painter: &egui::Painter, bar: Rect, model: &Model, now: chrono::DateTim
             let left = *until - now;
             let soon = left.num_seconds() < 300;
             let colour = if soon { theme::AMBER } else { theme::DIM };
-            widgets::progress(painter, gauge, (now - begin).num_seconds() as f32 / whole, if soon { theme::AMBER } else { theme::TEXT });
+            widgets::progress(
+                painter,
+                gauge,
+                (now - begin).num_seconds() as f32 / whole,
+                if soon { theme::AMBER } else { theme::TEXT },
+            );
             let words = texts.with(
                 "basis-until",
                 &[
@@ -133,12 +207,26 @@ fn basis(painter: &egui::Painter, bar: Rect, model: &Model, now: chrono::DateTim
                     ("left", time::remaining(left, texts.language()).into()),
                 ],
             );
-            widgets::text(painter, pos2(gauge.right() + 10.0, y), Align2::LEFT_CENTER, words, theme::body_font(), colour);
+            widgets::text(
+                painter,
+                pos2(gauge.right() + 10.0, y),
+                Align2::LEFT_CENTER,
+                words,
+                theme::body_font(),
+                colour,
+            );
         }
         Access::Closed(refusal) => {
             let (head, _) = crate::tile::closed_words(refusal, model, view, now);
             let words = format!("{place} · {}", head.to_lowercase());
-            widgets::text(painter, pos2(centre, y), Align2::CENTER_CENTER, words, theme::body_font(), theme::DIM);
+            widgets::text(
+                painter,
+                pos2(centre, y),
+                Align2::CENTER_CENTER,
+                words,
+                theme::body_font(),
+                theme::DIM,
+            );
         }
     }
 }
@@ -148,68 +236,117 @@ pub fn alarm(ui: &mut Ui, model: &Model) {
     let texts = &model.texts;
     let (words, ground, colour, glyph) = if !model.ledger.writable {
         let since = model.ledger.failing_since.map_or_else(String::new, time::clock);
-        (texts.with("ledger-failing", &[("time", since.into())]), theme::RED_GROUND, theme::RED, theme::icon::WARNING)
+        (
+            texts.with("ledger-failing", &[("time", since.into())]),
+            theme::RED_GROUND,
+            theme::RED,
+            theme::icon::WARNING,
+        )
     } else if let (Err(_), true) = (&model.socket, model.me().is_some()) {
         (texts.get("disconnected"), theme::AMBER_GROUND, theme::AMBER, theme::icon::UNPLUGGED)
     } else {
         return;
     };
-    Panel::top("alarm").exact_size(36.0).show_separator_line(false).frame(egui::Frame::new().fill(ground)).show(ui, |ui| {
-        let rect = ui.max_rect();
-        let y = rect.center().y;
-        widgets::icon(ui.painter(), pos2(rect.left() + 28.0, y), glyph, 16.0, colour);
-        let at = pos2(rect.left() + 48.0, y);
-        widgets::clipped(ui.painter(), at, Align2::LEFT_CENTER, &words, theme::strong_font(), theme::TEXT_STRONG, rect.width() - 64.0);
-        let response = ui.interact(rect, ui.scope_id().with("alarm"), Sense::hover());
-        response.widget_info(|| WidgetInfo::labeled(Role::Alert, true, &words));
-    });
+    Panel::top("alarm")
+        .exact_size(36.0)
+        .show_separator_line(false)
+        .frame(egui::Frame::new().fill(ground))
+        .show(ui, |ui| {
+            let rect = ui.max_rect();
+            let y = rect.center().y;
+            widgets::icon(ui.painter(), pos2(rect.left() + 28.0, y), glyph, 16.0, colour);
+            let at = pos2(rect.left() + 48.0, y);
+            widgets::clipped(
+                ui.painter(),
+                at,
+                Align2::LEFT_CENTER,
+                &words,
+                theme::strong_font(),
+                theme::TEXT_STRONG,
+                rect.width() - 64.0,
+            );
+            let response = ui.interact(rect, ui.scope_id().with("alarm"), Sense::hover());
+            response.widget_info(|| WidgetInfo::labeled(Role::Alert, true, &words));
+        });
 }
 
 /// The bar at the foot.
 pub fn status_bar(ui: &mut Ui, model: &Model, figures: &Figures) {
-    Panel::bottom("status").exact_size(theme::STATUS_BAR).show_separator_line(true).frame(theme::surface(Margin::ZERO)).show(ui, |ui| {
-        let rect = ui.max_rect();
-        let painter = ui.painter().clone();
-        let (texts, y) = (&model.texts, rect.center().y);
-        let mut x = rect.left() + 20.0;
-        let keys: &[(&str, &str)] = match model.room {
-            Room::Wall => &[("7 ⏎", "keys-number"), ("M", "keys-mark"), ("R", "keys-back"), ("F", "keys-enlarge"), ("?", "keys-why"), ("F1", "keys-all")],
-            _ => &[("Esc", "keys-wall"), ("Ctrl K", "keys-palette"), ("F1", "keys-all")],
-        };
-        for (cap, words) in keys {
-            let drawn = widgets::key_cap(&painter, pos2(x, y), cap);
-            let drawn = widgets::text(&painter, pos2(drawn.right() + 6.0, y), Align2::LEFT_CENTER, texts.get(words), theme::small_font(), theme::DIM);
-            x = drawn.right() + 22.0;
-        }
-        let ledger = &model.ledger;
-        let (words, colour) = match (ledger.writable, ledger.witnessed_at) {
-            (false, _) => (texts.get("log-failing"), theme::RED),
-            (true, Some(at)) => (texts.with("log-witnessed", &[("time", time::clock(at).into())]), theme::DIM),
-            (true, None) => (texts.with("log-entries", &[("entries", FluentValue::from(ledger.entries as i64))]), theme::DIM),
-        };
-        let at = pos2(rect.right() - 20.0, y);
-        let spoken_log = words.clone();
-        let drawn = widgets::text(&painter, at, Align2::RIGHT_CENTER, words, theme::small_font(), colour);
-        let mut words = Vec::new();
-        if let Some(latency) = figures.latency_ms {
-            words.push(texts.with("latency", &[("ms", FluentValue::from(latency.round() as i64))]));
-        }
-        words.push(texts.with("pictures", &[("count", FluentValue::from(figures.live))]));
-        words.push(format!("{:.0} Hz", figures.hz));
-        let shed = match figures.level {
-            LoadLevel::Full => None,
-            LoadLevel::SlowRepaint => Some("shed-slower"),
-            LoadLevel::SubStreams => Some("shed-smaller"),
-            LoadLevel::KeyFrames => Some("shed-key-frames"),
-        };
-        let words = words.join(" · ");
-        let at = pos2(drawn.left() - 24.0, y);
-        let drawn = widgets::text(&painter, at, Align2::RIGHT_CENTER, &words, theme::small_font(), theme::DIM);
-        if let Some(shed) = shed {
+    Panel::bottom("status")
+        .exact_size(theme::STATUS_BAR)
+        .show_separator_line(true)
+        .frame(theme::surface(Margin::ZERO))
+        .show(ui, |ui| {
+            let rect = ui.max_rect();
+            let painter = ui.painter().clone();
+            let (texts, y) = (&model.texts, rect.center().y);
+            let mut x = rect.left() + 20.0;
+            let keys: &[(&str, &str)] = match model.room {
+                Room::Wall => &[
+                    ("7 ⏎", "keys-number"),
+                    ("M", "keys-mark"),
+                    ("R", "keys-back"),
+                    ("F", "keys-enlarge"),
+                    ("?", "keys-why"),
+                    ("F1", "keys-all"),
+                ],
+                _ => &[("Esc", "keys-wall"), ("Ctrl K", "keys-palette"), ("F1", "keys-all")],
+            };
+            for (cap, words) in keys {
+                let drawn = widgets::key_cap(&painter, pos2(x, y), cap);
+                let drawn = widgets::text(
+                    &painter,
+                    pos2(drawn.right() + 6.0, y),
+                    Align2::LEFT_CENTER,
+                    texts.get(words),
+                    theme::small_font(),
+                    theme::DIM,
+                );
+                x = drawn.right() + 22.0;
+            }
+            let ledger = &model.ledger;
+            let (words, colour) = match (ledger.writable, ledger.witnessed_at) {
+                (false, _) => (texts.get("log-failing"), theme::RED),
+                (true, Some(at)) => {
+                    (texts.with("log-witnessed", &[("time", time::clock(at).into())]), theme::DIM)
+                }
+                (true, None) => (
+                    texts.with("log-entries", &[("entries", FluentValue::from(ledger.entries as i64))]),
+                    theme::DIM,
+                ),
+            };
+            let at = pos2(rect.right() - 20.0, y);
+            let spoken_log = words.clone();
+            let drawn = widgets::text(&painter, at, Align2::RIGHT_CENTER, words, theme::small_font(), colour);
+            let mut words = Vec::new();
+            if let Some(latency) = figures.latency_ms {
+                words.push(texts.with("latency", &[("ms", FluentValue::from(latency.round() as i64))]));
+            }
+            words.push(texts.with("pictures", &[("count", FluentValue::from(figures.live))]));
+            words.push(format!("{:.0} Hz", figures.hz));
+            let shed = match figures.level {
+                LoadLevel::Full => None,
+                LoadLevel::SlowRepaint => Some("shed-slower"),
+                LoadLevel::SubStreams => Some("shed-smaller"),
+                LoadLevel::KeyFrames => Some("shed-key-frames"),
+            };
+            let words = words.join(" · ");
             let at = pos2(drawn.left() - 24.0, y);
-            widgets::text(&painter, at, Align2::RIGHT_CENTER, texts.get(shed), theme::small_font(), theme::AMBER);
-        }
-        let response = ui.interact(rect, ui.scope_id().with("status"), Sense::hover());
-        response.widget_info(|| WidgetInfo::labeled(Role::Status, true, format!("{words} · {spoken_log}")));
-    });
+            let drawn =
+                widgets::text(&painter, at, Align2::RIGHT_CENTER, &words, theme::small_font(), theme::DIM);
+            if let Some(shed) = shed {
+                let at = pos2(drawn.left() - 24.0, y);
+                widgets::text(
+                    &painter,
+                    at,
+                    Align2::RIGHT_CENTER,
+                    texts.get(shed),
+                    theme::small_font(),
+                    theme::AMBER,
+                );
+            }
+            let response = ui.interact(rect, ui.scope_id().with("status"), Sense::hover());
+            response
+                .widget_info(|| WidgetInfo::labeled(Role::Status, true, format!("{words} · {spoken_log}")));
+        });
 }

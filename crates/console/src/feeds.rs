@@ -195,7 +195,9 @@ impl Feeds {
                 // While one looks back, the live picture waits underneath.
                 Some(_) if live_under_replay => true,
                 Some(w) if w.shows != feed.shows => false,
-                Some(w) if w.stream == feed.stream => later.clone().all(|f| f.stream != feed.stream || f.shows != feed.shows),
+                Some(w) if w.stream == feed.stream => {
+                    later.clone().all(|f| f.stream != feed.stream || f.shows != feed.shows)
+                }
                 // The other stream of the same camera bridges until its successor has a picture.
                 Some(_) => !later.clone().any(|f| has_picture(f.subscription)) && !feed.is_over(),
             };
@@ -387,7 +389,11 @@ mod tests {
         let (from, until) = (DateTime::<Utc>::UNIX_EPOCH, DateTime::<Utc>::UNIX_EPOCH);
         let back = [Want { shows: Shows::Replay { from, until, incident: None }, ..live[0].clone() }];
         assert_eq!(reconcile(&mut feeds, &back, &[1], now), ["open 2", "hide 1 true"]);
-        assert_eq!(feeds.shown(0, |s| s == 1).unwrap().subscription, 2, "a live picture never poses as a replay");
+        assert_eq!(
+            feeds.shown(0, |s| s == 1).unwrap().subscription,
+            2,
+            "a live picture never poses as a replay"
+        );
         assert!(reconcile(&mut feeds, &back, &[1, 2], now + Duration::from_secs(60)).is_empty());
         // A complete replay stays on its last picture and is not asked for again.
         feeds.learn(&ServerMessage::Ended { subscription: 2, cause: EndCause::Complete }, now);

@@ -91,7 +91,14 @@ pub fn made_up_cameras(now: DateTime<Utc>) -> Vec<CameraView> {
 }
 
 fn made_up_incidents(now: DateTime<Utc>) -> Vec<Incident> {
-    let incident = |id: &str, ago: i64, camera: &str, category, note: &str, source, instruction: Option<&str>, closed| Incident {
+    let incident = |id: &str,
+                    ago: i64,
+                    camera: &str,
+                    category,
+                    note: &str,
+                    source,
+                    instruction: Option<&str>,
+                    closed| Incident {
         id: id.into(),
         at: now - TimeDelta::seconds(ago),
         cameras: vec![camera.into()],
@@ -104,9 +111,36 @@ fn made_up_incidents(now: DateTime<Utc>) -> Vec<Incident> {
     };
     let closed = Some(now - TimeDelta::seconds(300));
     vec![
-        incident("INC-0613-04", 187, "ENS-C27", IncidentCategory::Fight, "eenheid ter plaatse", IncidentSource::Own, Some("OPD-0613-04"), None),
-        incident("INC-0613-03", 607, "ENS-C12", IncidentCategory::Nuisance, "", IncidentSource::Own, None, closed),
-        incident("INC-0613-02", 2_167, "ENS-C14", IncidentCategory::Medical, "", IncidentSource::Radio, None, closed),
+        incident(
+            "INC-0613-04",
+            187,
+            "ENS-C27",
+            IncidentCategory::Fight,
+            "eenheid ter plaatse",
+            IncidentSource::Own,
+            Some("OPD-0613-04"),
+            None,
+        ),
+        incident(
+            "INC-0613-03",
+            607,
+            "ENS-C12",
+            IncidentCategory::Nuisance,
+            "",
+            IncidentSource::Own,
+            None,
+            closed,
+        ),
+        incident(
+            "INC-0613-02",
+            2_167,
+            "ENS-C14",
+            IncidentCategory::Medical,
+            "",
+            IncidentSource::Radio,
+            None,
+            closed,
+        ),
     ]
 }
 
@@ -175,7 +209,12 @@ pub struct MadeUp {
 impl MadeUp {
     /// A room where nobody is logged in yet.
     pub fn closed_door() -> Self {
-        let about = About { version: "0.1.0".to_owned(), demo: true, origin: "rtr-twente.example/demo".to_owned(), now: moment() };
+        let about = About {
+            version: "0.1.0".to_owned(),
+            demo: true,
+            origin: "rtr-twente.example/demo".to_owned(),
+            now: moment(),
+        };
         Self { news: VecDeque::from([News::Clock(made_up_clock()), News::About(about)]), ..Self::default() }
     }
 
@@ -212,7 +251,11 @@ impl MadeUp {
                 let fact = |kind, id: &str| FactRef { kind, id: id.into(), version: 1 };
                 if let Some(access) = access {
                     let open = matches!(access, Access::Open { .. });
-                    let basis = [fact(FactKind::Decree, "DEMO-ENS-01"), fact(FactKind::Window, "ENS-UITGAAN"), fact(FactKind::Shift, "D-0613-N")];
+                    let basis = [
+                        fact(FactKind::Decree, "DEMO-ENS-01"),
+                        fact(FactKind::Window, "ENS-UITGAAN"),
+                        fact(FactKind::Shift, "D-0613-N"),
+                    ];
                     self.news.push_back(News::Why(Box::new(Why {
                         camera,
                         at: moment(),
@@ -286,7 +329,9 @@ pub fn scene(number: u32, phase: f32) -> egui::ColorImage {
     const SIZE: [usize; 2] = [320, 180];
     let mut bytes = Vec::with_capacity(SIZE[0] * SIZE[1] * 3);
     let noise = |x: usize, y: usize| {
-        let mut h = (x as u32).wrapping_mul(374_761_393) ^ (y as u32).wrapping_mul(668_265_263) ^ number.wrapping_mul(2_654_435_761);
+        let mut h = (x as u32).wrapping_mul(374_761_393)
+            ^ (y as u32).wrapping_mul(668_265_263)
+            ^ number.wrapping_mul(2_654_435_761);
         h = (h ^ (h >> 13)).wrapping_mul(1_274_126_177);
         (h >> 24) as f32 / 255.0 - 0.5
     };
@@ -313,7 +358,8 @@ pub fn scene(number: u32, phase: f32) -> egui::ColorImage {
             } else if (u * (4.0 + (number % 3) as f32)).fract() < 0.12 && v > 0.12 {
                 light += 0.06;
             }
-            let lamp = ((u - 0.2 - 0.6 * ((number % 4) as f32 / 4.0)).powi(2) * 3.2 + (v - 0.22).powi(2)).sqrt();
+            let lamp =
+                ((u - 0.2 - 0.6 * ((number % 4) as f32 / 4.0)).powi(2) * 3.2 + (v - 0.22).powi(2)).sqrt();
             light += 0.5 * (1.0 - lamp * 4.0).max(0.0).powi(2);
             light += noise(x, y) * 0.035;
             let level = (light.clamp(0.0, 1.0) * 255.0) as u8;

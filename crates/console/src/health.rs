@@ -1,9 +1,6 @@
 //! The room for who keeps the cameras running: state of each, since when, why, and what arrives.
 
-use crate::{
-    model::Model,
-    theme, time, widgets,
-};
+use crate::{model::Model, theme, time, widgets};
 use egui::{Align2, Sense, Ui, vec2};
 use protocol::api::CameraState;
 
@@ -11,7 +8,9 @@ use protocol::api::CameraState;
 pub fn room(ui: &mut Ui, model: &Model) {
     let texts = &model.texts;
     egui::Frame::new().inner_margin(egui::Margin::same(24)).show(ui, |ui| {
-        ui.label(egui::RichText::new(texts.get("room-health")).font(theme::title_font()).color(theme::TEXT_STRONG));
+        ui.label(
+            egui::RichText::new(texts.get("room-health")).font(theme::title_font()).color(theme::TEXT_STRONG),
+        );
         ui.add_space(8.0);
         let Some(health) = &model.health else {
             ui.label(egui::RichText::new(texts.get("health-asked")).color(theme::DIM));
@@ -36,7 +35,9 @@ pub fn room(ui: &mut Ui, model: &Model) {
                 let (state, colour) = match &camera.main {
                     CameraState::Idle => (texts.get("state-idle"), theme::DIM),
                     CameraState::Connecting => (texts.get("state-connecting"), theme::TEXT),
-                    CameraState::Up { since } => (texts.with("state-up", &[("time", time::clock(*since).into())]), theme::TEXT),
+                    CameraState::Up { since } => {
+                        (texts.with("state-up", &[("time", time::clock(*since).into())]), theme::TEXT)
+                    }
                     CameraState::Down { since, detail, .. } => {
                         (format!("{} · {}", time::clock(*since), texts.sentence(detail)), theme::AMBER)
                     }
@@ -49,9 +50,12 @@ pub fn room(ui: &mut Ui, model: &Model) {
                     camera.frames.to_string(),
                     camera.viewer_skips.to_string(),
                 ];
-                line(ui, columns.iter().zip(values).enumerate().map(|(i, ((width, _), value))| {
-                    (*width, value, if i == 2 { colour } else { theme::TEXT })
-                }));
+                line(
+                    ui,
+                    columns.iter().zip(values).enumerate().map(|(i, ((width, _), value))| {
+                        (*width, value, if i == 2 { colour } else { theme::TEXT })
+                    }),
+                );
             }
         });
     });
@@ -62,7 +66,15 @@ fn line(ui: &mut Ui, cells: impl Iterator<Item = (f32, String, egui::Color32)>) 
         ui.spacing_mut().item_spacing.x = 0.0;
         for (width, value, colour) in cells {
             let (rect, response) = ui.allocate_exact_size(vec2(width, 26.0), Sense::hover());
-            widgets::clipped(ui.painter(), rect.left_center(), Align2::LEFT_CENTER, &value, theme::body_font(), colour, width - 8.0);
+            widgets::clipped(
+                ui.painter(),
+                rect.left_center(),
+                Align2::LEFT_CENTER,
+                &value,
+                theme::body_font(),
+                colour,
+                width - 8.0,
+            );
             response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &value));
         }
     });

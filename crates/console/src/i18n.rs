@@ -2,7 +2,7 @@
 //! costs one frame. A test proves that both files hold the same messages with the same variables.
 
 use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
-use mandate::ReasonCode;
+use mandate::{FactKind, ReasonCode};
 use protocol::api::{IncidentCategory, IncidentSource, Sentence};
 use unic_langid::{LanguageIdentifier, langid};
 
@@ -87,6 +87,12 @@ impl Texts {
             IncidentCategory::Crowd => "category-crowd",
             IncidentCategory::Other => "category-other",
         })
+    }
+
+    /// What a kind of fact is called.
+    pub fn fact(&self, kind: FactKind) -> String {
+        let word = serde_json::to_value(kind).ok().and_then(|v| v.as_str().map(|w| w.replace('_', "-")));
+        self.get(&format!("fact-{}", word.unwrap_or_default()))
     }
 
     /// What a source of a report is called.
@@ -186,13 +192,21 @@ mod tests {
         }
         let literals: BTreeSet<&str> = sources.split('"').collect();
         for key in known.keys() {
-            let made = ["weekday-", "month-", "about-"].iter().any(|prefix| key.starts_with(prefix));
+            let made = ["weekday-", "month-", "fact-"].iter().any(|prefix| key.starts_with(prefix));
             assert!(made || literals.contains(key.as_str()), "the text `{key}` is never used");
         }
         for (at, _) in sources.match_indices("texts.get(\"").chain(sources.match_indices("texts.with(\"")) {
             let key = sources[at..].split('"').nth(1).unwrap();
             assert!(known.contains_key(key), "`{key}` is used but has no text");
         }
+    }
+
+    #[test]
+    fn every_kind_of_fact_has_a_name() {
+        let texts = Texts::new(Language::Nl);
+        // The last kind of the enum: a new one must be added here and to the files.
+        assert_eq!(texts.fact(FactKind::Incident), "incident");
+        assert_eq!(texts.fact(FactKind::SubprocessorAgreement), "subverwerkersovereenkomst");
     }
 
     #[test]

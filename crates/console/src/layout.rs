@@ -51,9 +51,7 @@ impl Layout {
             Self::Four => grid(2),
             Self::Nine => grid(3),
             Self::Sixteen => grid(4),
-            Self::OnePlusFive => {
-                (3, vec![[0, 0, 2], [2, 0, 1], [2, 1, 1], [0, 2, 1], [1, 2, 1], [2, 2, 1]])
-            }
+            Self::OnePlusFive => (3, vec![[0, 0, 2], [2, 0, 1], [2, 1, 1], [0, 2, 1], [1, 2, 1], [2, 2, 1]]),
         }
     }
 

@@ -97,8 +97,9 @@ fn main() -> anyhow::Result<()> {
     };
     let client = match (&arguments.server, &arguments.ca) {
         (Some(server), Some(ca)) if !arguments.gallery => {
-            let pem = std::fs::read(ca)
-                .with_context(|| format!("the certificate of the daemon's authority, {}, cannot be read", ca.display()))?;
+            let pem = std::fs::read(ca).with_context(|| {
+                format!("the certificate of the daemon's authority, {}, cannot be read", ca.display())
+            })?;
             Some(protocol::client::Client::connect(server, &pem)?)
         }
         _ => None,

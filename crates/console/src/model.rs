@@ -14,11 +14,11 @@ use crate::{
 use chrono::{DateTime, TimeDelta, Utc};
 use egui::{Pos2, Rect, Vec2, pos2, vec2};
 use fluent_bundle::FluentValue;
-use mandate::{CameraId, IncidentId, MunicipalityId, Role};
+use mandate::{Action, CameraId, IncidentId, MunicipalityId, roles::may_ever};
 use protocol::{
     api::{
-        About, Access, CameraState, CameraView, Health, Incident, IncidentCategory, IncidentSource, LedgerHealth, Me,
-        MunicipalityView, NewIncident, Refusal, Sentence, StreamRole, Why,
+        About, Access, CameraState, CameraView, Health, Incident, IncidentCategory, IncidentSource,
+        LedgerHealth, Me, MunicipalityView, NewIncident, Refusal, Sentence, StreamRole, Why,
     },
     socket::{EndCause, ServerMessage},
 };
@@ -320,18 +320,18 @@ impl Model {
         self.incidents.iter().find(|i| i.closed_at.is_none() && i.cameras.contains(camera))
     }
 
-    /// The rooms this role may enter (`domain.md` 5b); the daemon decides again at every door.
+    /// The rooms this role may ever enter; the daemon decides again at every door.
     pub fn rooms(&self) -> Vec<Room> {
         let Some(me) = self.me() else { return Vec::new() };
-        match me.role {
-            Role::Observer => vec![Room::Wall, Room::Incidents],
-            Role::RoomCoordinator | Role::PoliceOperator => vec![Room::Wall, Room::Incidents, Room::Health],
-            Role::SystemAdmin => vec![Room::Health],
-            _ => Vec::new(),
-        }
+        let doors = [
+            (Room::Wall, Action::LiveView),
+            (Room::Incidents, Action::ListIncidents),
+            (Room::Health, Action::ReadHealth),
+        ];
+        doors.into_iter().filter(|(_, action)| may_ever(me.role, *action)).map(|(room, _)| room).collect()
     }
 
-    /// What a tile shows at `now` on the daemon's clock, given the figures of the player it shows.
+    /// What a tile shows, given the figures of the player it shows.
     pub fn status(&self, tile: usize, stats: Option<&PlayerStats>) -> Status {
         let Some(camera) = self.tiles.get(tile).and_then(|t| t.camera.as_ref()) else { return Status::Empty };
         let Some(view) = self.camera(camera) else { return Status::Empty };
@@ -343,7 +343,9 @@ impl Model {
         }
         match self.feeds.newest(tile).map(|f| (&f.shows, &f.phase)) {
             // The list says open; it is asked again when a look ends, and until then the daemon's last word counts.
-            Some((Shows::Live, Phase::Ended(EndCause::Refused(refusal)))) => return Status::Closed(refusal.clone()),
+            Some((Shows::Live, Phase::Ended(EndCause::Refused(refusal)))) => {
+                return Status::Closed(refusal.clone());
+            }
             Some((_, Phase::Ended(EndCause::LogUnavailable { sentence }))) => {
                 return Status::LogFailing(sentence.clone());
             }
@@ -380,7 +382,11 @@ impl Model {
                 tile.still = None;
                 continue;
             }
-            let wanted = stream_for(tile.pixels_wide * tile.zoom.factor, tile.stream.unwrap_or(StreamRole::Sub), SUB_WIDTH);
+            let wanted = stream_for(
+                tile.pixels_wide * tile.zoom.factor,
+                tile.stream.unwrap_or(StreamRole::Sub),
+                SUB_WIDTH,
+            );
             // Short of strength, only the selected tile gets the large stream.
             let stream = if spare && index != selected { StreamRole::Sub } else { wanted };
             tile.stream = Some(stream);
@@ -465,7 +471,15 @@ impl Model {
                 if let Overlay::Mark { at, camera } = std::mem::take(&mut self.overlay) {
                     let quick = false;
                     let cameras = vec![camera];
-                    self.outbox.push(Ask::Mark(NewIncident { at, cameras, category, note, source, instruction, quick }));
+                    self.outbox.push(Ask::Mark(NewIncident {
+                        at,
+                        cameras,
+                        category,
+                        note,
+                        source,
+                        instruction,
+                        quick,
+                    }));
                 }
             }
             Command::CloseIncident(id) => self.outbox.push(Ask::CloseIncident(id)),
@@ -628,7 +642,8 @@ impl Model {
                 let language = self.texts.language();
                 let (about, clock) = (self.about.take(), self.clock);
                 let players = self.feeds.lose_all();
-                *self = Self { about, clock, log_in: LogIn::Out(trouble), ..Self::new(language, self.layout) };
+                *self =
+                    Self { about, clock, log_in: LogIn::Out(trouble), ..Self::new(language, self.layout) };
                 return players;
             }
             News::Municipalities(list) => self.municipalities = list,
@@ -707,7 +722,9 @@ impl Model {
             _ => {}
         }
         match message {
-            ServerMessage::Hello { ledger, .. } | ServerMessage::Ledger { ledger } => self.ledger = ledger.clone(),
+            ServerMessage::Hello { ledger, .. } | ServerMessage::Ledger { ledger } => {
+                self.ledger = ledger.clone()
+            }
             ServerMessage::Camera { camera, state } => {
                 if let Some(view) = self.cameras.iter_mut().find(|c| &c.id == camera) {
                     view.state = state.clone();
@@ -725,7 +742,9 @@ impl Model {
     pub fn trouble(&self, trouble: &Trouble) -> String {
         match trouble {
             Trouble::Said(sentence) => self.texts.sentence(sentence).to_owned(),
-            Trouble::Unreachable(reason) => self.texts.with("unreachable", &[("reason", reason.as_str().into())]),
+            Trouble::Unreachable(reason) => {
+                self.texts.with("unreachable", &[("reason", reason.as_str().into())])
+            }
         }
     }
 
@@ -772,7 +791,9 @@ mod tests {
             closed_at: None,
         };
         model.learn(News::Incident(incident));
-        assert!(matches!(&model.wants(false)[0].shows, Shows::Replay { incident: Some(id), .. } if id.as_str() == "INC-9"));
+        assert!(
+            matches!(&model.wants(false)[0].shows, Shows::Replay { incident: Some(id), .. } if id.as_str() == "INC-9")
+        );
         model.apply(Command::Back);
         assert!(model.wants(false).iter().all(|w| w.shows == Shows::Live));
     }

@@ -16,7 +16,8 @@ use futures::{FutureExt as _, StreamExt as _, future::LocalBoxFuture, stream::Fu
 use mandate::{CameraId, IncidentId};
 use protocol::{
     api::{
-        About, CameraView, Health, Incident, IncidentChange, LogIn, Me, MunicipalityView, NewIncident, Sentence, Why,
+        About, CameraView, Health, Incident, IncidentChange, LogIn, Me, MunicipalityView, NewIncident,
+        Sentence, Why,
     },
     client::{Client, ClientError, Incoming, MediaReceiver, MediaSender, Session},
     socket::{ClientMessage, ServerMessage},
@@ -191,8 +192,7 @@ async fn life(client: &Client, mut asked: UnboundedReceiver<Ask>, window: &Windo
         };
         let Some(ask) = ask else { return };
         let Ask::LogIn { username, password } = ask else { continue };
-        let credentials =
-            LogIn { username, password, role: None, workstation: Some(workstation()) };
+        let credentials = LogIn { username, password, role: None, workstation: Some(workstation()) };
         let session = match client.log_in(&credentials).await {
             Ok(session) => session,
             Err(error) => {
@@ -225,7 +225,8 @@ async fn log_out(session: &Session) {
 }
 
 fn workstation() -> String {
-    std::fs::read_to_string("/etc/hostname").map_or_else(|_| "console".to_owned(), |name| name.trim().to_owned())
+    std::fs::read_to_string("/etc/hostname")
+        .map_or_else(|_| "console".to_owned(), |name| name.trim().to_owned())
 }
 
 enum End {
@@ -400,7 +401,8 @@ impl<'a> Shift<'a> {
                     .boxed_local(),
             ),
             Some(Ask::Mark(incident)) => self.answers.push(
-                async move { (None, session.mark(&incident).await.map(|i| Some(News::Incident(i)))) }.boxed_local(),
+                async move { (None, session.mark(&incident).await.map(|i| Some(News::Incident(i)))) }
+                    .boxed_local(),
             ),
             Some(Ask::CloseIncident(id)) => self.answers.push(
                 async move {
@@ -481,7 +483,10 @@ impl<'a> Shift<'a> {
                         return;
                     }
                 };
-                match (base64::engine::general_purpose::STANDARD.decode(record), self.players.get(subscription)) {
+                match (
+                    base64::engine::general_purpose::STANDARD.decode(record),
+                    self.players.get(subscription),
+                ) {
                     (Ok(record), Some(player)) => {
                         player.set_parameters(*generation, codec, *width, *height, Bytes::from(record));
                     }

@@ -41,12 +41,26 @@ fn entry(ui: &Ui, wall: Rect, model: &Model) {
     });
     let width = 360.0;
     let rect = Rect::from_center_size(pos2(wall.center().x, wall.bottom() - 110.0), vec2(width, 120.0));
-    painter.rect(rect, CornerRadius::same(theme::RADIUS_CARD), theme::SURFACE, theme::line(), egui::StrokeKind::Inside);
+    painter.rect(
+        rect,
+        CornerRadius::same(theme::RADIUS_CARD),
+        theme::SURFACE,
+        theme::line(),
+        egui::StrokeKind::Inside,
+    );
     let at = pos2(rect.center().x, rect.center().y - 12.0);
     widgets::text(&painter, at, Align2::CENTER_CENTER, entry, theme::entry_font(), theme::TEXT_STRONG);
     let below = found.map_or_else(|| model.texts.get("entry-keys"), |c| format!("{} ⏎", c.name));
     let at = pos2(rect.center().x, rect.bottom() - 20.0);
-    widgets::clipped(&painter, at, Align2::CENTER_CENTER, below, theme::small_font(), theme::DIM, width - 24.0);
+    widgets::clipped(
+        &painter,
+        at,
+        Align2::CENTER_CENTER,
+        below,
+        theme::small_font(),
+        theme::DIM,
+        width - 24.0,
+    );
 }
 
 fn notice(ui: &Ui, wall: Rect, model: &Model) {
@@ -55,10 +69,14 @@ fn notice(ui: &Ui, wall: Rect, model: &Model) {
     area.fixed_pos(pos2(wall.center().x, wall.bottom() - 16.0)).interactable(false).show(ui.ctx(), |ui| {
         let (ground, colour) =
             if notice.grave { (theme::AMBER_GROUND, theme::AMBER) } else { (theme::RAISED, theme::TEXT) };
-        egui::Frame::new().fill(ground).corner_radius(CornerRadius::same(theme::RADIUS)).inner_margin(12.0).show(ui, |ui| {
-            ui.set_max_width(wall.width() * 0.7);
-            ui.label(egui::RichText::new(&notice.text).color(colour));
-        });
+        egui::Frame::new()
+            .fill(ground)
+            .corner_radius(CornerRadius::same(theme::RADIUS))
+            .inner_margin(12.0)
+            .show(ui, |ui| {
+                ui.set_max_width(wall.width() * 0.7);
+                ui.label(egui::RichText::new(&notice.text).color(colour));
+            });
     });
 }
 
@@ -68,7 +86,9 @@ fn help(ui: &Ui, wall: Rect, model: &Model) {
     area.fixed_pos(wall.center()).show(ui.ctx(), |ui| {
         theme::card().show(ui, |ui| {
             ui.set_width(560.0);
-            ui.label(egui::RichText::new(texts.get("do-help")).font(theme::title_font()).color(theme::TEXT_STRONG));
+            ui.label(
+                egui::RichText::new(texts.get("do-help")).font(theme::title_font()).color(theme::TEXT_STRONG),
+            );
             ui.add_space(8.0);
             let keypad = [("7 ⏎", "keypad-camera"), ("3 . 7 ⏎", "keypad-tile"), ("* 2 ⏎", "keypad-layout")];
             let all = keypad.into_iter().chain(SHORTCUTS.iter().map(|s| (s.cap, s.text)));
@@ -76,7 +96,14 @@ fn help(ui: &Ui, wall: Rect, model: &Model) {
                 let (rect, _) = ui.allocate_exact_size(vec2(520.0, 26.0), egui::Sense::hover());
                 widgets::key_cap(ui.painter(), pos2(rect.left(), rect.center().y), cap);
                 let at = pos2(rect.left() + 96.0, rect.center().y);
-                widgets::text(ui.painter(), at, Align2::LEFT_CENTER, texts.get(text), theme::body_font(), theme::TEXT);
+                widgets::text(
+                    ui.painter(),
+                    at,
+                    Align2::LEFT_CENTER,
+                    texts.get(text),
+                    theme::body_font(),
+                    theme::TEXT,
+                );
             }
         });
     });
@@ -111,10 +138,10 @@ fn palette(ui: &Ui, wall: Rect, model: &Model, draft: &mut PaletteDraft, command
         .filter(|(words, _, _)| wanted.split_whitespace().all(|w| words.to_lowercase().contains(w)))
         .take(10)
         .collect();
-    let (up, down, enter) = ui.input(|i| {
-        (i.key_pressed(Key::ArrowUp), i.key_pressed(Key::ArrowDown), i.key_pressed(Key::Enter))
-    });
-    draft.chosen = (draft.chosen + usize::from(down)).saturating_sub(usize::from(up)).min(found.len().saturating_sub(1));
+    let (up, down, enter) =
+        ui.input(|i| (i.key_pressed(Key::ArrowUp), i.key_pressed(Key::ArrowDown), i.key_pressed(Key::Enter)));
+    draft.chosen =
+        (draft.chosen + usize::from(down)).saturating_sub(usize::from(up)).min(found.len().saturating_sub(1));
     let mut done = enter.then(|| found.get(draft.chosen).map(|(_, _, c)| c.clone())).flatten();
     let area = Area::new(Id::unique("palette")).order(Order::Foreground).pivot(Align2::CENTER_TOP);
     area.fixed_pos(pos2(wall.center().x, wall.top() + 48.0)).show(ui.ctx(), |ui| {

@@ -183,7 +183,12 @@ mod tests {
     #[test]
     fn figures_outlive_their_player() {
         let mut book = Book::default();
-        let stats = PlayerStats { frames_shown: 10, frames_dropped: 1, first_picture_ms: Some(120.0), ..PlayerStats::default() };
+        let stats = PlayerStats {
+            frames_shown: 10,
+            frames_dropped: 1,
+            first_picture_ms: Some(120.0),
+            ..PlayerStats::default()
+        };
         book.close(0, "ENS-C01", &stats, 2);
         book.close(0, "ENS-C01", &PlayerStats { first_picture_ms: Some(90.0), ..stats }, 0);
         let sums = book.sums(0, "ENS-C01");

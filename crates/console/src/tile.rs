@@ -32,11 +32,6 @@ pub struct Drawn {
     pub player: Option<PlayerId>,
 }
 
-/// Whether a player has a picture to show, painted or waiting to be.
-pub fn has_picture(video: &mut VideoSystem, player: PlayerId) -> bool {
-    video.captured(player).is_some() || video.player(player).stats().decoded > 0
-}
-
 /// Draws tile `index` of the wall into `rect`.
 pub fn draw(
     ui: &mut Ui,
@@ -53,7 +48,7 @@ pub fn draw(
     let Some(tile) = model.tiles.get(index) else {
         return Drawn { pixels_wide: 0.0, status: Status::Empty, rect, picture: None, player: None };
     };
-    let feed = model.shown(index, |s| has_picture(video, PlayerId(u64::from(s)))).cloned();
+    let feed = model.shown(index, |s| video.has_picture(PlayerId(u64::from(s)))).cloned();
     let player = tile.still.map(|s| s.player).or(feed.as_ref().map(|f| PlayerId(u64::from(f.subscription))));
     let stats = player.map(|p| {
         let stats = video.player(p).stats();
@@ -73,8 +68,10 @@ pub fn draw(
     painter.rect_filled(rect, 0.0, theme::PICTURE_GAP);
     let size = stats.as_ref().and_then(|s| s.size).unwrap_or((16, 9));
     let picture = picture_rect(rect, size);
-    let shown = matches!(status, Status::Waiting | Status::Live | Status::Late(_) | Status::Offline { .. } | Status::Disconnected)
-        && player.is_some_and(|p| video.paint(ui, picture, p, tile.zoom.part()));
+    let shown = matches!(
+        status,
+        Status::Waiting | Status::Live | Status::Late(_) | Status::Offline { .. } | Status::Disconnected
+    ) && player.is_some_and(|p| video.paint(ui, picture, p, tile.zoom.part()));
     if shown && status == Status::Waiting {
         status = Status::Live;
     }
@@ -82,12 +79,26 @@ pub fn draw(
         frame_of_picture(ui, picture, model, now);
     }
     match (&status, view) {
-        (Status::Empty, _) => {
-            widgets::text(&painter, rect.center(), Align2::CENTER_CENTER, texts.get("tile-empty"), theme::small_font(), theme::FAINT);
+        (Status::Empty, _) if index == model.selected => {
+            widgets::text(
+                &painter,
+                rect.center(),
+                Align2::CENTER_CENTER,
+                texts.get("tile-empty"),
+                theme::small_font(),
+                theme::FAINT,
+            );
         }
-        (Status::Live, _) => {}
+        (Status::Live | Status::Empty, _) => {}
         (Status::Waiting, _) => {
-            widgets::text(&painter, rect.center(), Align2::CENTER_CENTER, texts.get("tile-waiting"), theme::small_font(), theme::DIM);
+            widgets::text(
+                &painter,
+                rect.center(),
+                Align2::CENTER_CENTER,
+                texts.get("tile-waiting"),
+                theme::small_font(),
+                theme::DIM,
+            );
         }
         (Status::Closed(refusal), Some(view)) => {
             widgets::hatch(&painter, rect);
@@ -101,7 +112,13 @@ pub fn draw(
         (Status::Offline { since, detail, retry_at }, _) => {
             veil(&painter, picture, shown);
             let head = texts.with("tile-no-picture-since", &[("time", time::clock(*since).into())]);
-            sentence(&painter, rect, &head, &offline_words(texts, texts.sentence(detail), *retry_at, now), theme::AMBER);
+            sentence(
+                &painter,
+                rect,
+                &head,
+                &offline_words(texts, texts.sentence(detail), *retry_at, now),
+                theme::AMBER,
+            );
         }
         (Status::Late(last), _) => {
             veil(&painter, picture, shown);
@@ -113,7 +130,13 @@ pub fn draw(
         }
         (Status::Disconnected, _) => {
             veil(&painter, picture, shown);
-            sentence(&painter, rect, &texts.get("tile-disconnected"), &texts.get("tile-disconnected-why"), theme::AMBER);
+            sentence(
+                &painter,
+                rect,
+                &texts.get("tile-disconnected"),
+                &texts.get("tile-disconnected-why"),
+                theme::AMBER,
+            );
         }
         (Status::Closed(_), None) => {}
     }
@@ -172,7 +195,12 @@ fn sentence(painter: &egui::Painter, rect: Rect, head: &str, line: &str, colour:
 }
 
 /// The two lines on a closed tile: what and until when, then why.
-pub fn closed_words(refusal: &Refusal, model: &Model, view: &CameraView, now: DateTime<Utc>) -> (String, String) {
+pub fn closed_words(
+    refusal: &Refusal,
+    model: &Model,
+    view: &CameraView,
+    now: DateTime<Utc>,
+) -> (String, String) {
     let texts = &model.texts;
     let opens = refusal.opens_at.map(|at| time::when(at, now, texts));
     match (refusal.code, opens) {
@@ -194,7 +222,11 @@ pub fn closed_words(refusal: &Refusal, model: &Model, view: &CameraView, now: Da
                 }
                 _ => {
                     let said = texts.sentence(&refusal.sentence);
-                    if said.is_empty() { model.municipality(&view.municipality).to_owned() } else { said.to_owned() }
+                    if said.is_empty() {
+                        model.municipality(&view.municipality).to_owned()
+                    } else {
+                        said.to_owned()
+                    }
                 }
             },
         ),
@@ -211,7 +243,10 @@ fn offline_words(texts: &Texts, detail: &str, retry_at: Option<DateTime<Utc>>, n
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one line of a tile, drawn from what the tile already found out")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one line of a tile, drawn from what the tile already found out"
+)]
 fn label(
     painter: &egui::Painter,
     rect: Rect,
@@ -232,22 +267,47 @@ fn label(
     let mut right = foot.right() - 10.0;
     let clock = match status {
         // The clock of a tile is that of its picture.
-        Status::Live if recorded => stats.and_then(|s| s.last_captured).map(|us| (time::clock(time::from_micros(us)), theme::ACCENT)),
-        Status::Live => Some((time::clock(stats.and_then(|s| s.last_captured).map_or(now, time::from_micros)), theme::TEXT)),
+        Status::Live if recorded => {
+            stats.and_then(|s| s.last_captured).map(|us| (time::clock(time::from_micros(us)), theme::ACCENT))
+        }
+        Status::Live => Some((
+            time::clock(stats.and_then(|s| s.last_captured).map_or(now, time::from_micros)),
+            theme::TEXT,
+        )),
         Status::Late(_) => Some((model.texts.get("word-late"), theme::AMBER)),
-        Status::Offline { .. } | Status::Disconnected => Some((model.texts.get("word-offline"), theme::AMBER)),
+        Status::Offline { .. } | Status::Disconnected => {
+            Some((model.texts.get("word-offline"), theme::AMBER))
+        }
         Status::Closed(_) | Status::LogFailing(_) | Status::Waiting | Status::Empty => None,
     };
     if let Some((clock, colour)) = clock {
-        let drawn = widgets::text(painter, pos2(right, base), Align2::RIGHT_CENTER, clock, theme::small_font(), colour);
+        let drawn = widgets::text(
+            painter,
+            pos2(right, base),
+            Align2::RIGHT_CENTER,
+            clock,
+            theme::small_font(),
+            colour,
+        );
         right = drawn.left() - 8.0;
     }
     let at = pos2(foot.left() + 10.0, base);
-    let drawn = widgets::text(painter, at, Align2::LEFT_CENTER, view.number.to_string(), theme::strong_font(), number);
+    let drawn = widgets::text(
+        painter,
+        at,
+        Align2::LEFT_CENTER,
+        view.number.to_string(),
+        theme::strong_font(),
+        number,
+    );
     let at = pos2(drawn.right() + 10.0, base);
     let place = if closed {
         let municipality = model.municipality(&view.municipality);
-        if view.name.starts_with(municipality) { view.name.clone() } else { format!("{municipality} · {}", view.name) }
+        if view.name.starts_with(municipality) {
+            view.name.clone()
+        } else {
+            format!("{municipality} · {}", view.name)
+        }
     } else {
         view.name.clone()
     };
@@ -287,7 +347,10 @@ fn marks(
         if let Some(captured) = stats.and_then(|s| s.last_captured) {
             let whole = (look.until - look.from).num_microseconds().unwrap_or(1).max(1);
             let part = (captured - time::micros(look.from)) as f32 / whole as f32;
-            let bar = Rect::from_min_size(pos2(rect.left() + 2.0, rect.bottom() - 5.0), vec2(rect.width() - 4.0, 3.0));
+            let bar = Rect::from_min_size(
+                pos2(rect.left() + 2.0, rect.bottom() - 5.0),
+                vec2(rect.width() - 4.0, 3.0),
+            );
             widgets::progress(painter, bar, if over { 1.0 } else { part }, theme::ACCENT);
         }
         return;
@@ -296,7 +359,10 @@ fn marks(
     if let Some(incident) = model.open_incident(&view.id) {
         let words = texts.with(
             "tile-incident",
-            &[("time", time::hour(incident.at).into()), ("category", texts.category(incident.category).to_lowercase().into())],
+            &[
+                ("time", time::hour(incident.at).into()),
+                ("category", texts.category(incident.category).to_lowercase().into()),
+            ],
         );
         widgets::border(painter, rect, 2.0, theme::RED);
         let chip = widgets::chip(painter, at, false, &words, theme::ON_ALARM, theme::RED);
@@ -329,7 +395,8 @@ fn interact(
     let zoomed = model.tiles.get(index).is_some_and(|t| t.zoom.factor > 1.0);
     if response.dragged() && zoomed {
         let by = response.drag_delta();
-        commands.push(Command::Pan { tile: index, by: vec2(by.x / picture.width(), by.y / picture.height()) });
+        commands
+            .push(Command::Pan { tile: index, by: vec2(by.x / picture.width(), by.y / picture.height()) });
     }
     if response.hovered() {
         let (wheel, pointer) = ui.input(|i| (i.smooth_scroll_delta().y, i.pointer.hover_pos()));

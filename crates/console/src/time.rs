@@ -95,12 +95,14 @@ pub fn long_date(at: DateTime<Utc>, texts: &Texts) -> String {
     format!("{weekday} {} {month} {}", day.day(), day.year())
 }
 
-/// When something changes, as short as it can be said: `21:00` today, else `vr 19 juni, 21:00`.
+/// When something changes, as short as it can be said: `06:00` within the coming 18 hours (no observer takes that for
+/// another day), `vr 21:00` within a week, else `vr 19 juni, 21:00`.
 pub fn when(at: DateTime<Utc>, now: DateTime<Utc>, texts: &Texts) -> String {
     let (then, today) = (local(at), local(now));
     // A boundary within the next minute is worth its seconds.
     let time = if then.second() == 0 { hour(at) } else { clock(at) };
-    if then.date_naive() == today.date_naive() {
+    let soon = at >= now && at - now < TimeDelta::hours(18);
+    if soon || then.date_naive() == today.date_naive() {
         return time;
     }
     let weekday = texts.get(&format!("weekday-short-{}", then.weekday().num_days_from_monday() + 1));
@@ -146,6 +148,7 @@ mod tests {
         let texts = Texts::new(Language::Nl);
         let now = at("2026-06-13T20:41:07Z");
         assert_eq!(when(at("2026-06-13T21:00:00Z"), now, &texts), "23:00");
+        assert_eq!(when(at("2026-06-14T04:00:00Z"), now, &texts), "06:00");
         assert_eq!(when(at("2026-06-19T19:00:00Z"), now, &texts), "vr 21:00");
         assert_eq!(when(at("2026-06-20T18:00:00Z"), now, &texts), "za 20 juni, 20:00");
     }

@@ -10,7 +10,12 @@ use crate::{
 use egui::{Rect, Ui};
 
 /// Draws the wall; returns each tile that was drawn, and what its drawing found out.
-pub fn ui(ui: &mut Ui, model: &Model, video: &mut VideoSystem, commands: &mut Vec<Command>) -> Vec<(usize, Drawn)> {
+pub fn ui(
+    ui: &mut Ui,
+    model: &Model,
+    video: &mut VideoSystem,
+    commands: &mut Vec<Command>,
+) -> Vec<(usize, Drawn)> {
     let area = ui.available_rect_before_wrap();
     ui.painter().rect_filled(area, 0.0, theme::PICTURE_GAP);
     let area = area.shrink(theme::TILE_GAP);
@@ -19,5 +24,8 @@ pub fn ui(ui: &mut Ui, model: &Model, video: &mut VideoSystem, commands: &mut Ve
     } else {
         model.layout.rects(area, theme::TILE_GAP).into_iter().enumerate().collect()
     };
-    places.into_iter().map(|(index, rect)| (index, tile::draw(ui, rect, index, model, video, commands))).collect()
+    places
+        .into_iter()
+        .map(|(index, rect)| (index, tile::draw(ui, rect, index, model, video, commands)))
+        .collect()
 }

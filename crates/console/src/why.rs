@@ -56,8 +56,7 @@ pub fn ui(ui: &mut Ui, model: &Model) {
     if !why.basis.is_empty() {
         widgets::heading(ui, &texts.get("why-facts"));
         for fact in &why.basis {
-            let kind = serde_json::to_value(fact.kind).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
-            widgets::fact(ui, &kind, &format!("{} v{}", fact.id, fact.version));
+            widgets::fact(ui, &texts.fact(fact.kind), &format!("{} v{}", fact.id, fact.version));
         }
     }
     ui.add_space(8.0);

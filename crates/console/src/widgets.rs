@@ -3,8 +3,8 @@
 
 use crate::theme;
 use egui::{
-    Align2, Color32, CornerRadius, FontId, Mesh, Painter, Pos2, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui,
-    Vec2, WidgetInfo, pos2, vec2,
+    Align2, Color32, CornerRadius, FontId, Mesh, Painter, Pos2, Rect, Response, Role, Sense, Shape, Stroke,
+    StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
 /// Text at a place; returns where it stands.
@@ -38,7 +38,14 @@ pub fn clipped(
 }
 
 /// Text over several lines, centred, at most `width` wide; returns where it stands.
-pub fn paragraph(painter: &Painter, top: Pos2, text: impl Into<String>, font: FontId, colour: Color32, width: f32) -> Rect {
+pub fn paragraph(
+    painter: &Painter,
+    top: Pos2,
+    text: impl Into<String>,
+    font: FontId,
+    colour: Color32,
+    width: f32,
+) -> Rect {
     let mut job = egui::text::LayoutJob::simple(text.into(), font, colour, width);
     job.halign = egui::Align::Center;
     let galley = painter.layout_job(job);
@@ -124,7 +131,8 @@ pub fn progress(painter: &Painter, rect: Rect, part: f32, colour: Color32) {
 
 /// A place in a list that can be clicked, as wide as the list, with a ground when pointed at or chosen.
 pub fn row(ui: &mut Ui, height: f32, chosen: bool, name: &str) -> (Rect, Response) {
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click_and_drag());
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click_and_drag());
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, chosen, name));
     if chosen {
         ui.painter().rect_filled(rect, CornerRadius::same(2), theme::RAISED);
@@ -147,7 +155,9 @@ pub fn heading(ui: &mut Ui, label: &str) {
 
 /// A button; the one that matters most in its place is drawn in the accent.
 pub fn button(ui: &mut Ui, label: &str, first: bool) -> Response {
-    let mut button = egui::Button::new(label).corner_radius(CornerRadius::same(theme::RADIUS)).min_size(vec2(0.0, theme::ROW));
+    let mut button = egui::Button::new(label)
+        .corner_radius(CornerRadius::same(theme::RADIUS))
+        .min_size(vec2(0.0, theme::ROW));
     if first {
         button = button.stroke(Stroke::new(1.0, theme::ACCENT));
     }
@@ -155,7 +165,14 @@ pub fn button(ui: &mut Ui, label: &str, first: bool) -> Response {
 }
 
 /// A line of text to type in. `name` is what a screen reader says; a password is never shown.
-pub fn field(ui: &mut Ui, value: &mut String, hint: &str, name: &str, password: bool, width: f32) -> Response {
+pub fn field(
+    ui: &mut Ui,
+    value: &mut String,
+    hint: &str,
+    name: &str,
+    password: bool,
+    width: f32,
+) -> Response {
     let edit = egui::TextEdit::singleline(value)
         .hint_text(egui::RichText::new(hint.to_owned()).color(theme::FAINT))
         .password(password)
@@ -163,7 +180,10 @@ pub fn field(ui: &mut Ui, value: &mut String, hint: &str, name: &str, password: 
         .margin(egui::Margin::symmetric(10, 8));
     let response = ui.add(edit);
     let (shown, name) = (if password { String::new() } else { value.clone() }, name.to_owned());
-    response.widget_info(|| WidgetInfo { label: Some(name.clone()), ..WidgetInfo::text_edit(true, &shown, &shown, "") });
+    response.widget_info(|| WidgetInfo {
+        label: Some(name.clone()),
+        ..WidgetInfo::text_edit(true, &shown, &shown, "")
+    });
     response
 }
 

@@ -20,11 +20,8 @@ use protocol::{api::LedgerHealth, socket::ServerMessage};
 type Window = Harness<'static, Option<App>>;
 
 fn window(room: fn() -> MadeUp, layout: Layout, size: [f32; 2]) -> Window {
-    let mut harness = Harness::builder()
-        .with_size(size)
-        .with_context_setup(theme::install)
-        .wgpu()
-        .build_ui_state(
+    let mut harness =
+        Harness::builder().with_size(size).with_context_setup(theme::install).wgpu().build_ui_state(
             move |ui, app: &mut Option<App>| {
                 app.get_or_insert_with(|| {
                     let video = VideoSystem::new(ui.ctx().clone(), None);
@@ -100,7 +97,11 @@ fn every_tile_says_what_it_shows() {
     window.get_by_label("Camera 33, Marktstraat, Gesloten tot vr 21:00");
     window.get_by_label("Camera 51, Centrum, Niet in gebruik");
     window.get_by_label("Camera 41, Marktplein, geen beeld");
-    assert_eq!(numbers(&window), [12, 14, 21, 22, 23, 25, 26, 27, 28, 33, 41, 51], "in the order of their numbers");
+    assert_eq!(
+        numbers(&window),
+        [12, 14, 21, 22, 23, 25, 26, 27, 28, 33, 41, 51],
+        "in the order of their numbers"
+    );
     // Only what the law opens was asked for.
     assert_eq!(app(&window).model.feeds.iter().count(), 10);
 }
@@ -146,7 +147,10 @@ fn a_note_comes_before_the_key() {
     key(&mut window, Key::Enter);
     text(&mut window, "1");
     let incident = &app(&window).model.incidents[0];
-    assert_eq!((incident.note.as_str(), incident.category), ("3 personen", protocol::api::IncidentCategory::Fight));
+    assert_eq!(
+        (incident.note.as_str(), incident.category),
+        ("3 personen", protocol::api::IncidentCategory::Fight)
+    );
 }
 
 #[test]
@@ -206,10 +210,12 @@ fn why_names_the_decision() {
 fn looking_back_and_back_to_live() {
     let mut window = wall();
     key(&mut window, Key::R);
-    assert!(app(&window).model.incidents[0].category == protocol::api::IncidentCategory::Other, "a quick mark first");
-    let replays = |w: &Window| {
-        app(w).model.feeds.iter().filter(|f| f.shows != console::feeds::Shows::Live).count()
-    };
+    assert!(
+        app(&window).model.incidents[0].category == protocol::api::IncidentCategory::Other,
+        "a quick mark first"
+    );
+    let replays =
+        |w: &Window| app(w).model.feeds.iter().filter(|f| f.shows != console::feeds::Shows::Live).count();
     assert_eq!(replays(&window), 1);
     key(&mut window, Key::Escape);
     assert_eq!(replays(&window), 0);
@@ -243,7 +249,8 @@ fn a_window_that_closes_takes_its_picture_along() {
 #[test]
 fn a_failing_log_is_said_aloud() {
     let mut window = wall();
-    let ledger = LedgerHealth { entries: 10, writable: false, failing_since: Some(moment()), witnessed_at: None };
+    let ledger =
+        LedgerHealth { entries: 10, writable: false, failing_since: Some(moment()), witnessed_at: None };
     tell(&mut window, News::Media(ServerMessage::Ledger { ledger }));
     window.get_by_label_contains("Het logboek kan niet worden geschreven (sinds 22:41:07)");
 }
