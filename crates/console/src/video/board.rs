@@ -128,9 +128,7 @@ impl<P> Board<P> {
 
     /// Decoding begins anew at a key frame: what follows at once is the group before the live edge.
     pub(super) fn starts(&mut self, now: Now) {
-        if !self.replay {
-            self.catching_up = Some(now.mono);
-        }
+        self.catching_up = Some(now.mono);
     }
 
     /// A unit goes into the decoder; the tag comes back with its picture. Tags only grow: decoders sort by them.
@@ -147,13 +145,26 @@ impl<P> Board<P> {
         tag
     }
 
-    /// How many pictures are in the decoder or wait for their time.
-    pub(super) fn ahead(&self) -> usize {
-        self.in_flight.len() + self.waiting.len()
+    /// How many pictures are in the decoder or wait for their time, which `position` has not reached.
+    pub(super) fn ahead(&self, position: i64) -> usize {
+        let not_yet = self.in_flight.iter().filter(|unit| unit.captured > position).count();
+        not_yet + self.waiting.iter().filter(|waiting| waiting.captured > position).count()
     }
 
-    /// A picture came out. True if the window should know.
-    pub(super) fn picture(&mut self, now: Now, serial: u64, tag: u64, picture: P) -> bool {
+    /// How many units are in the decoder.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// A picture came out; `position` is the replay's. True if the window should know.
+    pub(super) fn picture(
+        &mut self,
+        now: Now,
+        serial: u64,
+        tag: u64,
+        picture: P,
+        position: Option<i64>,
+    ) -> bool {
         if serial != self.serial {
             return false;
         }
@@ -164,9 +175,18 @@ impl<P> Board<P> {
         self.decoder_works = true;
         self.error = None;
         let shown = Arc::new(Shown { picture, captured: unit.captured });
-        if self.replay {
+        if let Some(position) = position {
             let place = self.waiting.partition_point(|other| other.captured <= unit.captured);
             self.waiting.insert(place, shown);
+            if self.held(now) {
+                // What leads from the key frame to the replay's position is decoded unseen.
+                let due = self.waiting.partition_point(|other| other.captured <= position);
+                self.waiting.drain(..due.saturating_sub(1));
+                if self.in_flight.iter().any(|other| other.captured <= position) {
+                    return false;
+                }
+            }
+            self.catching_up = None;
             return true;
         }
         if self.waiting.pop_front().is_some() && self.catching_up.is_none() {
@@ -193,9 +213,9 @@ impl<P> Board<P> {
     pub(super) fn has_picture(&self, now: Now, position: Option<i64>) -> bool {
         let due = match position {
             Some(position) => self.waiting.front().is_some_and(|first| first.captured <= position),
-            None => !self.waiting.is_empty() && !self.held(now),
+            None => !self.waiting.is_empty(),
         };
-        due || self.shown.is_some()
+        (due && !self.held(now)) || self.shown.is_some()
     }
 
     fn held(&self, now: Now) -> bool {
@@ -204,16 +224,16 @@ impl<P> Board<P> {
 
     /// The moment of painting: the picture to show now if it is another than before. `position` is the replay's.
     pub(super) fn take(&mut self, now: Now, position: Option<i64>) -> Option<Arc<Shown<P>>> {
+        if self.held(now) {
+            return None;
+        }
+        self.catching_up = None;
         let newest = if self.replay {
             let position = position?;
             let due = self.waiting.partition_point(|waiting| waiting.captured <= position);
             self.overwritten += due.saturating_sub(1) as u64;
             self.waiting.drain(..due).next_back()?
         } else {
-            if self.held(now) {
-                return None;
-            }
-            self.catching_up = None;
             let newest = self.waiting.pop_back()?;
             self.latency.add(now.mono, now.utc.saturating_sub(newest.captured) as f64 / 1e3);
             newest

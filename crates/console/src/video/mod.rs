@@ -269,9 +269,11 @@ impl VideoSystem {
 
     /// Ends a player: its decoder stops when the last handle on it is gone, its textures go with the next repaint.
     pub fn remove(&mut self, id: PlayerId) {
-        if self.entries.remove(&id).is_some()
-            && let Some(renderer) = &self.renderer
-        {
+        let Some(entry) = self.entries.remove(&id) else { return };
+        // Whoever still holds a handle and pushes no longer keeps a decoder busy.
+        entry.player.set_hidden(true);
+        entry.player.reset();
+        if let Some(renderer) = &self.renderer {
             renderer.lock().unwrap_or_else(PoisonError::into_inner).forget(id);
         }
     }

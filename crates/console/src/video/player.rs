@@ -34,6 +34,8 @@ const FIRST_GROUP_BYTES: usize = 8 << 20;
 const RETRY: Duration = Duration::from_secs(5);
 /// Pictures decoded ahead of a replay's clock: enough for 4x at 25 repaints, little enough for memory (1080p: 3 MB each).
 const AHEAD: usize = 8;
+/// Units whose time has come that a replay's decoder is given at once: a long group before the first picture.
+const OVERDUE: usize = 128;
 /// Recorded units waiting for their time; the daemon paces a replay, so this is only reached if that fails.
 const REPLAY_BYTES: usize = 96 << 20;
 /// At this speed and above a replay decodes key frames only.
@@ -119,14 +121,12 @@ impl<P> Clone for Outlet<P> {
 impl<P> Outlet<P> {
     pub(super) fn picture(&self, tag: u64, picture: P) {
         let now = self.shared.now();
-        let (tell, replay) = {
-            let mut board = self.shared.board();
-            (board.picture(now, self.serial, tag, picture), self.shared.replay())
-        };
-        if let Some(clock) = replay {
-            clock.picture_arrived();
-        }
-        if tell {
+        let replay = self.shared.replay();
+        let position = replay.as_ref().map(ReplayClock::position);
+        if self.shared.board().picture(now, self.serial, tag, picture, position) {
+            if let Some(clock) = replay {
+                clock.picture_arrived();
+            }
             (self.shared.wake)();
         }
     }
@@ -306,7 +306,11 @@ impl<D: Decoders> Core<D> {
         let keys_only = clock.speed() >= KEY_FRAME_SPEED;
         while let Some(unit) = feed.queue.front() {
             let skip = keys_only && !unit.header.key;
-            if !skip && self.shared.board().ahead() >= AHEAD {
+            let full = {
+                let board = self.shared.board();
+                board.ahead(position) >= AHEAD || board.in_flight() >= OVERDUE
+            };
+            if !skip && full {
                 break;
             }
             let Some(unit) = feed.queue.pop_front() else { break };

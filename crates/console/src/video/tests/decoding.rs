@@ -4,7 +4,7 @@
 mod clip;
 
 use crate::video::{
-    Frame, PlayerStats,
+    Frame, PlayerStats, ReplayClock,
     pipeline::GstDecoders,
     player::{Core, DecoderConfig, clocks},
     rgba,
@@ -15,7 +15,7 @@ use protocol::wire::UnitHeader;
 use std::{
     path::PathBuf,
     sync::{Arc, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Longer than any decoder needs on a busy machine.
@@ -223,6 +223,32 @@ fn camera_clips() {
         assert!(stats.decoded >= least, "{name}: {stats:?}");
         assert_eq!(bench.core.take().map(|shown| shown.picture.size()), Some(size));
     }
+}
+
+#[test]
+fn a_replay_runs_in_its_own_time() {
+    let head = "videotestsrc pattern=ball num-buffers=50 ! video/x-raw,format=I420,width=320,height=180,framerate=25/1 \
+                ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=50";
+    let clip = clip(Codec::H264, head).unwrap();
+    let bench = Bench::new(Codec::H264, &clip);
+    let clock = ReplayClock::new(1_000_000, 1.0);
+    bench.core.set_replay(Some(clock.clone()));
+    for (number, (key, _, payload)) in clip.units.iter().enumerate() {
+        bench.push(number as i64 * 40_000, *key, payload);
+    }
+    let (begun, mut shown) = (Instant::now(), Vec::new());
+    while shown.last() != Some(&1_960_000) && begun.elapsed() < PATIENCE {
+        let position = clock.position();
+        if let Some(picture) = bench.core.take() {
+            assert!(picture.captured <= clock.position(), "not before its time");
+            assert!(picture.captured >= position - 1_000_000);
+            shown.push(picture.captured);
+        }
+        let _pause = bench.woken.recv_timeout(Duration::from_millis(5));
+    }
+    assert!(shown.first().is_some_and(|first| *first >= 1_000_000), "nothing from before: {shown:?}");
+    assert_eq!(shown.last(), Some(&1_960_000));
+    assert!(shown.is_sorted() && begun.elapsed() >= Duration::from_millis(900));
 }
 
 #[test]
