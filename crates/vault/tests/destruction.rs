@@ -21,6 +21,7 @@ fn record(vault: &Vault) {
                 vault.accept(unit);
             }
         }
+        vault.flush().unwrap();
     }
 }
 

@@ -27,7 +27,7 @@ fn quick(root: &Path) -> VaultConfig {
     }
 }
 
-/// Not a test of its own: the process that `kill_9_loses_at_most_one_group` kills. It runs one group ahead of the
+/// Not a test of its own: the process that `kill_9_loses_at_most_one_group` kills. It runs less than one group ahead of the
 /// disk at most, as a camera does that sends a group a second to a writer that comes twice a second.
 #[test]
 fn child_that_records() {
@@ -43,7 +43,7 @@ fn child_that_records() {
         if accepted.is_multiple_of(5) {
             println!("accepted {accepted} synced {}", stats.synced);
         }
-        while vault.stats().written + u64::from(STREAMS) * (GROUP as u64 - 1) < accepted * u64::from(STREAMS)
+        while vault.stats().written + u64::from(STREAMS) * (GROUP as u64 - 5) < accepted * u64::from(STREAMS)
         {
             std::thread::yield_now();
         }
@@ -80,7 +80,7 @@ fn kill_9_loses_at_most_one_group_and_nothing_synced() {
     for stream in 1..=STREAMS {
         let found = numbers(read_all(&vault, stream));
         assert_eq!(found, (0..found.len() as i64).collect::<Vec<_>>(), "whole, in order, from the beginning");
-        assert!(found.len() as i64 > accepted - GROUP, "stream {stream}: {} of {accepted}", found.len());
+        assert!(found.len() as i64 >= accepted - GROUP, "stream {stream}: {} of {accepted}", found.len());
         total += found.len() as u64;
         let end = at(found.len() as i64);
         let after = gaps(vault.read(StreamId(stream), end, end.plus(10_000_000)).unwrap());
@@ -238,16 +238,23 @@ fn a_full_disk_is_a_gap_and_recording_goes_on_when_there_is_room() {
         drop(feed(10));
     }
     fs::remove_file(&filler).unwrap();
+    feed(1).unwrap(); // memory was still full when these came; now it is empty
     feed(5).unwrap();
     assert!(!vault.stats().disk_full);
     let stats = vault.stats();
     let items = read_all(&vault, 1);
     let found = numbers(items.clone());
-    assert_eq!(found.len() as u64 + stats.dropped, stats.received, "nothing vanished silently");
+    let missing: Vec<_> = (0..number).filter(|number| found.binary_search(number).is_err()).collect();
+    assert_eq!(
+        found.len() as u64 + stats.dropped,
+        stats.received,
+        "nothing vanishes silently: {stats:?}, missing {missing:?}, gaps {:?}",
+        gaps(items.clone())
+    );
     assert_eq!(*found.last().unwrap(), number - 1);
     let full: Vec<_> = gaps(items).into_iter().filter(|gap| gap.2 == GapReason::DiskFull).collect();
     assert!(!full.is_empty());
-    for lost in (0..number).filter(|number| found.binary_search(number).is_err()) {
+    for lost in missing {
         assert!(full.iter().any(|(from, until, _)| *from <= at(lost) && at(lost) < *until), "frame {lost}");
     }
     drop(vault);

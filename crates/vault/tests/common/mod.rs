@@ -1,5 +1,5 @@
 //! What the tests of the vault share: throw-away vaults and units to put in.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)] // each test file uses a part
 
 use bytes::Bytes;
 use media::{AccessUnit, Codec, GapReason, Micros, Parameters, StreamId, Ticks};
