@@ -12,10 +12,12 @@ use crate::{
     log::SharedLog,
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use ledger::{Actor as LogActor, Entry, Justification, LegalContext, Object as LogObject, Operation, Origin, Outcome};
+use ledger::{
+    Actor as LogActor, Entry, Justification, LegalContext, Object as LogObject, Operation, Origin, Outcome,
+};
 use mandate::{
-    Action, Actor, CameraId, Decision, Denial, FactKind, FactRef, Object, ReasonCode, Request, decide, decision::LogOperation,
-    next_opening,
+    Action, Actor, CameraId, Decision, Denial, FactKind, FactRef, Object, ReasonCode, Request, decide,
+    decision::LogOperation, next_opening,
 };
 use protocol::{
     api::{Access, Refusal, Sentence},
@@ -307,7 +309,8 @@ impl Gate {
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         // Reviewed at once: the register may have changed while the log was written.
         let review_at = Some(self.0.clock.now());
-        let held = Held { ask, look, basis, pending: None, review_at, epoch: 0, ticket: ticket.clone(), state };
+        let held =
+            Held { ask, look, basis, pending: None, review_at, epoch: 0, ticket: ticket.clone(), state };
         self.held().insert(id, held);
         self.0.new_lease.notify_one();
         let ledger_seq = pass.ledger_seq.unwrap_or_default();
@@ -321,7 +324,9 @@ impl Gate {
         let decision = decide(&snapshot.register, &ask.request, now);
         let basis = match &decision {
             Decision::Permit(permit) => permit.basis().to_vec(),
-            Decision::Deny(denial) if effect == Effect::Propose && denial.code == ReasonCode::FourEyes => Vec::new(),
+            Decision::Deny(denial) if effect == Effect::Propose && denial.code == ReasonCode::FourEyes => {
+                Vec::new()
+            }
             Decision::Deny(denial) => return Err(self.denied(ask, denial, now, &snapshot).await),
         };
         let until = decision.until();
@@ -332,7 +337,8 @@ impl Gate {
                 return Err(Refused::LogUnavailable);
             }
             let suffix = if effect == Effect::Look { ".start" } else { "" };
-            let mut entry = self.entry(ask, operation(decision.obligations().log), suffix, now, &snapshot, &basis, until);
+            let mut entry =
+                entry_of(ask, operation(decision.obligations().log), suffix, now, &snapshot, &basis, until);
             entry.look = look.map(ToOwned::to_owned);
             entry.outcome = Outcome::Permit;
             let receipt = self.0.log.append(entry).await.map_err(|error| {
@@ -366,9 +372,15 @@ impl Gate {
         Refused::Denied { refusal, ledger_seq }
     }
 
-    async fn log_denial(&self, ask: &Ask, code: ReasonCode, now: DateTime<Utc>, snapshot: &Snapshot) -> Option<u64> {
+    async fn log_denial(
+        &self,
+        ask: &Ask,
+        code: ReasonCode,
+        now: DateTime<Utc>,
+        snapshot: &Snapshot,
+    ) -> Option<u64> {
         self.0.denials.fetch_add(1, Ordering::Relaxed);
-        let mut entry = self.entry(ask, Operation::AccessDenied, "", now, snapshot, &[], None);
+        let mut entry = entry_of(ask, Operation::AccessDenied, "", now, snapshot, &[], None);
         entry.outcome = Outcome::Deny { reason_code: code_text(code) };
         // A refusal has no effect that must wait; when the log fails it is spooled and the answer is the same.
         if self.0.log.health().borrow().writable
@@ -398,43 +410,17 @@ impl Gate {
         self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one place that fills an entry, so that all are alike")]
-    fn entry(
-        &self,
-        ask: &Ask,
-        operation: Operation,
-        suffix: &str,
-        now: DateTime<Utc>,
-        snapshot: &Snapshot,
-        basis: &[FactRef],
-        until: Option<DateTime<Utc>>,
-    ) -> Entry {
-        let mut entry = Entry::new(now, operation, format!("{}{suffix}", ask.name));
-        entry.actor = actor(&ask.request.actor, snapshot, basis);
-        entry.origin = ask.session.as_ref().map(origin).unwrap_or_default();
-        entry.object = object(&ask.request.object, snapshot, ask.display.as_deref());
-        let said = ask.request.statement.as_deref();
-        entry.justification = Justification {
-            purpose: said.and_then(|s| s.log_purpose.as_ref().map(word).or_else(|| s.purpose.as_ref().map(word))),
-            incident: ask.request.resolved.incident.as_ref().map(ToString::to_string),
-            offence: said.and_then(|s| s.offence_ref.clone()),
-            instruction: ask.request.resolved.instruction.as_ref().map(ToString::to_string),
-            case_number: said.and_then(|s| s.case_number.clone()),
-            note: None,
-        };
-        entry.legal_context = LegalContext {
-            basis: basis.iter().filter(|f| !personal(f.kind)).map(fact_text).collect(),
-            policy_version: Some(snapshot.register.policy_version().to_string()),
-            register_head: Some(snapshot.head.to_string()),
-            until,
-        };
-        entry
-    }
-
     fn log_stop(&self, held: &Held, outcome: Outcome) {
         let snapshot = self.snapshot();
-        let mut entry =
-            self.entry(&held.ask, Operation::Consult, ".stop", self.0.clock.now(), &snapshot, &held.basis, None);
+        let mut entry = entry_of(
+            &held.ask,
+            Operation::Consult,
+            ".stop",
+            self.0.clock.now(),
+            &snapshot,
+            &held.basis,
+            None,
+        );
         entry.look = Some(held.look.clone());
         entry.outcome = outcome;
         self.0.log.append_spooled(entry);
@@ -495,7 +481,11 @@ impl Gate {
     fn cut_all(&self) {
         let all = std::mem::take(&mut *self.held());
         for held in all.into_values() {
-            self.cut(held, EndCause::LogUnavailable { sentence: log_unavailable() }, "LOG_UNAVAILABLE".to_owned());
+            self.cut(
+                held,
+                EndCause::LogUnavailable { sentence: log_unavailable() },
+                "LOG_UNAVAILABLE".to_owned(),
+            );
         }
     }
 
@@ -561,7 +551,12 @@ impl Gate {
     }
 
     /// Looks that go on under another basis: logged first, one entry however many they are.
-    async fn go_on(&self, continued: HashMap<u64, (u64, mandate::Permit)>, now: DateTime<Utc>, snapshot: &Snapshot) {
+    async fn go_on(
+        &self,
+        continued: HashMap<u64, (u64, mandate::Permit)>,
+        now: DateTime<Utc>,
+        snapshot: &Snapshot,
+    ) {
         let entry = {
             let held = self.held();
             let mut looks: Vec<_> =
@@ -570,8 +565,15 @@ impl Gate {
             let Some((first, permit)) = looks.first() else { return };
             let basis = permit.basis();
             if looks.len() == 1 {
-                let mut entry =
-                    self.entry(&first.ask, Operation::Consult, ".continue", now, snapshot, basis, permit.until());
+                let mut entry = entry_of(
+                    &first.ask,
+                    Operation::Consult,
+                    ".continue",
+                    now,
+                    snapshot,
+                    basis,
+                    permit.until(),
+                );
                 entry.look = Some(first.look.clone());
                 entry.outcome = Outcome::Permit;
                 entry
@@ -582,7 +584,8 @@ impl Gate {
                 let looks: Vec<_> = looks
                     .iter()
                     .map(|(h, p)| {
-                        let basis: Vec<_> = p.basis().iter().filter(|f| !personal(f.kind)).map(fact_text).collect();
+                        let basis: Vec<_> =
+                            p.basis().iter().filter(|f| !personal(f.kind)).map(fact_text).collect();
                         serde_json::json!({ "look": h.look, "basis": basis })
                     })
                     .collect();
@@ -603,13 +606,51 @@ impl Gate {
                 entry.pending = None;
                 entry.basis = permit.basis().into();
                 entry.ticket.set_until(permit.until());
-                entry.state.send_replace(LeaseState::Running { basis: entry.basis.clone(), until: permit.until() });
+                entry
+                    .state
+                    .send_replace(LeaseState::Running { basis: entry.basis.clone(), until: permit.until() });
             }
         }
         for held in cuts {
-            self.cut(held, EndCause::LogUnavailable { sentence: log_unavailable() }, "LOG_UNAVAILABLE".to_owned());
+            self.cut(
+                held,
+                EndCause::LogUnavailable { sentence: log_unavailable() },
+                "LOG_UNAVAILABLE".to_owned(),
+            );
         }
     }
+}
+
+/// An entry about an ask, with everything the law wants to know of it.
+fn entry_of(
+    ask: &Ask,
+    operation: Operation,
+    suffix: &str,
+    now: DateTime<Utc>,
+    snapshot: &Snapshot,
+    basis: &[FactRef],
+    until: Option<DateTime<Utc>>,
+) -> Entry {
+    let mut entry = Entry::new(now, operation, format!("{}{suffix}", ask.name));
+    entry.actor = actor(&ask.request.actor, snapshot, basis);
+    entry.origin = ask.session.as_ref().map(origin).unwrap_or_default();
+    entry.object = object(&ask.request.object, snapshot, ask.display.as_deref());
+    let said = ask.request.statement.as_deref();
+    entry.justification = Justification {
+        purpose: said.and_then(|s| s.log_purpose.as_ref().map(word).or_else(|| s.purpose.as_ref().map(word))),
+        incident: ask.request.resolved.incident.as_ref().map(ToString::to_string),
+        offence: said.and_then(|s| s.offence_ref.clone()),
+        instruction: ask.request.resolved.instruction.as_ref().map(ToString::to_string),
+        case_number: said.and_then(|s| s.case_number.clone()),
+        note: None,
+    };
+    entry.legal_context = LegalContext {
+        basis: basis.iter().filter(|f| !personal(f.kind)).map(fact_text).collect(),
+        policy_version: Some(snapshot.register.policy_version().to_string()),
+        register_head: Some(snapshot.head.to_string()),
+        until,
+    };
+    entry
 }
 
 fn look_id() -> Option<String> {
@@ -623,7 +664,11 @@ pub fn actor(actor: &Actor, snapshot: &Snapshot, basis: &[FactRef]) -> LogActor 
         Actor::Person { person, role } => LogActor::Person {
             person: person.to_string(),
             role: word(role),
-            organisation: snapshot.register.person(person).map(|p| p.organisation.to_string()).unwrap_or_default(),
+            organisation: snapshot
+                .register
+                .person(person)
+                .map(|p| p.organisation.to_string())
+                .unwrap_or_default(),
             authorisation: basis.iter().find(|f| f.kind == FactKind::Authorisation).map(|f| f.id.to_string()),
         },
     }
@@ -648,7 +693,9 @@ fn object(object: &Object, snapshot: &Snapshot, display: Option<&str>) -> Option
             LogObject { municipality: Some(id.to_string()), ..LogObject::thing("municipality", id) }
         }
         Object::Camera(camera) => LogObject::camera(camera, municipality(camera)),
-        Object::Footage { camera, from, until } => LogObject::footage(camera, municipality(camera), *from, *until),
+        Object::Footage { camera, from, until } => {
+            LogObject::footage(camera, municipality(camera), *from, *until)
+        }
     };
     object.screen = display.map(ToOwned::to_owned);
     Some(object)
@@ -797,10 +844,10 @@ mod tests {
         assert!(!ticket.running());
         drop(lease);
         let actions = room.log.actions();
-        assert_eq!(actions.iter().filter(|a| a.starts_with("live_view")).collect::<Vec<_>>(), [
-            "live_view.start permit",
-            "live_view.stop deny"
-        ]);
+        assert_eq!(
+            actions.iter().filter(|a| a.starts_with("live_view")).collect::<Vec<_>>(),
+            ["live_view.start permit", "live_view.stop deny"]
+        );
     }
 
     #[tokio::test]
@@ -857,7 +904,10 @@ mod tests {
         room.log.fail(Some(since));
         let refused = room.gate.look(live("bert", Role::PoliceOperator)).await;
         assert!(matches!(refused, Err(Refused::LogUnavailable)));
-        assert!(lease.ticket().covers(since + GRACE - TimeDelta::milliseconds(1)), "running looks have their grace");
+        assert!(
+            lease.ticket().covers(since + GRACE - TimeDelta::milliseconds(1)),
+            "running looks have their grace"
+        );
         room.clock.set(since + GRACE);
         assert!(matches!(end(&mut lease).await, EndCause::LogUnavailable { .. }));
         room.log.fail(None);
@@ -867,7 +917,8 @@ mod tests {
     #[tokio::test]
     async fn every_role_that_may_never_look_is_refused() {
         let room = room().await;
-        for role in [Role::UserAdmin, Role::SystemAdmin, Role::LegalAdmin, Role::Auditor, Role::Investigator] {
+        for role in [Role::UserAdmin, Role::SystemAdmin, Role::LegalAdmin, Role::Auditor, Role::Investigator]
+        {
             let Err(Refused::Denied { refusal, .. }) = room.gate.look(live("bert", role)).await else {
                 panic!("{role:?} saw a picture")
             };

@@ -10,7 +10,7 @@ use mandate::{PersonId, Role};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     net::IpAddr,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -83,10 +83,13 @@ struct Live {
     stored_use: DateTime<Utc>,
 }
 
+/// The instants of failed attempts per account and address, and per address alone.
+type Attempts = HashMap<(Option<PersonId>, IpAddr), Vec<DateTime<Utc>>>;
+
 struct Inner {
     store: Mutex<Connection>,
     live: Mutex<HashMap<[u8; 32], Live>>,
-    attempts: Mutex<HashMap<(Option<PersonId>, IpAddr), Vec<DateTime<Utc>>>>,
+    attempts: Mutex<Attempts>,
     hashing: Semaphore,
     clock: SharedClock,
     idle: TimeDelta,
@@ -99,7 +102,12 @@ pub struct Identity(Arc<Inner>);
 
 impl Identity {
     /// Opens `accounts.sqlite` at `path`. A session ends after `idle` without use and at the latest after `absolute`.
-    pub fn open(path: &Path, clock: SharedClock, idle: TimeDelta, absolute: TimeDelta) -> Result<Self, IdentityError> {
+    pub fn open(
+        path: &Path,
+        clock: SharedClock,
+        idle: TimeDelta,
+        absolute: TimeDelta,
+    ) -> Result<Self, IdentityError> {
         let store = Connection::open(path)?;
         store.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;
@@ -142,7 +150,12 @@ impl Identity {
     }
 
     /// Checks a name and a password. The hash is computed off the async threads, also for a name that does not exist.
-    pub async fn check(&self, name: &str, password: &str, address: IpAddr) -> Result<PersonId, IdentityError> {
+    pub async fn check(
+        &self,
+        name: &str,
+        password: &str,
+        address: IpAddr,
+    ) -> Result<PersonId, IdentityError> {
         let person = PersonId::new(name.get(..name.len().min(128)).unwrap_or_default());
         // Counted before the work, so that parallel attempts cannot slip through; given back on success.
         self.count_attempt(&person, address)?;
@@ -231,11 +244,11 @@ impl Identity {
         let key = token_hash(token);
         let now = self.0.clock.now();
         let mut live = self.0.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if !live.contains_key(&key) {
-            let stored = self.stored(&key)?.ok_or(IdentityError::NoSession)?;
-            live.insert(key, stored);
-        }
-        let entry = live.get_mut(&key).ok_or(IdentityError::NoSession)?;
+        let entry = match live.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            // Not since the daemon started: perhaps from before.
+            Entry::Vacant(place) => place.insert(self.stored(&key)?.ok_or(IdentityError::NoSession)?),
+        };
         if now >= entry.session.expires_at || now - entry.last_used >= self.0.idle {
             let session = entry.session.clone();
             live.remove(&key);
@@ -313,8 +326,11 @@ impl Identity {
                 },
             )
             .optional()?;
-        let Some((id, person, role, workstation, address, last_used, expires_at)) = row else { return Ok(None) };
-        let unreadable = |what: &str| IdentityError::Machine(format!("the stored session's {what} cannot be read"));
+        let Some((id, person, role, workstation, address, last_used, expires_at)) = row else {
+            return Ok(None);
+        };
+        let unreadable =
+            |what: &str| IdentityError::Machine(format!("the stored session's {what} cannot be read"));
         let last_used = DateTime::from_timestamp_micros(last_used).ok_or_else(|| unreadable("last use"))?;
         let session = Session {
             id: Arc::from(id),
@@ -331,7 +347,10 @@ impl Identity {
     fn count_attempt(&self, person: &PersonId, address: IpAddr) -> Result<(), IdentityError> {
         let now = self.0.clock.now();
         let mut attempts = self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys = [((Some(person.clone()), address), ATTEMPTS_PER_ACCOUNT), ((None, address), ATTEMPTS_PER_ADDRESS)];
+        let keys = [
+            ((Some(person.clone()), address), ATTEMPTS_PER_ACCOUNT),
+            ((None, address), ATTEMPTS_PER_ADDRESS),
+        ];
         for (key, most) in &keys {
             let times = attempts.entry(key.clone()).or_default();
             times.retain(|t| now - *t < ATTEMPT_WINDOW);
@@ -366,7 +385,9 @@ fn hash(password: &[u8], salt: &[u8], (memory_kib, passes): (u32, u32)) -> Resul
     let machine = |e: argon2::Error| IdentityError::Machine(e.to_string());
     let params = Params::new(memory_kib, passes, 1, Some(32)).map_err(machine)?;
     let mut out = [0; 32];
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(password, salt, &mut out).map_err(machine)?;
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(password, salt, &mut out)
+        .map_err(machine)?;
     Ok(out)
 }
 
@@ -403,7 +424,11 @@ fn random_text() -> Result<String, IdentityError> {
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|n| char::from_digit(n.into(), 16)).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|n| char::from_digit(n.into(), 16))
+        .collect()
 }
 
 #[cfg(test)]
@@ -418,7 +443,8 @@ mod tests {
         let clock = ManualClock::new("2026-06-13T20:00:00Z".parse().unwrap());
         let path = folder.path().join("accounts.sqlite");
         let identity =
-            Identity::open(&path, Arc::new(clock.clone()), TimeDelta::minutes(30), TimeDelta::hours(10)).unwrap();
+            Identity::open(&path, Arc::new(clock.clone()), TimeDelta::minutes(30), TimeDelta::hours(10))
+                .unwrap();
         (identity, clock, folder)
     }
 
@@ -495,7 +521,8 @@ mod tests {
         drop(identity);
         let path = folder.path().join("accounts.sqlite");
         let again =
-            Identity::open(&path, Arc::new(clock.clone()), TimeDelta::minutes(30), TimeDelta::hours(10)).unwrap();
+            Identity::open(&path, Arc::new(clock.clone()), TimeDelta::minutes(30), TimeDelta::hours(10))
+                .unwrap();
         assert_eq!(again.session(&token).unwrap().role, Role::PoliceOperator);
     }
 }

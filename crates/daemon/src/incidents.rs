@@ -113,8 +113,10 @@ impl Incidents {
 const COLUMNS: &str = "number, at, cameras, category, note, source, instruction, marked_by, closed_at";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<Incident, IncidentError>> {
-    let (number, at, closed_at) = (row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<i64>>(8)?);
-    let (cameras, category, source) = (row.get::<_, String>(2)?, row.get::<_, String>(3)?, row.get::<_, String>(5)?);
+    let (number, at, closed_at) =
+        (row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<i64>>(8)?);
+    let (cameras, category, source) =
+        (row.get::<_, String>(2)?, row.get::<_, String>(3)?, row.get::<_, String>(5)?);
     let (note, instruction, marked_by) = (row.get(4)?, row.get(6)?, row.get::<_, String>(7)?);
     let damaged = |e: &dyn std::fmt::Display| IncidentError::Damaged(format!("incident {number}: {e}"));
     Ok((|| {

@@ -173,7 +173,14 @@ impl Journal {
             return Err(JournalError::Apart { journal: name(&head), ledger: name(ledger_head) });
         }
         let snapshot = watch::Sender::new(Arc::new(snapshot(facts, &head, clock.now(), &policy)?));
-        Ok(Self(Arc::new(Inner { store: Mutex::new(store), log, clock, policy, snapshot, writing: tokio::sync::Mutex::default() })))
+        Ok(Self(Arc::new(Inner {
+            store: Mutex::new(store),
+            log,
+            clock,
+            policy,
+            snapshot,
+            writing: tokio::sync::Mutex::default(),
+        })))
     }
 
     /// The register as it is now.
@@ -197,7 +204,10 @@ impl Journal {
     /// Records a fact: pending, leaf durable, effective. Not cancellation safe in its answer, but safe in its effect:
     /// what a dropped call left pending is settled by the next call or start.
     pub async fn record(&self, body: FactBody, by: Provenance) -> Result<Fact, JournalError> {
-        self.record_all(vec![body], by).await?.pop().ok_or_else(|| JournalError::Machine("no event".to_owned()))
+        self.record_all(vec![body], by)
+            .await?
+            .pop()
+            .ok_or_else(|| JournalError::Machine("no event".to_owned()))
     }
 
     /// Records the facts of the first start, on an empty journal only.
@@ -300,8 +310,9 @@ impl Journal {
         let store = self.store();
         // A failed append may still have become durable; then the ledger is ahead, which the next start finds and
         // repairs from this row. Until then nothing else may take its place.
-        let pending: Option<i64> =
-            store.query_row("SELECT seq FROM events WHERE state = 'pending'", [], |row| row.get(0)).optional()?;
+        let pending: Option<i64> = store
+            .query_row("SELECT seq FROM events WHERE state = 'pending'", [], |row| row.get(0))
+            .optional()?;
         if let Some(seq) = pending {
             return Err(JournalError::Machine(format!(
                 "event {seq} waits for the log to say whether it was written; restart the daemon when the log works again"
@@ -318,7 +329,10 @@ impl Journal {
             StreamRole::Sub => "sub",
         };
         let store = self.store();
-        store.execute("INSERT OR IGNORE INTO streams (camera, role) VALUES (?, ?)", params![camera.as_str(), role])?;
+        store.execute(
+            "INSERT OR IGNORE INTO streams (camera, role) VALUES (?, ?)",
+            params![camera.as_str(), role],
+        )?;
         let number: u32 = store.query_row(
             "SELECT stream FROM streams WHERE camera = ? AND role = ?",
             params![camera.as_str(), role],
@@ -345,7 +359,8 @@ fn reconcile(store: &Connection, last_leaf: Option<&RegisterLeaf>) -> Result<(),
 }
 
 fn load(store: &Connection) -> Result<(Vec<Fact>, String), JournalError> {
-    let mut statement = store.prepare("SELECT seq, hash, salt, body, version, known_from FROM events ORDER BY seq")?;
+    let mut statement =
+        store.prepare("SELECT seq, hash, salt, body, version, known_from FROM events ORDER BY seq")?;
     let rows = statement.query_map([], |row| {
         let salt: Vec<u8> = row.get(2)?;
         let row = Row {
@@ -365,7 +380,8 @@ fn load(store: &Connection) -> Result<(Vec<Fact>, String), JournalError> {
         if event_hash(&head, &salt, &row.body) != row.hash {
             return Err(damaged("its hash is another one"));
         }
-        let known_from = row.known_from.and_then(DateTime::from_timestamp_micros).ok_or_else(|| damaged("no instant"))?;
+        let known_from =
+            row.known_from.and_then(DateTime::from_timestamp_micros).ok_or_else(|| damaged("no instant"))?;
         let body = serde_json::from_str(&row.body).map_err(|e| damaged(&e.to_string()))?;
         facts.push(Fact { known_from, version: row.version, body });
         head = row.hash;
@@ -373,9 +389,14 @@ fn load(store: &Connection) -> Result<(Vec<Fact>, String), JournalError> {
     Ok((facts, head))
 }
 
-fn snapshot(facts: Vec<Fact>, head: &str, now: DateTime<Utc>, policy: &Policy) -> Result<Snapshot, JournalError> {
-    let register =
-        Register::with_policy(&facts, now, policy.clone()).map_err(|e| JournalError::Invalid(e.to_string()))?;
+fn snapshot(
+    facts: Vec<Fact>,
+    head: &str,
+    now: DateTime<Utc>,
+    policy: &Policy,
+) -> Result<Snapshot, JournalError> {
+    let register = Register::with_policy(&facts, now, policy.clone())
+        .map_err(|e| JournalError::Invalid(e.to_string()))?;
     Ok(Snapshot { register, head: Arc::from(head), facts: Arc::new(facts) })
 }
 
@@ -487,7 +508,8 @@ mod tests {
         let journal = journal(folder.path(), &log, &clock()).await;
         let count = journal.snapshot().facts.len() as i64;
         let pending = |journal: &Journal| {
-            let sql = "UPDATE events SET state = 'pending', known_from = NULL, ledger_seq = NULL WHERE seq = ?";
+            let sql =
+                "UPDATE events SET state = 'pending', known_from = NULL, ledger_seq = NULL WHERE seq = ?";
             journal.store().execute(sql, [count]).unwrap();
         };
         // The leaf was durable: the event took place.
@@ -520,7 +542,10 @@ mod tests {
         let sql = "UPDATE events SET body = replace(body, '21:00', '20:00') WHERE kind = 'period'";
         assert_eq!(journal.store().execute(sql, []).unwrap(), 1);
         drop(journal);
-        assert!(matches!(open(folder.path(), &log, leaf(&log, 0).as_ref()), Err(JournalError::Damaged { .. })));
+        assert!(matches!(
+            open(folder.path(), &log, leaf(&log, 0).as_ref()),
+            Err(JournalError::Damaged { .. })
+        ));
     }
 
     #[tokio::test]

@@ -54,7 +54,12 @@ async fn look(app: &App, session: &Session, watch: Watch, out: &Out, stop: &Canc
     let now = app.gate.clock().now();
     let snapshot = app.gate.snapshot();
     let reach = chrono::TimeDelta::seconds(10);
-    let open = mandate::open_intervals(&snapshot.register, &request, now - reach, now + chrono::TimeDelta::milliseconds(1));
+    let open = mandate::open_intervals(
+        &snapshot.register,
+        &request,
+        now - reach,
+        now + chrono::TimeDelta::milliseconds(1),
+    );
     let not_before = open.last().map(|(from, _)| micros(*from));
     let options = SubscribeOptions {
         key_frames_only: watch.key_frames_only,
@@ -88,6 +93,8 @@ async fn carry(
     let mut pictures = Some(app.ingest.hub().subscribe(stream, options));
     let mut generation = None;
     let ticket = lease.ticket();
+    // The group so far comes at once and is older than the look: only what comes after counts as delay.
+    let began = micros(app.gate.clock().now());
     loop {
         tokio::select! {
             biased;
@@ -124,8 +131,9 @@ async fn carry(
                             return EndCause::Stopped;
                         }
                     }
-                    let picture =
-                        Outgoing::Unit { subscription, unit, ticket: ticket.clone(), live: true, last: false, gap: false };
+                    let live = unit.received >= began;
+                    let ticket = ticket.clone();
+                    let picture = Outgoing::Unit { subscription, unit, ticket, live, last: false, gap: false };
                     // A slow socket must not keep a look alive: the lease's end is heard while waiting.
                     tokio::select! {
                         biased;
@@ -149,7 +157,12 @@ async fn carry(
 }
 
 /// The next picture; when the stream was closed and is opened again, from its new subscription. Cancellation safe.
-async fn next(app: &App, stream: StreamId, pictures: &mut Option<Subscription>, options: &SubscribeOptions) -> Delivery {
+async fn next(
+    app: &App,
+    stream: StreamId,
+    pictures: &mut Option<Subscription>,
+    options: &SubscribeOptions,
+) -> Delivery {
     loop {
         if let Some(subscription) = pictures {
             if let Some(delivery) = subscription.next().await {

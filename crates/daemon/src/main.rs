@@ -31,7 +31,8 @@ fn main() -> anyhow::Result<()> {
     daemon::tls::install_provider();
     tracing_subscriber::fmt()
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,retina=warn".into()),
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| "info,retina=warn".into()),
         )
         .with_writer(std::io::stderr)
         .with_ansi(false)

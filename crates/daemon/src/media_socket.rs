@@ -137,7 +137,8 @@ pub(crate) async fn open(
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &app)
         .await
         .map_err(|e| ApiError::Malformed(format!("this address is a WebSocket: {e}")))?;
-    let upgrade = upgrade.protocols(["rtr.v1"]).max_message_size(LONGEST_MESSAGE).max_frame_size(LONGEST_MESSAGE);
+    let upgrade =
+        upgrade.protocols(["rtr.v1"]).max_message_size(LONGEST_MESSAGE).max_frame_size(LONGEST_MESSAGE);
     Ok(upgrade.on_upgrade(move |socket| serve(app, session, token, socket)))
 }
 
@@ -148,7 +149,13 @@ async fn serve(app: App, session: Session, token: Token, socket: WebSocket) {
     let closed = CancellationToken::new();
     let writer = tokio::spawn(write(app.clone(), sink, queue, closed.clone()));
     let mut pulse = tokio::spawn(pulse(app.clone(), session.clone(), token, out.clone()));
-    let mut looks = Looks { app: app.clone(), session: session.clone(), out: out.clone(), running: HashMap::new(), tasks: JoinSet::new() };
+    let mut looks = Looks {
+        app: app.clone(),
+        session: session.clone(),
+        out: out.clone(),
+        running: HashMap::new(),
+        tasks: JoinSet::new(),
+    };
     let hello = ServerMessage::Hello {
         now: app.gate.clock().now().timestamp_micros(),
         ledger: ledger_view(&app.gate.log().health().borrow()),
@@ -351,7 +358,11 @@ async fn pulse(app: App, session: Session, token: Token, out: Out) {
     let mut states = Vec::new();
     for streams in app.streams.iter() {
         if crate::api::room::in_scope(&app, &session, &streams.camera) {
-            states.push((streams.main.stream.0, streams.camera.clone(), app.ingest.state(streams.stream(StreamRole::Main))));
+            states.push((
+                streams.main.stream.0,
+                streams.camera.clone(),
+                app.ingest.state(streams.stream(StreamRole::Main)),
+            ));
         }
     }
     let mut tick = tokio::time::interval(PULSE);
@@ -397,7 +408,8 @@ async fn pulse(app: App, session: Session, token: Token, out: Out) {
         if now.writable != writable || now.entries.abs_diff(told_entries) > 0 {
             writable = now.writable;
             told_entries = now.entries;
-            if out.send(Outgoing::Control(ServerMessage::Ledger { ledger: ledger_view(&now) })).await.is_err() {
+            if out.send(Outgoing::Control(ServerMessage::Ledger { ledger: ledger_view(&now) })).await.is_err()
+            {
                 return;
             }
         }

@@ -18,9 +18,9 @@ async fn figures(State(app): State<App>) -> impl IntoResponse {
 
 /// All figures in the Prometheus text format.
 pub fn text(app: &Rooms) -> String {
-    let mut out = String::new();
+    let mut out = Vec::new();
     let mut figure = |name: &str, kind: &str, help: &str, value: u64| {
-        out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
+        out.push(format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
     };
     let hub = app.ingest.hub();
     let (mut frames, mut bytes, mut skips, mut lost, mut up) = (0, 0, 0, 0, 0);
@@ -32,7 +32,10 @@ pub fn text(app: &Rooms) -> String {
             skips += stats.viewer_skips;
             lost += stats.packets_lost;
         }
-        up += u64::from(matches!(*app.ingest.state(camera.main.stream).borrow(), ingest::SessionState::Up { .. }));
+        up += u64::from(matches!(
+            *app.ingest.state(camera.main.stream).borrow(),
+            ingest::SessionState::Up { .. }
+        ));
     }
     let vault = app.vault.stats();
     let ledger = app.gate.log().health().borrow().clone();
@@ -43,13 +46,23 @@ pub fn text(app: &Rooms) -> String {
     figure("rtr_received_frames_total", "counter", "Pictures received from cameras", frames);
     figure("rtr_packets_lost_total", "counter", "RTP packets that never came", lost);
     figure("rtr_cameras_up", "gauge", "Cameras whose main stream gives pictures", up);
-    figure("rtr_stored_bytes_total", "counter", "Payload bytes handed to the vault", load(&app.recording.bytes));
+    figure(
+        "rtr_stored_bytes_total",
+        "counter",
+        "Payload bytes handed to the vault",
+        load(&app.recording.bytes),
+    );
     figure("rtr_stored_frames_total", "counter", "Pictures handed to the vault", load(&app.recording.units));
     figure("rtr_recording_gaps_total", "counter", "Gaps begun in recordings", load(&app.recording.gaps));
     figure("rtr_written_frames_total", "counter", "Pictures written to volumes", vault.written);
     figure("rtr_synced_frames_total", "counter", "Pictures that survive a power cut", vault.synced);
     figure("rtr_indexed_frames_total", "counter", "Pictures found through the index alone", vault.indexed);
-    figure("rtr_dropped_frames_total", "counter", "Pictures dropped for want of memory or disk", vault.dropped);
+    figure(
+        "rtr_dropped_frames_total",
+        "counter",
+        "Pictures dropped for want of memory or disk",
+        vault.dropped,
+    );
     figure("rtr_recorded_bytes", "gauge", "Bytes of all volumes on disk", vault.bytes);
     figure("rtr_disk_full", "gauge", "Whether the last write met a full disk", u64::from(vault.disk_full));
     figure("rtr_viewer_skips_total", "counter", "Pictures that slow viewers missed", skips);
@@ -63,15 +76,16 @@ pub fn text(app: &Rooms) -> String {
     figure("rtr_ledger_spooled", "gauge", "Entries that wait to be logged", ledger.spooled as u64);
     figure("rtr_ledger_spool_lost", "gauge", "Entries that found no room in the spool", ledger.spool_lost);
     let name = "rtr_media_delay_seconds";
-    out.push_str(&format!(
+    out.push(format!(
         "# HELP {name} From the last packet of a live picture to the socket\n# TYPE {name} histogram\n"
     ));
     let mut total = 0;
     for (i, count) in media.delay.iter().enumerate() {
         total += load(count);
-        let bound = DELAY_BOUNDS_MS.get(i).map_or_else(|| "+Inf".to_owned(), |ms| (*ms as f64 / 1000.0).to_string());
-        out.push_str(&format!("{name}_bucket{{le=\"{bound}\"}} {total}\n"));
+        let bound =
+            DELAY_BOUNDS_MS.get(i).map_or_else(|| "+Inf".to_owned(), |ms| (*ms as f64 / 1000.0).to_string());
+        out.push(format!("{name}_bucket{{le=\"{bound}\"}} {total}\n"));
     }
-    out.push_str(&format!("{name}_sum {}\n{name}_count {total}\n", load(&media.delay_us) as f64 / 1e6));
-    out
+    out.push(format!("{name}_sum {}\n{name}_count {total}\n", load(&media.delay_us) as f64 / 1e6));
+    out.concat()
 }

@@ -123,7 +123,13 @@ struct Open {
 
 impl Recorder {
     /// A recorder for the configured streams.
-    pub fn new(gate: Gate, ingest: Arc<Ingest>, vault: Vault, streams: Arc<Streams>, sink: &Recording) -> Self {
+    pub fn new(
+        gate: Gate,
+        ingest: Arc<Ingest>,
+        vault: Vault,
+        streams: Arc<Streams>,
+        sink: &Recording,
+    ) -> Self {
         sink.name(&streams);
         Self { gate, ingest, vault, streams, open: HashMap::new() }
     }
@@ -158,7 +164,8 @@ impl Recorder {
             let request = record_request(&camera.camera);
             match decide(&snapshot.register, &request, now) {
                 Decision::Permit(permit) => {
-                    let until = carried_until(&snapshot.register, &request, permit.until(), now + LOOK_AHEAD * 2);
+                    let until =
+                        carried_until(&snapshot.register, &request, permit.until(), now + LOOK_AHEAD * 2);
                     next = next.min(until.unwrap_or(next));
                     self.keep_open(camera, until, now);
                 }
@@ -178,7 +185,8 @@ impl Recorder {
             return;
         }
         let retention_days = self.retention_days(&camera.camera, now);
-        self.vault.set_policy(camera.main.stream, StreamPolicy { retention_class: retention_days, importance: 1 });
+        self.vault
+            .set_policy(camera.main.stream, StreamPolicy { retention_class: retention_days, importance: 1 });
         for config in std::iter::once(&camera.main).chain(&camera.sub) {
             if let Err(error) = self.ingest.open(config.clone()) {
                 tracing::error!(camera = %camera.camera, %error, "the stream cannot be opened");
@@ -205,7 +213,14 @@ impl Recorder {
         for config in std::iter::once(&camera.main).chain(&camera.sub) {
             self.ingest.close_at(config.stream, micros(at), reason);
         }
-        self.log(camera, "record.stop", &open.look, Outcome::Deny { reason_code: code.to_owned() }, None, now);
+        self.log(
+            camera,
+            "record.stop",
+            &open.look,
+            Outcome::Deny { reason_code: code.to_owned() },
+            None,
+            now,
+        );
         tracing::info!(camera = %camera.camera, code, "not recording");
     }
 
@@ -225,7 +240,10 @@ impl Recorder {
     ) {
         let snapshot = self.gate.snapshot();
         let request = record_request(&camera.camera);
-        let basis = decide(&snapshot.register, &request, now).permit().map(|p| p.basis().to_vec()).unwrap_or_default();
+        let basis = decide(&snapshot.register, &request, now)
+            .permit()
+            .map(|p| p.basis().to_vec())
+            .unwrap_or_default();
         let mut entry = Entry::new(now, Operation::Collect, name);
         entry.actor = actor(&request.actor, &snapshot, &[]);
         entry.look = Some(look.to_owned());
@@ -233,7 +251,8 @@ impl Recorder {
             snapshot.register.camera(&camera.camera).map(|c| c.municipality.to_string()).unwrap_or_default();
         entry.object = Some(LogObject::camera(&camera.camera, municipality));
         entry.outcome = outcome;
-        entry.legal_context.basis = basis.iter().map(|f| format!("{} {} v{}", word(&f.kind), f.id, f.version)).collect();
+        entry.legal_context.basis =
+            basis.iter().map(|f| format!("{} {} v{}", word(&f.kind), f.id, f.version)).collect();
         entry.legal_context.policy_version = Some(snapshot.register.policy_version().to_string());
         entry.legal_context.register_head = Some(snapshot.head.to_string());
         entry.legal_context.until = until;
@@ -271,7 +290,9 @@ pub fn destroy_due(gate: &Gate, vault: &Vault, streams: &Streams) {
                 }));
                 gate.log().append_spooled(entry);
             }
-            Err(error) => tracing::error!(camera = %camera.camera, %error, "footage past its term was not destroyed"),
+            Err(error) => {
+                tracing::error!(camera = %camera.camera, %error, "footage past its term was not destroyed");
+            }
         }
     }
 }

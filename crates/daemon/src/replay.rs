@@ -50,7 +50,8 @@ pub(crate) async fn run(app: App, session: Session, back: Back, out: Out, stop: 
 
 async fn look(app: &App, session: &Session, back: Back, out: &Out, stop: &CancellationToken) -> EndCause {
     // Only the full picture is recorded; whoever asks for the small one gets it in full.
-    let (Some(streams), StreamRole::Main | StreamRole::Sub) = (app.streams.get(&back.camera), back.stream) else {
+    let (Some(streams), StreamRole::Main | StreamRole::Sub) = (app.streams.get(&back.camera), back.stream)
+    else {
         return unknown_camera();
     };
     let stream = streams.stream(StreamRole::Main);
@@ -116,7 +117,9 @@ async fn look(app: &App, session: &Session, back: Back, out: &Out, stop: &Cancel
     let count = leases.len();
     for (i, (mut lease, from, until)) in leases.into_iter().enumerate() {
         let part = Part { stream, from, until, subscription: back.subscription, last: i + 1 == count };
-        if let Some(cause) = play(app, session, &mut lease, &part, &mut pacer, &mut generation, out, stop).await {
+        if let Some(cause) =
+            play(app, session, &mut lease, &part, &mut pacer, &mut generation, out, stop).await
+        {
             return cause;
         }
     }
@@ -189,6 +192,7 @@ async fn play(
     });
     let ticket = lease.ticket();
     let mut after_gap = false;
+    let mut started = false;
     let mut held: Option<Arc<AccessUnit>> = None;
     loop {
         // One unit is held back, so that the last one can be marked.
@@ -212,13 +216,17 @@ async fn play(
             Some(Ok(Item::Unit(unit))) => {
                 // The reader starts at a key frame that may lie before the permitted start; nothing older leaves
                 // (`decisions.md` 22), so the stretch begins with the next key frame.
-                if unit.captured < from || (held.is_none() && *generation == None && !unit.key) {
+                if unit.captured < from || (!started && !unit.key) {
                     continue;
                 }
+                started = true;
                 (held.replace(Arc::new(unit)), false)
             }
             Some(Ok(Item::Gap { from, until, reason })) => {
-                if let Some(cause) = send(app, lease, part, held.take(), false, &mut after_gap, pacer, generation, out, stop).await {
+                if let Some(cause) =
+                    send(app, lease, part, held.take(), false, &mut after_gap, pacer, generation, out, stop)
+                        .await
+                {
                     return Some(cause);
                 }
                 after_gap = true;
@@ -232,7 +240,8 @@ async fn play(
                 tracing::error!(%error, "footage could not be read");
                 return Some(EndCause::Invalid {
                     sentence: Sentence {
-                        nl: "De opname kan hier niet worden gelezen. Waarschuw de technisch beheerder.".to_owned(),
+                        nl: "De opname kan hier niet worden gelezen. Waarschuw de technisch beheerder."
+                            .to_owned(),
                         en: "The footage cannot be read here. Call the system administrator.".to_owned(),
                     },
                 });
@@ -240,7 +249,9 @@ async fn play(
             None => (held.take(), true),
         };
         let last = finished && part.last;
-        if let Some(cause) = send(app, lease, part, ready, last, &mut after_gap, pacer, generation, out, stop).await {
+        if let Some(cause) =
+            send(app, lease, part, ready, last, &mut after_gap, pacer, generation, out, stop).await
+        {
             return Some(cause);
         }
         if finished {
@@ -303,11 +314,16 @@ fn gap(
     let (nl, en) = match reason {
         GapReason::NotRunning => ("Het systeem draaide niet.", "The system was not running."),
         GapReason::CameraOffline => ("De camera gaf geen beeld.", "The camera gave no picture."),
-        GapReason::NotInUse => ("Buiten de gebruiksperiode: er is niet opgenomen.", "Outside the use period: nothing was recorded."),
+        GapReason::NotInUse => (
+            "Buiten de gebruiksperiode: er is niet opgenomen.",
+            "Outside the use period: nothing was recorded.",
+        ),
         GapReason::DiskFull => ("De schijf was vol.", "The disk was full."),
         GapReason::Overload => ("Het systeem was overbelast.", "The system was overloaded."),
         GapReason::Crash => ("Verloren bij een storing.", "Lost in a crash."),
-        GapReason::Destroyed => ("Vernietigd aan het einde van de termijn.", "Destroyed at the end of its term."),
+        GapReason::Destroyed => {
+            ("Vernietigd aan het einde van de termijn.", "Destroyed at the end of its term.")
+        }
         GapReason::Refused => ("U mag dit niet zien.", "You may not see this."),
         GapReason::Damaged => ("De opname is beschadigd.", "The footage is damaged."),
     };

@@ -15,28 +15,26 @@ use crate::{
     tls,
 };
 use anyhow::Context as _;
-use axum_server::{accept::NoDelayAcceptor, tls_rustls::{RustlsAcceptor, RustlsConfig}};
+use axum_server::{
+    accept::NoDelayAcceptor,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
 use chrono::TimeDelta;
 use ingest::{Hub, HubConfig, Ingest, IngestConfig};
 use ledger::{Entry, Filter, Ledger, LedgerConfig, Operation};
 use mandate::{FactBody, Policy};
 use settings::Settings;
 use std::{
-    fs,
-    io::Write as _,
-    net::SocketAddr,
-    os::unix::fs::DirBuilderExt as _,
-    path::Path,
-    sync::Arc,
+    fs, io::Write as _, net::SocketAddr, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc,
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
 use vault::{Vault, VaultConfig};
 
 /// How often the register is compiled anew, so that its windows reach far enough ahead.
-const REFRESH: Duration = Duration::from_secs(6 * 3600);
+const REFRESH: Duration = Duration::from_hours(6);
 /// How often footage past its term is looked for.
-const DESTROY: Duration = Duration::from_secs(15 * 60);
+const DESTROY: Duration = Duration::from_mins(15);
 /// How often ended sessions are cleared.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long open requests may take to end at a stop.
@@ -61,7 +59,8 @@ fn open_stores(settings: &Settings) -> anyhow::Result<Stores> {
     let clock: SharedClock = Arc::new(SystemClock);
     let ledger = open_ledger(settings)?;
     let log: SharedLog = Arc::new(ledger.clone());
-    let newest = Filter { action: Some(RECORD.to_owned()), newest_first: true, limit: 1, ..Filter::default() };
+    let newest =
+        Filter { action: Some(RECORD.to_owned()), newest_first: true, limit: 1, ..Filter::default() };
     let leaves = ledger.query(&newest).context("the log cannot be read")?;
     let last_leaf = leaves.first().and_then(|(seq, leaf)| RegisterLeaf::read(*seq, leaf));
     let policy = Policy {
@@ -83,7 +82,8 @@ fn open_stores(settings: &Settings) -> anyhow::Result<Stores> {
 
 fn open_ledger(settings: &Settings) -> anyhow::Result<Ledger> {
     let data = &settings.daemon.data;
-    let config = LedgerConfig::new(data.join("ledger"), data.join("ledger.key"), settings.daemon.origin.clone());
+    let config =
+        LedgerConfig::new(data.join("ledger"), data.join("ledger.key"), settings.daemon.origin.clone());
     Ledger::open(config).context("the log cannot be opened")
 }
 
@@ -94,7 +94,10 @@ fn open_ledger(settings: &Settings) -> anyhow::Result<Ledger> {
 /// When the register or the accounts are not empty, or a store cannot be written.
 pub async fn init(settings: &Settings, accounts: &Path) -> anyhow::Result<()> {
     let stores = open_stores(settings)?;
-    anyhow::ensure!(stores.journal.snapshot().facts.is_empty(), "the register is not empty: `init` works once only");
+    anyhow::ensure!(
+        stores.journal.snapshot().facts.is_empty(),
+        "the register is not empty: `init` works once only"
+    );
     anyhow::ensure!(stores.identity.is_empty()?, "there are accounts already: `init` works once only");
     // The authority is made before anything is recorded, so that a failed start leaves an empty register.
     tls::server_config(&settings.daemon.data.join("tls"), settings.daemon.listen)?;
@@ -102,19 +105,20 @@ pub async fn init(settings: &Settings, accounts: &Path) -> anyhow::Result<()> {
     entry.data = Some(serde_json::json!({ "demo": settings.daemon.demo, "facts": settings.facts.len() }));
     stores.log.append(entry).await.context("the log cannot be written")?;
     let recorded = stores.journal.record_first(settings.facts.clone()).await?;
-    let mut lines = zeroize::Zeroizing::new(String::new());
-    let mut people = 0;
+    let mut lines = Vec::new();
     for fact in &settings.facts {
         let FactBody::Person(person) = fact else { continue };
         let password = stores.identity.create(&person.id)?;
         // Ids may hold dots and spaces, so keys are quoted like the passwords.
-        lines.push_str(&format!("{} = {}\n", toml_text(person.id.as_str()), toml_text(&password)));
-        people += 1;
+        let line = format!("{} = {}\n", toml_text(person.id.as_str()), toml_text(&password));
+        lines.push(zeroize::Zeroizing::new(line));
     }
+    let people = lines.len();
+    let text: zeroize::Zeroizing<Vec<u8>> = lines.iter().flat_map(|l| l.bytes()).collect::<Vec<u8>>().into();
     if accounts.exists() {
         fs::remove_file(accounts).with_context(|| format!("{} cannot be replaced", accounts.display()))?;
     }
-    tls::write_private(accounts, lines.as_bytes())
+    tls::write_private(accounts, &text)
         .with_context(|| format!("{} cannot be written", accounts.display()))?;
     println!("recorded {recorded} facts; passwords of {people} people in {}", accounts.display());
     Ok(())
@@ -145,7 +149,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let recording = Arc::new(Recording::new(vault.clone(), stores.log.clone(), stores.clock.clone()));
     let hub = Hub::new(HubConfig { budget_bytes: half }, recording.clone());
     let ingest = Arc::new(
-        Ingest::start(IngestConfig { threads: settings.ingest.threads, ..IngestConfig::default() }, Arc::new(hub))
+        Ingest::start(IngestConfig { threads: settings.ingest.threads }, Arc::new(hub))
             .context("the camera threads cannot be started")?,
     );
     let streams = Arc::new(Streams::new(&settings.sources, &stores.journal)?);
@@ -189,7 +193,8 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
 
     let mut started = Entry::new(stores.clock.now(), Operation::Maintenance, "daemon.started");
-    started.data = Some(serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "demo": settings.daemon.demo }));
+    started.data =
+        Some(serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "demo": settings.daemon.demo }));
     stores.log.append_spooled(started);
     let supervisor = tokio::spawn(gate.clone().supervise());
     let recorder = Recorder::new(gate.clone(), ingest.clone(), vault.clone(), streams.clone(), &recording);
@@ -218,7 +223,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     if let Err(error) = stores.log.append(stopped).await {
         tracing::error!(%error, "the stop could not be logged");
     }
-    tokio::task::spawn_blocking(move || vault.flush()).await?.context("the last footage could not be written")?;
+    tokio::task::spawn_blocking(move || vault.flush())
+        .await?
+        .context("the last footage could not be written")?;
     Ok(())
 }
 

@@ -43,7 +43,11 @@ impl Streams {
         let mut all = Self::default();
         for source in sources {
             let main = session(&source.camera, &source.main, journal, StreamRole::Main)?;
-            let sub = source.sub.as_ref().map(|s| session(&source.camera, s, journal, StreamRole::Sub)).transpose()?;
+            let sub = source
+                .sub
+                .as_ref()
+                .map(|s| session(&source.camera, s, journal, StreamRole::Sub))
+                .transpose()?;
             all.by_camera.insert(source.camera.clone(), all.cameras.len());
             all.cameras.push(CameraStreams { camera: source.camera.clone(), main, sub });
         }

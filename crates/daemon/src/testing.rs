@@ -1,6 +1,10 @@
 //! What the tests of several rooms share: a small register in which one camera is open, and a log that fails on command.
 
-use crate::{clock::{Clock as _, ManualClock}, journal::Journal, log::Log};
+use crate::{
+    clock::{Clock as _, ManualClock},
+    journal::Journal,
+    log::Log,
+};
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use ledger::{Entry, LedgerError, LedgerHealth, Receipt};
@@ -80,7 +84,8 @@ pub(crate) fn facts() -> Vec<FactBody> {
 /// A journal in `folder` with [`facts`] recorded.
 pub(crate) async fn journal(folder: &std::path::Path, log: &Arc<FakeLog>, clock: &ManualClock) -> Journal {
     let path = folder.join("journal.sqlite");
-    let journal = Journal::open(&path, log.clone(), Arc::new(clock.clone()), Policy::default(), None).unwrap();
+    let journal =
+        Journal::open(&path, log.clone(), Arc::new(clock.clone()), Policy::default(), None).unwrap();
     journal.record_first(facts()).await.unwrap();
     journal
 }

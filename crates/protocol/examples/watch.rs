@@ -34,17 +34,26 @@ fn percentile(values: &mut [i64], p: usize) -> f64 {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let replay = arguments.iter().position(|a| a == "--replay").map(|i| arguments.drain(i..).nth(1)).and_then(|s| s?.parse::<i64>().ok());
+    let replay = arguments
+        .iter()
+        .position(|a| a == "--replay")
+        .map(|i| arguments.drain(i..).nth(1))
+        .and_then(|s| s?.parse::<i64>().ok());
     let [url, ca, name, passwords, seconds, cameras @ ..] = arguments.as_slice() else {
         return Err("watch URL CA NAME PASSWORD-FILE SECONDS [CAMERA …]".into());
     };
     let password = std::fs::read_to_string(passwords)?
         .lines()
-        .find_map(|line| line.split_once(" = ").filter(|(n, _)| n.trim_matches('"') == name).map(|(_, p)| p.trim_matches('"').to_owned()))
+        .find_map(|line| {
+            line.split_once(" = ")
+                .filter(|(n, _)| n.trim_matches('"') == name)
+                .map(|(_, p)| p.trim_matches('"').to_owned())
+        })
         .ok_or("no such name in the password file")?;
     let client = Client::connect(url, &std::fs::read(ca)?)?;
     println!("{:?}", client.about().await?);
-    let credentials = LogIn { username: name.clone(), password, role: None, workstation: Some("example".to_owned()) };
+    let credentials =
+        LogIn { username: name.clone(), password, role: None, workstation: Some("example".to_owned()) };
     let session = client.log_in(&credentials).await?;
     println!("{} as {:?}", session.me().name, session.me().role);
     let all = session.cameras().await?;
@@ -57,17 +66,40 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             continue;
         }
         if let Access::Closed(refusal) = &camera.access {
-            println!("{} closed: {} ({:?}), opens {:?}", camera.id, refusal.sentence.en, refusal.code, refusal.opens_at);
+            println!(
+                "{} closed: {} ({:?}), opens {:?}",
+                camera.id, refusal.sentence.en, refusal.code, refusal.opens_at
+            );
         }
         let subscription = camera.number;
         tiles.insert(subscription, Tile { camera: camera.id.to_string(), ..Tile::default() });
         let message = match replay {
             Some(back) => {
                 let until = chrono::Utc::now();
-                let incident = session.incidents().await?.into_iter().find(|i| i.cameras.contains(&camera.id)).map(|i| i.id);
-                ClientMessage::Replay { subscription, camera: camera.id.clone(), stream: StreamRole::Main, from: until - chrono::TimeDelta::seconds(back), until, incident, speed: 0.0 }
+                let incident = session
+                    .incidents()
+                    .await?
+                    .into_iter()
+                    .find(|i| i.cameras.contains(&camera.id))
+                    .map(|i| i.id);
+                ClientMessage::Replay {
+                    subscription,
+                    camera: camera.id.clone(),
+                    stream: StreamRole::Main,
+                    from: until - chrono::TimeDelta::seconds(back),
+                    until,
+                    incident,
+                    speed: 0.0,
+                }
             }
-            None => ClientMessage::Watch { subscription, camera: camera.id.clone(), stream: StreamRole::Main, incident: None, display: Some(format!("tile {subscription}")), key_frames_only: false },
+            None => ClientMessage::Watch {
+                subscription,
+                camera: camera.id.clone(),
+                stream: StreamRole::Main,
+                incident: None,
+                display: Some(format!("tile {subscription}")),
+                key_frames_only: false,
+            },
         };
         sender.send(&message).await?;
     }
@@ -108,16 +140,24 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for tile in tiles.values_mut() {
         println!(
             "{:10} first {:?} ms, {:5.1} pictures/s, skipped {}, added p50 {:.1} p99 {:.1} ms {}",
-            tile.camera, tile.first_ms, tile.frames as f64 / seconds, tile.skipped,
-            percentile(&mut tile.added, 50), percentile(&mut tile.added, 99), tile.end.clone().unwrap_or_default()
+            tile.camera,
+            tile.first_ms,
+            tile.frames as f64 / seconds,
+            tile.skipped,
+            percentile(&mut tile.added, 50),
+            percentile(&mut tile.added, 99),
+            tile.end.clone().unwrap_or_default()
         );
         added.append(&mut tile.added);
         way.append(&mut tile.way);
     }
     println!(
         "all: added p50 {:.2} p99 {:.2} max {:.2} ms; way p50 {:.2} p99 {:.2} ms",
-        percentile(&mut added, 50), percentile(&mut added, 99), percentile(&mut added, 100),
-        percentile(&mut way, 50), percentile(&mut way, 99)
+        percentile(&mut added, 50),
+        percentile(&mut added, 99),
+        percentile(&mut added, 100),
+        percentile(&mut way, 50),
+        percentile(&mut way, 99)
     );
     Ok(())
 }

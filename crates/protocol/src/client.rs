@@ -6,8 +6,8 @@
 
 use crate::{
     api::{
-        About, CameraView, Health, Incident, IncidentChange, LedgerEntry, LogIn, Me, MunicipalityView, NewIncident,
-        NewProposal, PeriodView, Problem, Proposal, Why,
+        About, CameraView, Health, Incident, IncidentChange, LedgerEntry, LogIn, Me, MunicipalityView,
+        NewIncident, NewProposal, PeriodView, Problem, Proposal, Why,
     },
     socket::{ClientMessage, ServerMessage},
     wire::{self, UnitHeader},
@@ -220,7 +220,11 @@ impl Session {
         self.client.call(reqwest::Method::GET, path, Some(&self.token), None::<&()>).await
     }
 
-    async fn post<T: DeserializeOwned>(&self, path: &str, body: &(impl Serialize + Sync)) -> Result<T, ClientError> {
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, ClientError> {
         self.client.call(reqwest::Method::POST, path, Some(&self.token), Some(body)).await
     }
 
@@ -260,7 +264,11 @@ impl Session {
     }
 
     /// Changes or closes an incident.
-    pub async fn change_incident(&self, id: &IncidentId, change: &IncidentChange) -> Result<Incident, ClientError> {
+    pub async fn change_incident(
+        &self,
+        id: &IncidentId,
+        change: &IncidentChange,
+    ) -> Result<Incident, ClientError> {
         let path = format!("incidents/{}", segment(id.as_str()));
         self.client.call(reqwest::Method::PATCH, &path, Some(&self.token), Some(change)).await
     }
@@ -303,7 +311,8 @@ impl Session {
         from_seq: u64,
         limit: u32,
     ) -> Result<Vec<LedgerEntry>, ClientError> {
-        self.get(&format!("ledger/entries?purpose={}&from_seq={from_seq}&limit={limit}", segment(purpose))).await
+        self.get(&format!("ledger/entries?purpose={}&from_seq={from_seq}&limit={limit}", segment(purpose)))
+            .await
     }
 
     /// Opens the media socket of this session.
@@ -325,13 +334,15 @@ impl Session {
             .map_err(|e| unreachable(&e))?;
         let mut url = base.join("/api/v1/media").map_err(|e| unreachable(&e))?;
         url.set_scheme("wss").map_err(|()| ClientError::Address(base.to_string()))?;
-        let request = tungstenite::ClientRequestBuilder::new(url.as_str().parse().map_err(|e| unreachable(&e))?)
-            .with_header("Authorization", format!("Bearer {}", self.token))
-            .with_sub_protocol("rtr.v1");
+        let request =
+            tungstenite::ClientRequestBuilder::new(url.as_str().parse().map_err(|e| unreachable(&e))?)
+                .with_header("Authorization", format!("Bearer {}", self.token))
+                .with_sub_protocol("rtr.v1");
         let mut config = tungstenite::protocol::WebSocketConfig::default();
         config.max_message_size = Some(64 << 20);
         config.max_frame_size = Some(64 << 20);
-        let (socket, _) = match tokio_tungstenite::client_async_with_config(request, tls, Some(config)).await {
+        let (socket, _) = match tokio_tungstenite::client_async_with_config(request, tls, Some(config)).await
+        {
             Ok(open) => open,
             Err(tungstenite::Error::Http(answer)) => {
                 let body = answer.body().as_deref().unwrap_or_default();

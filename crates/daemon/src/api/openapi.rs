@@ -67,7 +67,8 @@ fn operation(endpoint: &Endpoint) -> Value {
     responses.insert(status.to_string(), success);
     if endpoint.needs != Needs::Nothing {
         responses.insert("401".to_owned(), problem("Not logged in"));
-        responses.insert("403".to_owned(), problem("Refused; the code is the reason, and the refusal is logged"));
+        responses
+            .insert("403".to_owned(), problem("Refused; the code is the reason, and the refusal is logged"));
     }
     responses.insert("default".to_owned(), problem("What went wrong, and what to do"));
     let mut operation = json!({
@@ -96,7 +97,9 @@ fn operation(endpoint: &Endpoint) -> Value {
         }
         if endpoint.operation == "ledgerEntries" {
             for name in ["from_seq", "limit"] {
-                parameters.push(json!({ "name": name, "in": "query", "schema": { "type": "integer", "minimum": 0 } }));
+                parameters.push(
+                    json!({ "name": name, "in": "query", "schema": { "type": "integer", "minimum": 0 } }),
+                );
             }
         }
         if !parameters.is_empty() {

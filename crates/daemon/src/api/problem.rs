@@ -95,7 +95,10 @@ impl ApiError {
                 StatusCode::UNAUTHORIZED,
                 "not-logged-in".to_owned(),
                 "Not logged in",
-                sentence("U bent niet (meer) aangemeld. Meld u aan.", "You are not logged in (any more). Log in."),
+                sentence(
+                    "U bent niet (meer) aangemeld. Meld u aan.",
+                    "You are not logged in (any more). Log in.",
+                ),
             ),
             Self::LogInRefused => (
                 StatusCode::UNAUTHORIZED,
@@ -108,8 +111,12 @@ impl ApiError {
                     "Te veel mislukte pogingen. Wacht een minuut en probeer het opnieuw.",
                     "Too many failed attempts. Wait a minute and try again.",
                 );
-                let mut problem =
-                    problem(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts".to_owned(), "Too many attempts", detail);
+                let mut problem = problem(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too-many-attempts".to_owned(),
+                    "Too many attempts",
+                    detail,
+                );
                 problem.until = Some(until);
                 return problem;
             }
@@ -129,8 +136,12 @@ impl ApiError {
                 log_unavailable(),
             ),
             Self::Refused(Refused::Denied { refusal, ledger_seq }) => {
-                let mut problem =
-                    problem(StatusCode::FORBIDDEN, code_text(refusal.code), "Refused", refusal.sentence.clone());
+                let mut problem = problem(
+                    StatusCode::FORBIDDEN,
+                    code_text(refusal.code),
+                    "Refused",
+                    refusal.sentence.clone(),
+                );
                 problem.until = refusal.opens_at.or(refusal.until);
                 problem.ledger_seq = ledger_seq;
                 return problem;
@@ -139,7 +150,10 @@ impl ApiError {
                 StatusCode::NOT_FOUND,
                 "not-found".to_owned(),
                 "Not found",
-                sentence("Dit bestaat niet, of het valt buiten uw gebied.", "There is no such thing, or it is outside your scope."),
+                sentence(
+                    "Dit bestaat niet, of het valt buiten uw gebied.",
+                    "There is no such thing, or it is outside your scope.",
+                ),
             ),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -156,7 +170,9 @@ impl ApiError {
                     en: format!("The request cannot be read: {reason}"),
                 },
             ),
-            Self::Invalid(detail) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid".to_owned(), "Invalid", detail),
+            Self::Invalid(detail) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid".to_owned(), "Invalid", detail)
+            }
             Self::Conflict(detail) => (StatusCode::CONFLICT, "conflict".to_owned(), "Conflict", detail),
             Self::Internal(error) => {
                 // Details stay in the daemon's own log: they may name files.
@@ -193,7 +209,8 @@ impl IntoResponse for ApiError {
         let problem = self.problem();
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         if status == StatusCode::UNAUTHORIZED {
             response
                 .headers_mut()

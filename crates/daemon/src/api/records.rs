@@ -2,7 +2,10 @@
 
 use super::{App, Caller, ask, problem::ApiError};
 use crate::{gate::Pass, identity::Session};
-use axum::{Extension, Json, extract::{Query, State}};
+use axum::{
+    Extension, Json,
+    extract::{Query, State},
+};
 use mandate::{Action, LogPurpose, Object, Statement};
 use protocol::api::{Checkpoint, LedgerEntry};
 use std::collections::HashMap;

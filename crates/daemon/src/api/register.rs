@@ -1,17 +1,25 @@
 //! The register of decisions: reading it, entering facts, and the second person who makes them effective
 //! (`decisions.md` 8).
 
-use super::{App, Caller, ask, problem::{ApiError, read_body}};
+use super::{
+    App, Caller, ask,
+    problem::{ApiError, read_body},
+};
 use crate::{
     gate::{Ask, actor, origin, request, word},
     identity::Session,
     journal::{Provenance, Snapshot, municipality_of, name_of},
 };
-use axum::{Extension, Json, body::Bytes, extract::{Path, State}, http::StatusCode};
+use axum::{
+    Extension, Json,
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+};
 use chrono::DateTime;
 use mandate::{
-    Action, Actor, Fact, FactBody, MunicipalityId, Object, Operation, PersonId, ReasonCode, Request, Role, Statement,
-    statement,
+    Action, Actor, Fact, FactBody, MunicipalityId, Object, Operation, PersonId, ReasonCode, Request, Role,
+    Statement, statement,
 };
 use protocol::api::{NewProposal, PeriodView, Proposal, Sentence};
 use rusqlite::{OptionalExtension as _, params};
@@ -37,7 +45,10 @@ fn action_of(body: &FactBody) -> Option<Action> {
         FactBody::Person(_) | FactBody::Authorisation(_) | FactBody::Shift(_) => Action::ManageUsers,
         // Municipalities, organisations and cameras come with the configuration; instructions are entered by the
         // police operator's own console, which has no such screen yet.
-        FactBody::Municipality(_) | FactBody::Organisation(_) | FactBody::Camera(_) | FactBody::Instruction(_) => {
+        FactBody::Municipality(_)
+        | FactBody::Organisation(_)
+        | FactBody::Camera(_)
+        | FactBody::Instruction(_) => {
             return None;
         }
     })
@@ -114,7 +125,13 @@ fn statement_of(snapshot: &Snapshot, body: &FactBody) -> Statement {
 
 /// The law's question about an entry. Facts that are no decree themselves (areas, signs, revocations …) are asked like
 /// reading the register in that municipality: the role matrix and the person's chain decide.
-fn request_for(snapshot: &Snapshot, entered_by: &PersonId, role: Role, body: &FactBody, action: Action) -> Request {
+fn request_for(
+    snapshot: &Snapshot,
+    entered_by: &PersonId,
+    role: Role,
+    body: &FactBody,
+    action: Action,
+) -> Request {
     let object = municipality_of(snapshot, body).map_or(Object::None, Object::Municipality);
     let plain = !matches!(
         body,
@@ -130,13 +147,19 @@ fn municipality_scope(app: &App, session: &Session, municipality: Option<Municip
 }
 
 /// `GET /register/facts`.
-pub(super) async fn facts(State(app): State<App>, Extension(session): Caller) -> Result<Json<Vec<Fact>>, ApiError> {
+pub(super) async fn facts(
+    State(app): State<App>,
+    Extension(session): Caller,
+) -> Result<Json<Vec<Fact>>, ApiError> {
     app.gate.list(&ask(&session, Action::ReadRegister, Object::None, "register.read")).await?;
     Ok(Json(app.gate.snapshot().facts.to_vec()))
 }
 
 /// `GET /periods`.
-pub(super) async fn periods(State(app): State<App>, Extension(session): Caller) -> Result<Json<Vec<PeriodView>>, ApiError> {
+pub(super) async fn periods(
+    State(app): State<App>,
+    Extension(session): Caller,
+) -> Result<Json<Vec<PeriodView>>, ApiError> {
     app.gate.list(&ask(&session, Action::ReadRegister, Object::None, "register.read")).await?;
     let snapshot = app.gate.snapshot();
     let mut views: Vec<PeriodView> = Vec::new();
@@ -149,7 +172,8 @@ pub(super) async fn periods(State(app): State<App>, Extension(session): Caller) 
         };
         let (_, id) = name_of(&fact.body);
         let Some(municipality) = municipality_of(&snapshot, &fact.body) else { continue };
-        if views.iter().any(|v| v.id == id) || !municipality_scope(&app, &session, Some(municipality.clone())) {
+        if views.iter().any(|v| v.id == id) || !municipality_scope(&app, &session, Some(municipality.clone()))
+        {
             continue;
         }
         views.push(PeriodView { municipality, decree, id, kind, fact: fact.body.clone() });
@@ -185,17 +209,23 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Stored>> {
 const COLUMNS: &str = "id, body, entered_by, entered_role, entered_at, verified_by";
 
 /// `GET /register/proposals`.
-pub(super) async fn proposals(State(app): State<App>, Extension(session): Caller) -> Result<Json<Vec<Proposal>>, ApiError> {
+pub(super) async fn proposals(
+    State(app): State<App>,
+    Extension(session): Caller,
+) -> Result<Json<Vec<Proposal>>, ApiError> {
     app.gate.list(&ask(&session, Action::ReadRegister, Object::None, "register.read")).await?;
     let stored: Vec<Option<Stored>> = {
         let store = app.journal.store();
-        let mut statement = store.prepare(&format!("SELECT {COLUMNS} FROM proposals ORDER BY id DESC LIMIT 1000"))?;
+        let mut statement =
+            store.prepare(&format!("SELECT {COLUMNS} FROM proposals ORDER BY id DESC LIMIT 1000"))?;
         let rows = statement.query_map([], read)?;
         rows.collect::<Result<_, _>>()?
     };
     let snapshot = app.gate.snapshot();
     let seen = stored.into_iter().flatten().map(|s| s.proposal);
-    Ok(Json(seen.filter(|p| municipality_scope(&app, &session, municipality_of(&snapshot, &p.body))).collect()))
+    Ok(Json(
+        seen.filter(|p| municipality_scope(&app, &session, municipality_of(&snapshot, &p.body))).collect(),
+    ))
 }
 
 /// `POST /register/proposals`.

@@ -1,13 +1,16 @@
 //! What the room works with: cameras and whether they are open, incidents, health. No pictures pass here.
 
-use super::{App, Caller, ask, problem::{ApiError, read_body}};
-use crate::{
-    clock::instant,
-    gate::request,
-    identity::Session,
-    incidents::LONGEST_NOTE,
+use super::{
+    App, Caller, ask,
+    problem::{ApiError, read_body},
 };
-use axum::{Extension, Json, body::Bytes, extract::{Path, State}, http::StatusCode};
+use crate::{clock::instant, gate::request, identity::Session, incidents::LONGEST_NOTE};
+use axum::{
+    Extension, Json,
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+};
 use chrono::TimeDelta;
 use ingest::SessionState;
 use mandate::{Action, CameraId, Decision, FactBody, FactKind, FactRef, IncidentId, Object, Request};
@@ -40,7 +43,9 @@ pub(super) async fn municipalities(
     let snapshot = app.gate.snapshot();
     let all = snapshot.register.municipalities();
     let seen = all.filter(|m| {
-        app.gate.preview(&request(&session, Action::ListCameras, Object::Municipality(m.id.clone()))).is_permit()
+        app.gate
+            .preview(&request(&session, Action::ListCameras, Object::Municipality(m.id.clone())))
+            .is_permit()
     });
     Ok(Json(seen.map(|m| MunicipalityView { id: m.id.clone(), name: m.name.clone() }).collect()))
 }
@@ -51,7 +56,10 @@ pub(crate) fn in_scope(app: &App, session: &Session, camera: &CameraId) -> bool 
 }
 
 /// `GET /cameras`.
-pub(super) async fn cameras(State(app): State<App>, Extension(session): Caller) -> Result<Json<Vec<CameraView>>, ApiError> {
+pub(super) async fn cameras(
+    State(app): State<App>,
+    Extension(session): Caller,
+) -> Result<Json<Vec<CameraView>>, ApiError> {
     app.gate.list(&ask(&session, Action::ListCameras, Object::None, "cameras.list")).await?;
     let snapshot = app.gate.snapshot();
     let seen = snapshot.register.cameras().filter(|c| in_scope(&app, &session, &c.id));
@@ -108,7 +116,9 @@ fn line(app: &App, fact: &FactRef) -> Sentence {
         FactKind::Area => ("Aangewezen gebied", "Designated area"),
         FactKind::Extension => ("Verlenging", "Extension"),
         FactKind::Revocation => ("Intrekking", "Revocation"),
-        FactKind::Consultation => ("Overleg met de officier van justitie", "Consultation with the public prosecutor"),
+        FactKind::Consultation => {
+            ("Overleg met de officier van justitie", "Consultation with the public prosecutor")
+        }
         FactKind::Period => ("Gebruiksperiode", "Use period"),
         FactKind::Window => ("Uitkijkperiode", "Live window"),
         FactKind::ExtraWindow => ("Evenement- of spoedperiode", "Event or emergency window"),
@@ -145,8 +155,16 @@ fn line(app: &App, fact: &FactRef) -> Sentence {
     // The console shows local time from `until`; here the date stands in UTC, and says so.
     let end = until.map(|u| u.format("%Y-%m-%d %H:%M UTC").to_string());
     Sentence {
-        nl: format!("{nl} {}{version}{}", fact.id, end.as_ref().map(|e| format!(", tot {e}")).unwrap_or_default()),
-        en: format!("{en} {}{version}{}", fact.id, end.as_ref().map(|e| format!(", until {e}")).unwrap_or_default()),
+        nl: format!(
+            "{nl} {}{version}{}",
+            fact.id,
+            end.as_ref().map(|e| format!(", tot {e}")).unwrap_or_default()
+        ),
+        en: format!(
+            "{en} {}{version}{}",
+            fact.id,
+            end.as_ref().map(|e| format!(", until {e}")).unwrap_or_default()
+        ),
     }
 }
 
@@ -175,7 +193,10 @@ pub(crate) fn state_view(state: &SessionState) -> CameraState {
 }
 
 /// `GET /incidents`.
-pub(super) async fn incidents(State(app): State<App>, Extension(session): Caller) -> Result<Json<Vec<Incident>>, ApiError> {
+pub(super) async fn incidents(
+    State(app): State<App>,
+    Extension(session): Caller,
+) -> Result<Json<Vec<Incident>>, ApiError> {
     app.gate.list(&ask(&session, Action::ListIncidents, Object::None, "incidents.list")).await?;
     let all = app.incidents.newest(NEWEST)?;
     Ok(Json(all.into_iter().filter(|i| i.cameras.iter().all(|c| in_scope(&app, &session, c))).collect()))
@@ -246,7 +267,10 @@ fn check_note(note: &str) -> Result<(), ApiError> {
 }
 
 /// `GET /health`.
-pub(super) async fn health(State(app): State<App>, Extension(session): Caller) -> Result<Json<Health>, ApiError> {
+pub(super) async fn health(
+    State(app): State<App>,
+    Extension(session): Caller,
+) -> Result<Json<Health>, ApiError> {
     app.gate.list(&ask(&session, Action::ReadHealth, Object::None, "health.read")).await?;
     let hub = app.ingest.hub();
     let cameras = app.streams.iter().map(|c| {

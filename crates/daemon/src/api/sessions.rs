@@ -1,12 +1,20 @@
 //! Logging in and out.
 
-use super::{App, Caller, Token, problem::{ApiError, read_body}};
+use super::{
+    App, Caller, Token,
+    problem::{ApiError, read_body},
+};
 use crate::{
     gate::{Refused, actor, origin, word},
     identity::{IdentityError, Session},
     journal::Snapshot,
 };
-use axum::{Extension, Json, body::Bytes, extract::{ConnectInfo, State}, http::StatusCode};
+use axum::{
+    Extension, Json,
+    body::Bytes,
+    extract::{ConnectInfo, State},
+    http::StatusCode,
+};
 use ledger::{Entry, Object as LogObject, Operation, Origin, Outcome};
 use mandate::{Actor, PersonId, ReasonCode, Role};
 use protocol::api::{LogIn, Me, Refusal, Sentence, Span};
@@ -92,7 +100,9 @@ fn role_of(
     roles.dedup();
     match (wanted, roles.as_slice()) {
         (Some(role), _) if roles.contains(&role) => Ok(role),
-        (Some(role), _) if all.iter().any(|a| a.role == role) => Err(RoleError::None(ReasonCode::AuthorisationExpired)),
+        (Some(role), _) if all.iter().any(|a| a.role == role) => {
+            Err(RoleError::None(ReasonCode::AuthorisationExpired))
+        }
         (Some(_), _) => Err(RoleError::None(ReasonCode::AuthorisationMissing)),
         (None, [role]) => Ok(*role),
         (None, []) if all.is_empty() => Err(RoleError::None(ReasonCode::AuthorisationMissing)),
@@ -110,7 +120,8 @@ pub(super) async fn log_out(
     app.identity.end(&token)?;
     let snapshot = app.gate.snapshot();
     let mut entry = Entry::new(app.gate.clock().now(), Operation::Admin, "session.stop");
-    entry.actor = actor(&Actor::Person { person: session.person.clone(), role: session.role }, &snapshot, &[]);
+    entry.actor =
+        actor(&Actor::Person { person: session.person.clone(), role: session.role }, &snapshot, &[]);
     entry.origin = origin(&session);
     app.gate.log().append_spooled(entry);
     Ok(StatusCode::NO_CONTENT)
@@ -132,10 +143,16 @@ fn describe(session: &Session, snapshot: &Snapshot, now: chrono::DateTime<chrono
     municipalities.dedup();
     Me {
         person: session.person.clone(),
-        name: snapshot.register.person(&session.person).map_or_else(|| session.person.to_string(), |p| p.name.clone()),
+        name: snapshot
+            .register
+            .person(&session.person)
+            .map_or_else(|| session.person.to_string(), |p| p.name.clone()),
         role: session.role,
         municipalities,
-        shift: snapshot.register.shift_at(&session.person, now).map(|s| Span { from: s.from, until: s.until }),
+        shift: snapshot
+            .register
+            .shift_at(&session.person, now)
+            .map(|s| Span { from: s.from, until: s.until }),
         expires_at: session.expires_at,
     }
 }
