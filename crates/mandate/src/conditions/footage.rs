@@ -117,8 +117,7 @@ pub(crate) fn within_term(walk: &mut Walk<'_>) -> Step {
     let Some(expiry) = expiry(walk) else {
         return refuse(ReasonCode::RetentionExceeded, None);
     };
-    let held = active_hold(walk);
-    if !held {
+    if !active_hold(walk) {
         walk.obligations.destroy_at = Some(expiry);
     }
     if walk.at < expiry {
@@ -129,11 +128,11 @@ pub(crate) fn within_term(walk: &mut Walk<'_>) -> Step {
         (Action::ApproveExport, Some(export)) => export.case_number.as_deref(),
         _ => walk.statement().and_then(|statement| statement.case_number.as_deref()),
     };
-    let same_case = case.is_some_and(|case| {
-        active_holds(walk).any(|hold| hold.case_number.as_deref().is_some_and(|held| held == case))
-    });
-    // A hold that starts later cannot bring back what was due before.
-    need(held, ReasonCode::RetentionExceeded)?;
+    // A hold that was set after the term cannot bring back what was due.
+    let mut in_time =
+        active_holds(walk).filter(|hold| hold.set_at.is_none_or(|set_at| set_at < expiry)).peekable();
+    need(in_time.peek().is_some(), ReasonCode::RetentionExceeded)?;
+    let same_case = in_time.any(|hold| hold.case_number.is_some() && hold.case_number.as_deref() == case);
     need(same_case, ReasonCode::HoldOtherCase)
 }
 

@@ -13,7 +13,7 @@ use crate::{
     request::{Action, Actor, Object, Request, Resolved},
     statement::{DisclosureDecision, Proposal, RecipientKind, Statement, Target},
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -64,6 +64,11 @@ fn number(value: &Value, key: &str) -> Option<u32> {
 /// The beginning of time: facts without dates hold always.
 fn always() -> DateTime<Utc> {
     DateTime::<Utc>::MIN_UTC
+}
+
+/// The end of any scenario: what has no start has not started yet (V8).
+fn not_yet() -> DateTime<Utc> {
+    NaiveDate::from_ymd_opt(9000, 1, 1).unwrap_or(NaiveDate::MAX).and_time(chrono::NaiveTime::MIN).and_utc()
 }
 
 /// The areas of a scenario as squares side by side, one for each name, so that a name is a place.
@@ -118,7 +123,8 @@ impl<'a> World<'a> {
             }));
         }
         let decree = field(self.given, "decree");
-        let (Some(id), Some(valid_from)) = (text(decree, "id"), at(decree, "valid_from")) else { return };
+        let Some(id) = text(decree, "id") else { return };
+        let valid_from = at(decree, "valid_from").unwrap_or_else(not_yet);
         let municipality: MunicipalityId = text(decree, "municipality").unwrap_or_default().into();
         bodies.push(FactBody::Municipality(Municipality {
             id: municipality.clone(),
@@ -217,7 +223,10 @@ impl<'a> World<'a> {
                 }));
             }
         }
-        let Some(effective_from) = at(period, "effective_from") else { return };
+        if !period.is_object() {
+            return;
+        }
+        let effective_from = at(period, "effective_from").unwrap_or_else(not_yet);
         let used = field(period, "use");
         let consultation = consulted(bodies, period, "consultation");
         let outside = Some(field(period, "live_outside_window")).filter(|value| !value.is_null());
