@@ -104,19 +104,13 @@ impl CaptureClock {
 
     /// Places a frame with this unwrapped 90 kHz RTP time, received at `received`.
     pub fn stamp(&mut self, rtp: i64, received: Micros) -> Stamp {
-        let (predicted, jumped) = match &mut self.anchor {
-            Some(anchor) => match anchor.predict(rtp, received.0) {
-                Some(predicted) => (predicted, false),
-                None => {
-                    self.anchor = Some(Anchor::new(rtp, received.0));
-                    (received.0, true)
-                }
-            },
-            None => {
-                self.anchor = Some(Anchor::new(rtp, received.0));
-                (received.0, false)
-            }
-        };
+        let was_anchored = self.anchor.is_some();
+        let carried = self.anchor.as_mut().and_then(|anchor| anchor.predict(rtp, received.0));
+        let jumped = was_anchored && carried.is_none();
+        let predicted = carried.unwrap_or_else(|| {
+            self.anchor = Some(Anchor::new(rtp, received.0));
+            received.0
+        });
         let captured = self.last.map_or(predicted, |last| {
             // Never backwards, save when the daemon's own clock was set back.
             let earliest = last.captured.0 + 1;

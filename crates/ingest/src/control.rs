@@ -140,14 +140,14 @@ impl Ingest {
     }
 
     /// Connects a stream and keeps it connected. A stream that is open with the same configuration stays as it is,
-    /// and a close planned for it is lifted; with another configuration it is connected anew.
+    /// and a close planned for it is lifted; with another configuration it is connected anew, and its subscriptions end.
     pub fn open(&self, config: SessionConfig) -> Result<(), IngestError> {
         let (url, credentials) = address(&config)?;
         let mut entries = self.entries();
         let entry = entries.entry(config.stream).or_default();
         if let Some(running) = &mut entry.running
             && running.config == config
-            && running.closing.lift(|| self.hub.cut(&running.slot, None))
+            && running.closing.lift(|| running.slot.cut(None))
         {
             if let Some(timer) = running.timer.take() {
                 timer.abort();
@@ -209,7 +209,7 @@ impl Ingest {
     }
 
     fn close_running(&self, running: &Running, at: Micros, reason: GapReason) -> Option<AbortHandle> {
-        running.closing.plan(at, reason, || self.hub.cut(&running.slot, Some(at)));
+        running.closing.plan(at, reason, || running.slot.cut(Some(at)));
         let rounds = self.threads.get(running.thread)?;
         let wait = at.0 - clock::now().0;
         if wait <= 0 {

@@ -169,28 +169,10 @@ impl Hub {
         self.recorder.gap(stream, from, reason);
     }
 
-    /// A session starts feeding the slot from this thread, up to the cut that may be planned already.
-    pub(crate) fn begin(&self, slot: &Slot, cut: Option<Micros>, thread: Thread) {
-        let mut state = slot.lock();
-        state.cut = cut;
-        state.thread = Some(thread);
-    }
-
     /// The connection is lost: its group no longer leads to the live edge, so new viewers must not be given it.
     pub(crate) fn interrupt(&self, slot: &Slot) {
         let mut state = slot.lock();
         self.clear_group(slot, &mut state);
-    }
-
-    /// From now on no unit captured at or after `at` is delivered; `None` lifts a cut that was planned.
-    pub(crate) fn cut(&self, slot: &Slot, at: Option<Micros>) {
-        let mut state = slot.lock();
-        state.cut = at;
-        if let Some(at) = at {
-            for queue in &state.queues {
-                queue.cut(at);
-            }
-        }
     }
 
     /// The session is over: subscriptions end once they have delivered what waits in them.
@@ -280,6 +262,24 @@ impl Slot {
     /// Whether anyone watches.
     pub(crate) fn is_watched(&self) -> bool {
         self.viewers.load(Relaxed) > 0
+    }
+
+    /// A session starts feeding this place from this thread, up to the cut that may be planned already.
+    pub(crate) fn begin(&self, cut: Option<Micros>, thread: Thread) {
+        let mut state = self.lock();
+        state.cut = cut;
+        state.thread = Some(thread);
+    }
+
+    /// From now on no unit captured at or after `at` is delivered; `None` lifts a cut that was planned.
+    pub(crate) fn cut(&self, at: Option<Micros>) {
+        let mut state = self.lock();
+        state.cut = at;
+        if let Some(at) = at {
+            for queue in &state.queues {
+                queue.cut(at);
+            }
+        }
     }
 
     /// Counts packets that never came.

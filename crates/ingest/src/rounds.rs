@@ -213,7 +213,7 @@ mod tests {
         runtime.block_on(round());
         near.set_nonblocking(true).unwrap();
         let mut written = 0;
-        while let Ok(size) = std::io::Write::write(&mut near, &[7; 64 << 10]) {
+        while let Ok(size) = std::io::Write::write(&mut near, &[7; 8 << 10]) {
             written += size;
             if written > 200 << 10 {
                 break;

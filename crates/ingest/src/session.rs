@@ -20,6 +20,7 @@ use retina::client::{
 use retina::codec::{
     CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParameters, VideoParametersCodec,
 };
+use retina::rtcp::PacketRef;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,7 +39,7 @@ const STALL: Duration = Duration::from_secs(5);
 /// A connection that brought pictures for this long has proven itself.
 const PROVEN: Duration = Duration::from_secs(10);
 /// How long a new attempt waits for the old session's end at the camera.
-const GOODBYE: Duration = Duration::from_secs(2);
+const GOODBYE: Duration = Duration::from_secs(1);
 /// 25 pictures a second, until the stream tells.
 const USUAL_DURATION: u32 = 3600;
 /// RTCP BYE (RFC 3550 section 6.6).
@@ -130,7 +131,7 @@ impl Session {
         }
         {
             let plan = self.closing.lock();
-            self.hub.begin(&self.lane.slot, plan.map(|(at, _)| at), std::thread::current());
+            self.lane.slot.begin(plan.map(|(at, _)| at), std::thread::current());
         }
         if self.recorded {
             // Open, and nothing comes yet.
@@ -190,18 +191,19 @@ impl Session {
             detail,
             retry_at: clock::now().plus(wait.as_micros() as i64),
         });
-        let next_attempt = async {
-            tokio::time::sleep(wait).await;
+        // Meanwhile the old session is torn down; a camera that is gone cannot answer, so that has its own limit.
+        let goodbye = async {
             if stale.num_sessions > 0
                 && tokio::time::timeout(GOODBYE, self.group.await_stale_sessions(&stale)).await.is_err()
             {
                 tracing::debug!(stream = %self.stream, "the camera may still hold the old session");
             }
         };
+        let next_attempt = async { tokio::join!(tokio::time::sleep(wait), goodbye) };
         tokio::select! {
             biased;
             () = self.closing.token.cancelled() => false,
-            () = next_attempt => true,
+            _ = next_attempt => true,
         }
     }
 
@@ -309,8 +311,7 @@ impl Session {
                 }
                 Some(Ok(CodecItem::Rtcp(packets))) => {
                     if let Some(rtp) = packets.rtp_timestamp()
-                        && let Some(Ok(Some(report))) =
-                            packets.pkts().next().map(|first| first.as_sender_report())
+                        && let Some(Ok(Some(report))) = packets.pkts().next().map(PacketRef::as_sender_report)
                     {
                         picture.camera.report(rtp.timestamp(), report.ntp_timestamp().0);
                     }

