@@ -113,8 +113,10 @@ impl Stream {
             Codec::H264 => {
                 let profile: String = sets
                     .first()
-                    .and_then(|sps| sps.get(1..4))
-                    .map(|bytes| bytes.iter().map(|b| format!("{b:02x}")).collect())
+                    .and_then(|sps| sps.get(1..4)?.try_into().ok())
+                    .map(|[profile, constraints, level]: [u8; 3]| {
+                        format!("{profile:02x}{constraints:02x}{level:02x}")
+                    })
                     .unwrap_or_default();
                 caps.field("encoding-name", "H264")
                     .field("packetization-mode", "1")

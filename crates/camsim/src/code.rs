@@ -97,8 +97,10 @@ impl Picture<'_> {
         }
         let at = (y as usize * self.width + x as usize) * self.channels;
         match self.pixels.get(at..at + self.channels) {
-            Some([y]) => i32::from(*y),
-            Some([r, g, b, ..]) => (i32::from(*r) * 54 + i32::from(*g) * 183 + i32::from(*b) * 19) >> 8,
+            Some([grey]) => i32::from(*grey),
+            Some([red, green, blue, ..]) => {
+                (i32::from(*red) * 54 + i32::from(*green) * 183 + i32::from(*blue) * 19) >> 8
+            }
             _ => 0,
         }
     }
@@ -106,7 +108,7 @@ impl Picture<'_> {
 
 /// Reads the frame number off a picture shown inside `tile`, whatever bars or header the tile has around it.
 ///
-/// The picture must show its whole left and top edge and at least 60 % of the tile's width or height; a cell must be
+/// The picture must show its whole left and top edge and at least half of the width it could have in the tile; a cell must be
 /// at least four pixels wide. `None` when no row is found.
 pub fn read(picture: &Picture<'_>, tile: Rect) -> Option<u16> {
     // The widest picture that can stand in the tile; it may be smaller where a header takes room.
@@ -122,8 +124,8 @@ pub fn read(picture: &Picture<'_>, tile: Rect) -> Option<u16> {
         let rows = ((tile.height as f32 - 2.0 * cell) / step).max(0.0) as usize;
         let columns = ((tile.width as f32 - CELLS as f32 * cell) / step).max(0.0) as usize;
         // The row is in the top-left of the picture, so in the upper half and left part of the tile.
-        for row in 0..rows / 2 + 1 {
-            for column in 0..columns * 2 / 3 + 1 {
+        for row in 0..=rows / 2 {
+            for column in 0..=columns * 2 / 3 {
                 let x = tile.x as f32 + column as f32 * step;
                 let y = tile.y as f32 + row as f32 * step;
                 let Some((score, frame)) = row_at(picture, x, y, cell) else { continue };

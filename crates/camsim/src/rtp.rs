@@ -13,6 +13,10 @@ pub const MTU: usize = 1400;
 pub const CLOCK_RATE: u32 = 90_000;
 /// Ticks per frame.
 pub const FRAME_TICKS: u32 = CLOCK_RATE / 25;
+/// NAL unit type of a fragment in H.264, RFC 6184 section 5.8.
+const FU_A: u8 = 0x1c;
+/// NAL unit type of a fragment in H.265, RFC 7798 section 4.4.3.
+const FU: u8 = 0x31;
 /// The dynamic payload type every stream uses.
 pub const PAYLOAD_TYPE: u8 = 96;
 
@@ -29,9 +33,9 @@ pub fn packetise(codec: Codec, unit: &[u8], mut packet: impl FnMut(&[u8], &[u8],
         }
         // Fragmentation units: the NAL header is replaced by an indicator and a header with start and end flags.
         let (mut prefix, body, size) = match (codec, nal) {
-            (Codec::H264, [first, body @ ..]) => ([first & 0xe0 | 28, first & 0x1f, 0], body, 2),
+            (Codec::H264, [first, body @ ..]) => ([first & 0xe0 | FU_A, first & 0x1f, 0], body, 2),
             (Codec::H265, [first, second, body @ ..]) => {
-                ([first & 0x81 | 49 << 1, *second, first >> 1 & 0x3f], body, 3)
+                ([first & 0x81 | FU << 1, *second, first >> 1 & 0x3f], body, 3)
             }
             _ => continue,
         };

@@ -108,13 +108,13 @@ fn wanted(options: &Options) -> Result<Vec<Wanted>> {
             sub: options.folder.join(format!("{stem}.sub.loop")),
         }
     };
-    let chosen = || origins.iter().take(options.count.max(1)).enumerate();
+    let chosen: Vec<_> = origins.iter().take(options.count.max(1)).enumerate().collect();
     // The H.265 scene first: it takes longest.
     let mut all = Vec::new();
     if options.h265 {
-        all.extend(chosen().last().map(|scene| want(scene, Codec::H265)));
+        all.extend(chosen.last().map(|&scene| want(scene, Codec::H265)));
     }
-    all.extend(chosen().map(|scene| want(scene, Codec::H264)));
+    all.extend(chosen.iter().map(|&scene| want(scene, Codec::H264)));
     Ok(all)
 }
 

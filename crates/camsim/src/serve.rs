@@ -329,7 +329,7 @@ fn run_clock(cameras: &[Arc<Camera>], stop: &AtomicBool) {
 
 /// Sixteen random bytes in hexadecimal.
 fn secret() -> Result<String> {
-    Ok(random_bytes::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_le_bytes(random_bytes()?)))
 }
 
 fn random() -> Result<u64> {

@@ -239,11 +239,10 @@ impl Figure<'_> {
             self.limb(a, b, 0.022, 0.022, [0.10, 0.16, 0.14]);
         }
         let turn = gone * 1.4;
-        for side in [-near, near] {
+        for (side, tone) in [(-near, 0.7), (near, 1.0)] {
             let (s, c) = (turn + if side > 0.0 { 0.0 } else { TAU / 2.0 }).sin_cos();
             let foot = (pedals.0 + 0.16 * c, pedals.1 + 0.16 * s, side * 0.11);
             let knee = (0.17 + 0.10 * c, 0.74 + 0.11 * s, side * 0.12);
-            let tone = if side == near { 1.0 } else { 0.7 };
             self.limb((-0.2, 1.0, side * 0.09), knee, 0.10, 0.075, legs.map(|v| v * tone));
             self.limb(knee, foot, 0.07, 0.05, legs.map(|v| v * tone));
             self.limb(

@@ -148,9 +148,8 @@ impl House {
                 let slope = if self.stepped { (slope * 5.0).ceil() / 5.0 } else { slope };
                 self.eave + self.roof * slope
             }
-            Style::Shops => self.eave + self.roof,
             Style::Station if off < 7.5 => self.eave + 5.0 - (off / 7.5) * (off / 7.5) * 1.2,
-            Style::Station => self.eave + self.roof,
+            Style::Shops | Style::Station => self.eave + self.roof,
             Style::Tower => self.eave + self.roof * (1.0 - off / half).max(0.0),
         }
     }
