@@ -27,13 +27,13 @@ pub(super) enum GlError {
     ShortPicture,
 }
 
-/// Program, square, and the textures of every tile.
+/// Programs, square, and the textures of every tile.
 pub(super) struct Renderer {
-    program: glow::Program,
+    /// For three planes and for two: a branch in one shader would be taken both ways by software rasterisers.
+    shaders: [Shader; 2],
     square: glow::Buffer,
     /// Old contexts (OpenGL 2.1, ES 2) have none; the attribute is then set for each draw.
     array: Option<glow::VertexArray>,
-    uniforms: Uniforms,
     /// One- and two-channel 8-bit textures: (internal format, format) each.
     formats: [(u32, u32); 2],
     /// OpenGL ES 2 cannot skip a row's padding.
@@ -42,11 +42,11 @@ pub(super) struct Renderer {
     unused: Vec<glow::Texture>,
 }
 
-struct Uniforms {
+struct Shader {
+    program: glow::Program,
     uv: Option<glow::UniformLocation>,
     offset: Option<glow::UniformLocation>,
     rows: [Option<glow::UniformLocation>; 3],
-    two_planes: Option<glow::UniformLocation>,
 }
 
 struct Tile {
@@ -77,24 +77,23 @@ uniform vec3 u_offset;
 uniform vec3 u_red;
 uniform vec3 u_green;
 uniform vec3 u_blue;
-uniform bool u_two_planes;
 IN vec2 v_uv;
 void main() {
     vec3 ycc;
     ycc.x = TEXTURE(u_first, v_uv).r;
-    if (u_two_planes) {
-        ycc.yz = TEXTURE(u_second, v_uv).PAIR;
-    } else {
-        ycc.y = TEXTURE(u_second, v_uv).r;
-        ycc.z = TEXTURE(u_third, v_uv).r;
-    }
+#ifdef TWO_PLANES
+    ycc.yz = TEXTURE(u_second, v_uv).PAIR;
+#else
+    ycc.y = TEXTURE(u_second, v_uv).r;
+    ycc.z = TEXTURE(u_third, v_uv).r;
+#endif
     ycc -= u_offset;
     COLOUR = vec4(dot(u_red, ycc), dot(u_green, ycc), dot(u_blue, ycc), 1.0);
 }
 ";
 
 /// The dialect of this driver, in front of the one text.
-fn shader_text(version: ShaderVersion, vertex: bool) -> String {
+fn shader_text(version: ShaderVersion, layout: Layout, vertex: bool) -> String {
     let new = version.is_new_shader_interface();
     let mut head = version.version_declaration().to_owned();
     if version.is_embedded() {
@@ -106,6 +105,9 @@ fn shader_text(version: ShaderVersion, vertex: bool) -> String {
         (false, true) => "#define IN attribute\n#define OUT varying\n",
         (false, false) => "#define IN varying\n#define TEXTURE texture2D\n#define PAIR ra\n#define COLOUR gl_FragColor\n",
     });
+    if layout == Layout::Nv12 {
+        head.push_str("#define TWO_PLANES\n");
+    }
     head.push_str(if vertex { VERTEX } else { FRAGMENT });
     head
 }
@@ -118,7 +120,7 @@ impl Renderer {
         let new = version.is_new_shader_interface();
         // SAFETY: the context is current on this thread (see above); every object passed on was made by it here.
         unsafe {
-            let program = link(gl, version)?;
+            let shaders = [link(gl, version, Layout::I420)?, link(gl, version, Layout::Nv12)?];
             let square = gl.create_buffer().map_err(GlError::Driver)?;
             gl.bind_buffer(glow::ARRAY_BUFFER, Some(square));
             let corners = [0_f32, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0].map(f32::to_ne_bytes).concat();
@@ -130,23 +132,10 @@ impl Renderer {
                 gl.bind_vertex_array(None);
             }
             gl.bind_buffer(glow::ARRAY_BUFFER, None);
-            gl.use_program(Some(program));
-            for (unit, name) in (0_i32..).zip(["u_first", "u_second", "u_third"]) {
-                gl.uniform_1_i32(gl.get_uniform_location(program, name).as_ref(), unit);
-            }
-            let at = |name: &str| gl.get_uniform_location(program, name);
-            let uniforms = Uniforms {
-                uv: at("u_uv"),
-                offset: at("u_offset"),
-                rows: [at("u_red"), at("u_green"), at("u_blue")],
-                two_planes: at("u_two_planes"),
-            };
-            gl.use_program(None);
             Ok(Self {
-                program,
+                shaders,
                 square,
                 array,
-                uniforms,
                 formats: if new {
                     [(glow::R8, glow::RED), (glow::RG8, glow::RG)]
                 } else {
@@ -216,18 +205,18 @@ impl Renderer {
     pub(super) fn draw(&mut self, gl: &glow::Context, id: PlayerId, uv: [f32; 4]) {
         self.free_unused(gl);
         let Some(tile) = self.tiles.get(&id) else { return };
-        // SAFETY: the context is current; program, buffer, array and textures are its own and alive (they are only
+        let shader = &self.shaders[usize::from(tile.layout == Layout::Nv12)];
+        // SAFETY: the context is current; programs, buffer, array and textures are its own and alive (they are only
         // freed by `free_unused` after leaving `tiles`, and by `destroy`).
         unsafe {
             gl.disable(glow::BLEND);
-            gl.use_program(Some(self.program));
-            gl.uniform_4_f32(self.uniforms.uv.as_ref(), uv[0], uv[1], uv[2], uv[3]);
+            gl.use_program(Some(shader.program));
+            gl.uniform_4_f32(shader.uv.as_ref(), uv[0], uv[1], uv[2], uv[3]);
             let [black, blue, red] = tile.colour.offset;
-            gl.uniform_3_f32(self.uniforms.offset.as_ref(), black, blue, red);
-            for (place, [luma, cb, cr]) in self.uniforms.rows.iter().zip(tile.colour.rows) {
+            gl.uniform_3_f32(shader.offset.as_ref(), black, blue, red);
+            for (place, [luma, cb, cr]) in shader.rows.iter().zip(tile.colour.rows) {
                 gl.uniform_3_f32(place.as_ref(), luma, cb, cr);
             }
-            gl.uniform_1_i32(self.uniforms.two_planes.as_ref(), i32::from(tile.layout == Layout::Nv12));
             for (unit, texture) in (0..).zip(&tile.textures) {
                 gl.active_texture(glow::TEXTURE0 + unit);
                 gl.bind_texture(glow::TEXTURE_2D, Some(*texture));
@@ -264,7 +253,9 @@ impl Renderer {
         self.free_unused(gl);
         // SAFETY: the context is current in `on_exit`; deleting an object twice is a no-op in OpenGL.
         unsafe {
-            gl.delete_program(self.program);
+            for shader in &self.shaders {
+                gl.delete_program(shader.program);
+            }
             gl.delete_buffer(self.square);
             if let Some(array) = self.array.take() {
                 gl.delete_vertex_array(array);
@@ -336,14 +327,14 @@ unsafe fn point_at_corners(gl: &glow::Context) {
 
 /// # Safety
 /// The context must be current.
-unsafe fn link(gl: &glow::Context, version: ShaderVersion) -> Result<glow::Program, GlError> {
+unsafe fn link(gl: &glow::Context, version: ShaderVersion, layout: Layout) -> Result<Shader, GlError> {
     // SAFETY: granted by the caller; shaders and program are made here.
     unsafe {
         let program = gl.create_program().map_err(GlError::Driver)?;
         let mut shaders = Vec::new();
         for (kind, vertex) in [(glow::VERTEX_SHADER, true), (glow::FRAGMENT_SHADER, false)] {
             let shader = gl.create_shader(kind).map_err(GlError::Driver)?;
-            gl.shader_source(shader, &shader_text(version, vertex));
+            gl.shader_source(shader, &shader_text(version, layout, vertex));
             gl.compile_shader(shader);
             if !gl.get_shader_compile_status(shader) {
                 return Err(GlError::Driver(gl.get_shader_info_log(shader)));
@@ -360,7 +351,18 @@ unsafe fn link(gl: &glow::Context, version: ShaderVersion) -> Result<glow::Progr
             gl.detach_shader(program, shader);
             gl.delete_shader(shader);
         }
-        Ok(program)
+        gl.use_program(Some(program));
+        for (unit, name) in (0_i32..).zip(["u_first", "u_second", "u_third"]) {
+            gl.uniform_1_i32(gl.get_uniform_location(program, name).as_ref(), unit);
+        }
+        gl.use_program(None);
+        let at = |name: &str| gl.get_uniform_location(program, name);
+        Ok(Shader {
+            program,
+            uv: at("u_uv"),
+            offset: at("u_offset"),
+            rows: [at("u_red"), at("u_green"), at("u_blue")],
+        })
     }
 }
 
@@ -374,7 +376,7 @@ mod tests {
             [ShaderVersion::Gl120, ShaderVersion::Gl140, ShaderVersion::Es100, ShaderVersion::Es300]
         {
             for vertex in [true, false] {
-                let text = shader_text(version, vertex);
+                let text = shader_text(version, Layout::Nv12, vertex);
                 assert!(text.starts_with("#version"), "the version must come first");
                 let words: &[&str] =
                     if vertex { &["IN", "OUT"] } else { &["IN", "TEXTURE", "PAIR", "COLOUR"] };
