@@ -30,8 +30,9 @@ use std::{
     time::Instant,
 };
 
-/// A write is made when this much is gathered, or at the end of a tick.
-const LARGE_WRITE: usize = 8 << 20;
+/// A write is made when this much is gathered, or at the end of a tick. Small enough that gathering, sealing, hashing
+/// and the copy to the page cache all meet the bytes in the core's own cache, large enough that calls do not count.
+const LARGE_WRITE: usize = 512 << 10;
 
 /// What the writer is asked beside its round.
 pub(crate) enum Command {

@@ -41,16 +41,23 @@ fn cost_of_recording_sixteen_streams_of_four_megabits() {
             payload: if is_key { key.clone() } else { predicted.clone() },
         }
     };
-    let (begun, cpu) = (Instant::now(), cpu_seconds());
-    let mut files: Vec<_> = (0..STREAMS).map(|n| File::create(root.path().join(format!("{n}.raw"))).unwrap()).collect();
-    for number in 0..SECONDS * 25 {
-        for stream in 0..STREAMS {
-            files[stream as usize].write_all(&frame(stream, number).payload).unwrap();
+    let copy = |run: u32| {
+        let (begun, cpu) = (Instant::now(), cpu_seconds());
+        let path = |stream: u32| root.path().join(format!("{run}-{stream}.raw"));
+        let mut files: Vec<_> = (0..STREAMS).map(|stream| File::create(path(stream)).unwrap()).collect();
+        for number in 0..SECONDS * 25 {
+            for stream in 0..STREAMS {
+                files[stream as usize].write_all(&frame(stream, number).payload).unwrap();
+            }
         }
-    }
-    drop(files);
-    let floor = (cpu_seconds() - cpu, begun.elapsed());
-    let vault = Vault::open(VaultConfig::new(root.path().join("v"), [root.path().join("a"), root.path().join("b")])).unwrap();
+        (cpu_seconds() - cpu, begun.elapsed())
+    };
+    // Twice: the first run pays for memory that the machine has not touched yet.
+    copy(0);
+    let floor = copy(1);
+    let vault =
+        Vault::open(VaultConfig::new(root.path().join("v"), [root.path().join("a"), root.path().join("b")]))
+            .unwrap();
     let (begun, cpu) = (Instant::now(), cpu_seconds());
     let mut accepting = 0.0;
     for second in 0..SECONDS {
@@ -81,5 +88,9 @@ fn cost_of_recording_sixteen_streams_of_four_megabits() {
     );
     let begun = Instant::now();
     let found = units(vault.read(StreamId(3), Micros(START), Micros(START + SECONDS * 1_000_000)).unwrap());
-    println!("read back a minute of one stream: {} units in {:.1} ms", found.len(), begun.elapsed().as_secs_f64() * 1e3);
+    println!(
+        "read back a minute of one stream: {} units in {:.1} ms",
+        found.len(),
+        begun.elapsed().as_secs_f64() * 1e3
+    );
 }
