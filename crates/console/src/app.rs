@@ -218,6 +218,7 @@ impl App {
     fn draw(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
         let level = self.video.load_level();
         self.figures.level = level;
+        self.model.key_frames_only = level == LoadLevel::KeyFrames;
         self.figures.hz = self.video.pacer().rate_hz();
         self.drawn.clear();
         let Self { model, drafts, video, .. } = self;

@@ -28,6 +28,8 @@ use std::{collections::HashMap, time::Instant};
 pub const LOOK_BACK: TimeDelta = TimeDelta::seconds(30);
 /// Width of a camera's sub stream before the first picture tells it.
 const SUB_WIDTH: f32 = 640.0;
+/// With key frames only, a picture this old is late.
+const KEY_FRAME_PATIENCE: TimeDelta = TimeDelta::milliseconds(3_500);
 /// Largest digital zoom.
 const ZOOM_MAX: f32 = 8.0;
 
@@ -252,6 +254,8 @@ pub struct Model {
     look_back_waits: Option<(usize, LookBack)>,
     /// What is to be asked of the daemon.
     pub outbox: Vec<Ask>,
+    /// Unselected tiles show key frames only, for want of strength.
+    pub key_frames_only: bool,
     /// When the session began here, for the bar of the basis.
     pub since: DateTime<Utc>,
 }
@@ -283,6 +287,7 @@ impl Model {
             filled: false,
             look_back_waits: None,
             outbox: Vec::new(),
+            key_frames_only: false,
             since: DateTime::UNIX_EPOCH,
         }
     }
@@ -351,7 +356,11 @@ impl Model {
             }
             _ => {}
         }
-        let moving = stats.is_some_and(|s| s.last_captured.is_some() && !s.late);
+        // A key frame comes every second or two: with nothing else decoded, two seconds without one are no delay yet.
+        let patient = self.key_frames_only && tile != self.selected;
+        let late =
+            |s: &PlayerStats| s.late && !(patient && self.age(s).is_some_and(|age| age < KEY_FRAME_PATIENCE));
+        let moving = stats.is_some_and(|s| s.last_captured.is_some() && !late(s));
         match &view.state {
             // Pictures say more than the list, which is a few seconds old.
             _ if moving => Status::Live,
@@ -363,6 +372,11 @@ impl Model {
                 None => Status::Waiting,
             },
         }
+    }
+
+    /// How old the picture on screen is.
+    fn age(&self, stats: &PlayerStats) -> Option<TimeDelta> {
+        Some(self.clock.now() - crate::time::from_micros(stats.last_captured?))
     }
 
     /// What the wall wants to show, given the pixels each tile took when it was drawn last.

@@ -55,9 +55,9 @@ pub fn ui(ui: &mut Ui, model: &Model) {
     }
     if !why.basis.is_empty() {
         widgets::heading(ui, &texts.get("why-facts"));
-        for fact in &why.basis {
-            widgets::fact(ui, &texts.fact(fact.kind), &format!("{} v{}", fact.id, fact.version));
-        }
+        let facts: Vec<String> =
+            why.basis.iter().map(|f| format!("{} {} v{}", texts.fact(f.kind), f.id, f.version)).collect();
+        ui.label(egui::RichText::new(facts.join(" · ")).font(theme::small_font()).color(theme::DIM));
     }
     ui.add_space(8.0);
     let words = texts.with("why-decided-at", &[("time", time::clock(why.at).into())]);
