@@ -13,6 +13,7 @@ use media::{AccessUnit, GapReason, Micros, StreamId};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 const STREAM: StreamId = StreamId(1);
 
@@ -24,11 +25,12 @@ enum Told {
 }
 
 #[derive(Default)]
-struct Recorder(Mutex<Vec<Told>>);
+struct Recorder(Mutex<Vec<Told>>, Notify);
 
 impl RecorderSink for Recorder {
     fn unit(&self, unit: &AccessUnit) {
         self.0.lock().unwrap().push(Told::Unit(unit.clone()));
+        self.1.notify_one();
     }
     fn gap(&self, _: StreamId, from: Micros, reason: GapReason) {
         self.0.lock().unwrap().push(Told::Gap(from, reason));
@@ -57,6 +59,22 @@ impl Bench {
         let mut state = self.ingest.state(STREAM);
         let found = tokio::time::timeout(Duration::from_secs(30), state.wait_for(wanted)).await;
         found.expect("the state is reached").unwrap().clone()
+    }
+
+    /// Waits, without watching, until the recorder has `count` units.
+    async fn recorded(&self, count: usize) -> Vec<AccessUnit> {
+        loop {
+            let told = self.recorder.0.lock().unwrap().clone();
+            let units: Vec<_> = told
+                .into_iter()
+                .filter_map(|told| if let Told::Unit(unit) = told { Some(unit) } else { None })
+                .collect();
+            if units.len() >= count {
+                return units;
+            }
+            let next = tokio::time::timeout(Duration::from_secs(30), self.recorder.1.notified()).await;
+            next.expect("pictures come");
+        }
     }
 
     async fn units(&self, count: usize) -> Vec<Arc<AccessUnit>> {
@@ -382,17 +400,36 @@ async fn long_rounds_lose_nothing() {
                 );
                 std::thread::sleep(Duration::from_millis(10));
             }
+            playing.hold();
         }),
     );
     let bench = Bench::new();
     bench.open(&camera);
-    bench.state(is_up).await;
-    bench.state(is_down).await;
-    let told = bench.recorder.0.lock().unwrap().clone();
-    let numbers: Vec<_> = told
-        .iter()
-        .filter_map(|told| if let Told::Unit(unit) = told { Some(number(unit)) } else { None })
-        .take(100)
-        .collect();
+    let numbers: Vec<_> = bench.recorded(100).await.iter().map(number).collect();
     assert_eq!(numbers, (0..100).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn pictures_over_udp_come_whole_also_in_long_rounds() {
+    let camera = Camera::start(
+        None,
+        Box::new(|playing: &mut Playing| {
+            playing.report(playing.rtp, 1 << 63, false);
+            for n in 0..100u8 {
+                playing.picture(
+                    n,
+                    n.is_multiple_of(50).then_some(SMALL),
+                    if n.is_multiple_of(50) { 80_000 } else { 16_000 },
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            playing.hold();
+        }),
+    );
+    let bench = Bench::new();
+    bench.ingest.open(SessionConfig { transport: Transport::Udp, ..config(&camera) }).unwrap();
+    let units = bench.recorded(100).await;
+    assert_eq!(units.iter().map(number).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+    assert!(units.iter().all(|unit| unit.camera_time.is_some()));
+    assert_eq!(bench.hub.stats(STREAM).packets_lost, 0);
 }

@@ -1,10 +1,10 @@
-//! A camera that does as it is told: RTSP over TCP in a few lines, so that a test decides every packet.
+//! A camera that does as it is told: RTSP in a few lines, so that a test decides every packet.
 //!
-//! It speaks enough RTSP/1.0 for one client at a time (DESCRIBE, SETUP interleaved, PLAY, keep-alives, TEARDOWN); all
+//! It speaks enough RTSP/1.0 (DESCRIBE, SETUP interleaved or over UDP, PLAY, keep-alives, TEARDOWN); all
 //! pictures are H.264 whose first byte of slice data counts them, so that loss and disorder show.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -63,6 +63,7 @@ fn serve(client: TcpStream, status: Option<&str>, script: &Script) {
     let mut requests = BufReader::new(client.try_clone().unwrap());
     let address = client.local_addr().unwrap();
     let mut answers = client;
+    let mut datagrams = None;
     loop {
         let mut head = Vec::new();
         loop {
@@ -97,15 +98,23 @@ fn serve(client: TcpStream, status: Option<&str>, script: &Script) {
             }
             ("SETUP", _) => {
                 assert!(head[0].contains("/video"), "only pictures are ever set up: {}", head[0]);
-                answer(
-                    "200 OK",
-                    "Session: 1;timeout=60\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n",
-                    "",
-                )
+                let port = head
+                    .iter()
+                    .find_map(|line| line.split_once("client_port=")?.1.split('-').next()?.parse().ok());
+                datagrams = port.map(datagram_sockets);
+                let transport = match &datagrams {
+                    None => "RTP/AVP/TCP;unicast;interleaved=0-1".to_owned(),
+                    Some([rtp, rtcp]) => {
+                        let ports = [rtp, rtcp].map(|socket| socket.local_addr().unwrap().port());
+                        format!("RTP/AVP;unicast;server_port={}-{};ssrc=00000007", ports[0], ports[1])
+                    }
+                };
+                answer("200 OK", &format!("Session: 1;timeout=60\r\nTransport: {transport}\r\n"), "")
             }
             ("PLAY", _) => {
                 answer("200 OK", "Session: 1\r\n", "");
-                script(&mut Playing { to: answers.try_clone().unwrap(), sequence: 100, rtp: 0, alive: true });
+                let to = answers.try_clone().unwrap();
+                script(&mut Playing { to, datagrams, sequence: 100, rtp: 0, alive: true });
                 return;
             }
             _ => answer("200 OK", "Session: 1\r\n", ""),
@@ -116,9 +125,24 @@ fn serve(client: TcpStream, status: Option<&str>, script: &Script) {
     }
 }
 
+/// Sockets for RTP and RTCP on neighbouring ports, towards a client on this machine.
+fn datagram_sockets(client_port: u16) -> [UdpSocket; 2] {
+    let pair = || {
+        let rtp = UdpSocket::bind("127.0.0.1:0").ok()?;
+        let rtcp = UdpSocket::bind(("127.0.0.1", rtp.local_addr().ok()?.port().checked_add(1)?)).ok()?;
+        Some([rtp, rtcp])
+    };
+    let sockets = std::iter::repeat_with(pair).take(100).flatten().next().unwrap();
+    for (socket, port) in sockets.iter().zip([client_port, client_port + 1]) {
+        socket.connect(("127.0.0.1", port)).unwrap();
+    }
+    sockets
+}
+
 /// A client that is being played to.
 pub(crate) struct Playing {
     to: TcpStream,
+    datagrams: Option<[UdpSocket; 2]>,
     pub(crate) sequence: u16,
     /// RTP time of the next picture.
     pub(crate) rtp: u32,
@@ -184,6 +208,11 @@ impl Playing {
     }
 
     fn interleaved(&mut self, channel: u8, data: &[u8]) {
+        if let Some(sockets) = &self.datagrams {
+            // A client that is not there yet or not any more is none of a camera's business.
+            _ = sockets[usize::from(channel)].send(data);
+            return;
+        }
         let mut message = vec![b'$', channel];
         message.extend_from_slice(&(data.len() as u16).to_be_bytes());
         message.extend_from_slice(data);
