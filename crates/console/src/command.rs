@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(typed("*9"), Some(Err("*9".to_owned())));
         assert_eq!(typed("0.7"), Some(Err("0.7".to_owned())));
         assert_eq!(typed("3."), Some(Err("3.".to_owned())));
-        assert_eq!(typed(".*x"), None, "nothing that begins wrongly stands there");
+        assert_eq!(typed(".x"), None, "nothing that begins wrongly stands there");
     }
 
     #[test]

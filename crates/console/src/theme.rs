@@ -290,9 +290,10 @@ mod tests {
         let ctx = egui::Context::default();
         install(&ctx);
         let mut width = 0.0;
-        drop(ctx.run_ui(egui::RawInput::default(), |ui| {
+        let output = ctx.run_ui(egui::RawInput::default(), |ui| {
             width = ui.painter().layout_no_wrap(text.to_owned(), body_font(), TEXT).size().x;
-        }));
+        });
+        output.drop_without_applying_deltas();
         width
     }
 
