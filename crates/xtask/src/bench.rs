@@ -155,17 +155,6 @@ fn floor(room: &Room, options: &Options) -> Result<(f64, f64)> {
 }
 
 fn live(bin: &Path, options: &Options) -> Result<()> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(crate::root()).args([
-        "build",
-        "--release",
-        "--quiet",
-        "-p",
-        "end-to-end",
-        "--bin",
-        "viewers",
-    ]);
-    processes::run(&mut cargo).context("the viewers cannot be built")?;
     let room = Room::open(bin, &plan("live", options, true))?;
     processes::pause(Duration::from_secs(options.warmup as u64))?;
     let password = room.accounts.get("observant").context("no account `observant`")?;

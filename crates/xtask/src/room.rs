@@ -111,10 +111,8 @@ pub fn build() -> Result<PathBuf> {
     packages::ensure(&["build", "run"])?;
     println!("building (the first time takes some minutes) …");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .current_dir(root())
-        .args(["build", "--release", "--quiet"])
-        .args(["-p", "daemon", "-p", "console", "-p", "camsim", "-p", "witness", "-p", "rtrctl", "--bins"]);
+    // The whole workspace, always: another selection would unify features differently and build dependencies again.
+    cargo.current_dir(root()).args(["build", "--release", "--workspace", "--bins", "--quiet"]);
     processes::run(&mut cargo).context("the build failed")?;
     Ok(target().join("release"))
 }
