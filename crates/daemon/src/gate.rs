@@ -32,8 +32,10 @@ use std::{
 };
 use tokio::sync::{Notify, watch};
 
-/// How long running looks go on after the log began to fail. The rule says 30 seconds; one is kept for the way to the screen.
-pub const GRACE: TimeDelta = TimeDelta::seconds(29);
+/// How long running looks go on after the log was found to fail. The rule says 30 seconds from the failure; noticing it
+/// takes up to [`HEARTBEAT_LOOKS`] and the two seconds that the log may take to say so, and one is kept for the way to
+/// the screen.
+pub const GRACE: TimeDelta = TimeDelta::seconds(22);
 /// How far ahead a closed tile looks for the instant at which it opens.
 pub const HORIZON: TimeDelta = TimeDelta::days(8);
 /// While looks are open the log shows a sign of life this often, so that its failure is noticed though nobody asks anything.

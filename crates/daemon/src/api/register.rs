@@ -23,6 +23,7 @@ use mandate::{
 };
 use protocol::api::{NewProposal, PeriodView, Proposal, Sentence};
 use rusqlite::{OptionalExtension as _, params};
+use std::collections::HashMap;
 
 /// Roles that may ever confirm an entry.
 pub(super) const SECOND_PERSONS: &[Role] =
@@ -152,7 +153,21 @@ pub(super) async fn facts(
     Extension(session): Caller,
 ) -> Result<Json<Vec<Fact>>, ApiError> {
     app.gate.list(&ask(&session, Action::ReadRegister, Object::None, "register.read")).await?;
-    Ok(Json(app.gate.snapshot().facts.to_vec()))
+    let snapshot = app.gate.snapshot();
+    let mut scope = HashMap::new();
+    let mut seen = Vec::new();
+    for fact in snapshot.facts.iter() {
+        // Facts of no municipality (parties, agreements, people) are seen by whoever may read the register.
+        let inside = municipality_of(&snapshot, &fact.body).is_none_or(|municipality| {
+            *scope
+                .entry(municipality.clone())
+                .or_insert_with(|| municipality_scope(&app, &session, Some(municipality)))
+        });
+        if inside {
+            seen.push(fact.clone());
+        }
+    }
+    Ok(Json(seen))
 }
 
 /// `GET /periods`.
