@@ -56,7 +56,7 @@ closed-until = Closed until { $when }
 closed-outside-window = Outside the live period of decree { $decree }
 closed-not-in-use = Not in use
 closed-next-period = No use period now; next { $when }
-closed-no-next-period = No use period has been fixed
+closed-no-next-period = No next use period is known
 closed-not-on-shift = Closed: not on shift
 closed-not-authorised = Closed: not authorised
 

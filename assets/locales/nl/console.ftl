@@ -56,7 +56,7 @@ closed-until = Gesloten tot { $when }
 closed-outside-window = Buiten de uitkijkperiode van besluit { $decree }
 closed-not-in-use = Niet in gebruik
 closed-next-period = Geen gebruiksperiode nu; volgende { $when }
-closed-no-next-period = Geen gebruiksperiode vastgesteld
+closed-no-next-period = Geen volgende gebruiksperiode bekend
 closed-not-on-shift = Gesloten: geen dienst
 closed-not-authorised = Gesloten: niet geautoriseerd
 

@@ -199,7 +199,7 @@ impl App {
                         matches!(key, Key::ArrowLeft | Key::ArrowRight | Key::ArrowUp | Key::ArrowDown);
                     let leave = *key == Key::Escape;
                     // In a text field letters are letters; Escape closes the palette at once.
-                    if (writing && plain && !(leave && palette)) || (palette && plain && !leave) {
+                    if (writing || palette) && plain && !(leave && palette) {
                         continue;
                     }
                     if marking && (arrow || *key == Key::M || *key == Key::N) {

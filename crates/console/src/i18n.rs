@@ -108,7 +108,6 @@ impl Texts {
     pub fn closed(&self, code: ReasonCode) -> String {
         self.get(match code {
             ReasonCode::OutsideUsePeriod => "closed-not-in-use",
-            ReasonCode::OutsideLiveWindow => "closed",
             ReasonCode::NotOnShift => "closed-not-on-shift",
             ReasonCode::AuthorisationScope
             | ReasonCode::AuthorisationMissing

@@ -456,12 +456,12 @@ impl Model {
             Command::Select(_) => {}
             Command::Move(direction) => self.selected = self.layout.neighbour(self.selected, direction),
             Command::ShowNumber { number, tile } => {
-                match self.cameras.iter().find(|c| c.number == number).map(|c| c.id.clone()) {
-                    Some(camera) => self.show(camera, tile),
-                    None => {
-                        let text = self.texts.with("no-such-camera", &[("number", number.into())]);
-                        self.say(text, true);
-                    }
+                let camera = self.cameras.iter().find(|c| c.number == number).map(|c| c.id.clone());
+                if let Some(camera) = camera {
+                    self.show(camera, tile);
+                } else {
+                    let text = self.texts.with("no-such-camera", &[("number", number.into())]);
+                    self.say(text, true);
                 }
             }
             Command::Show { camera, tile } => self.show(camera, tile),
@@ -669,7 +669,7 @@ impl Model {
                 }
             }
             News::Incidents(mut list) => {
-                list.sort_by(|a, b| b.at.cmp(&a.at));
+                list.sort_by_key(|i| std::cmp::Reverse(i.at));
                 self.incidents = list;
             }
             News::Health(health) => {
@@ -724,20 +724,22 @@ impl Model {
             _ => None,
         });
         // A refused replay goes back to live and says why.
-        match refused {
-            Some((tile, EndCause::Refused(Refusal { sentence, .. })))
-            | Some((tile, EndCause::LogUnavailable { sentence } | EndCause::Invalid { sentence })) => {
-                if let Some(tile) = self.tiles.get_mut(tile) {
-                    tile.look_back = None;
-                }
-                let text = self.texts.sentence(&sentence).to_owned();
-                self.say(text, true);
+        if let Some((
+            tile,
+            EndCause::Refused(Refusal { sentence, .. })
+            | EndCause::LogUnavailable { sentence }
+            | EndCause::Invalid { sentence },
+        )) = refused
+        {
+            if let Some(tile) = self.tiles.get_mut(tile) {
+                tile.look_back = None;
             }
-            _ => {}
+            let text = self.texts.sentence(&sentence).to_owned();
+            self.say(text, true);
         }
         match message {
             ServerMessage::Hello { ledger, .. } | ServerMessage::Ledger { ledger } => {
-                self.ledger = ledger.clone()
+                self.ledger = ledger.clone();
             }
             ServerMessage::Camera { camera, state } => {
                 if let Some(view) = self.cameras.iter_mut().find(|c| &c.id == camera) {

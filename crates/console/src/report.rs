@@ -171,7 +171,7 @@ pub fn write(path: &Path, report: &Report) -> std::io::Result<()> {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_png(path: &Path, picture: &egui::ColorImage) -> Result<(), image::ImageError> {
-    let bytes: Vec<u8> = picture.pixels.iter().flat_map(|p| p.to_array()).collect();
+    let bytes: Vec<u8> = picture.pixels.iter().flat_map(egui::Color32::to_array).collect();
     let [width, height] = picture.size;
     image::save_buffer(path, &bytes, width as u32, height as u32, image::ColorType::Rgba8)
 }

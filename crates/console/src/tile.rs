@@ -89,7 +89,6 @@ pub fn draw(
                 theme::FAINT,
             );
         }
-        (Status::Live | Status::Empty, _) => {}
         (Status::Waiting, _) => {
             widgets::text(
                 &painter,
@@ -138,7 +137,7 @@ pub fn draw(
                 theme::AMBER,
             );
         }
-        (Status::Closed(_), None) => {}
+        (Status::Live | Status::Empty, _) | (Status::Closed(_), None) => {}
     }
     if let Some(view) = view {
         label(&painter, rect, view, &status, stats.as_ref(), recorded, model, now);
@@ -216,18 +215,11 @@ pub fn closed_words(
                 Some(when) => texts.with("closed-until", &[("when", when.into())]),
                 None => texts.closed(code),
             },
-            match (&refusal.decree, code) {
-                (Some(decree), ReasonCode::OutsideLiveWindow) => {
-                    texts.with("closed-outside-window", &[("decree", decree.as_str().into())])
-                }
-                _ => {
-                    let said = texts.sentence(&refusal.sentence);
-                    if said.is_empty() {
-                        model.municipality(&view.municipality).to_owned()
-                    } else {
-                        said.to_owned()
-                    }
-                }
+            if let (Some(decree), ReasonCode::OutsideLiveWindow) = (&refusal.decree, code) {
+                texts.with("closed-outside-window", &[("decree", decree.as_str().into())])
+            } else {
+                let said = texts.sentence(&refusal.sentence);
+                if said.is_empty() { model.municipality(&view.municipality) } else { said }.to_owned()
             },
         ),
     }
