@@ -95,7 +95,7 @@ fn the_format_is_what_it_was() {
     let (record, raw) = volume::read_raw(&file, records[1].0, bytes.len() as u64).unwrap();
     let plain = chunk::open(raw, record.number, &KEY, &head.salt).unwrap();
     assert_eq!(chunk::parse_plain(&plain, StreamId(7), 2, &parameters()).unwrap(), [unit(0), unit(1)]);
-    let (_, body) = volume::read_record(&file, record.parameters, bytes.len() as u64).unwrap().unwrap();
+    let (_, body) = volume::read_record(&file, record.parameters, bytes.len() as u64).unwrap();
     assert_eq!(volume::decode_parameters(&body).unwrap(), *parameters());
     // A version of the future is refused, not misread.
     let dir = tempfile::tempdir().unwrap();

@@ -110,6 +110,9 @@ pub(crate) struct Piece {
     pub(crate) activity: Vec<(i64, u32)>,
 }
 
+/// Where a stream ends: the end of its newest footage, and its newest gap.
+pub(crate) type StreamEnd = (StreamId, Option<Micros>, Option<GapMark>);
+
 /// What one commit adds, in the order in which it is applied.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
@@ -273,7 +276,7 @@ impl Index {
     }
 
     /// Every stream with footage or gaps: where its footage ends, and its newest gap. Seeks only; no scan.
-    pub(crate) fn streams(&self) -> Result<Vec<(StreamId, Option<Micros>, Option<GapMark>)>, VaultError> {
+    pub(crate) fn streams(&self) -> Result<Vec<StreamEnd>, VaultError> {
         let mut found = Vec::new();
         let mut after = -1_i64;
         loop {
@@ -499,17 +502,18 @@ fn gap_row(row: &rusqlite::Row<'_>) -> Result<GapMark, rusqlite::Error> {
 fn add_to_minute(tx: &Transaction<'_>, group: &[(StreamId, ChunkRef)]) -> Result<(), VaultError> {
     let Some((stream, head)) = group.first() else { return Ok(()) };
     let (minute, volume) = (head.minute(), head.volume);
-    let old: Option<(i64, i64, i64, i64, Vec<u8>, Vec<u8>)> = tx
+    let old = tx
         .prepare_cached(
             "SELECT first, last, bytes, units, activity, chunks FROM minute
              WHERE stream = ?1 AND minute = ?2 AND volume = ?3",
         )?
         .query_row(params![stream.0, minute, volume as i64], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+            let numbers: [i64; 4] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?];
+            Ok((numbers, row.get::<_, Vec<u8>>(4)?, row.get::<_, Vec<u8>>(5)?))
         })
         .optional()?;
-    let (mut first, mut last, mut bytes, mut units, activity, chunks) =
-        old.unwrap_or((i64::MAX, i64::MIN, 0, 0, Vec::new(), Vec::new()));
+    let ([mut first, mut last, mut bytes, mut units], activity, chunks) =
+        old.unwrap_or(([i64::MAX, i64::MIN, 0, 0], Vec::new(), Vec::new()));
     let mut activity = decode_activity(&activity);
     activity.resize(60, 0);
     let mut chunks = decode_chunks(minute, volume, &chunks);
@@ -627,7 +631,9 @@ fn decode_chunks(minute: i64, volume: u64, mut bytes: &[u8]) -> Vec<ChunkRef> {
 
 fn encode_activity(seconds: &[u32]) -> Vec<u8> {
     let mut out = Vec::with_capacity(120);
-    seconds.iter().for_each(|value| put(&mut out, u64::from(*value)));
+    for value in seconds {
+        put(&mut out, u64::from(*value));
+    }
     out
 }
 

@@ -92,7 +92,7 @@ impl KeyStore {
             let at = (number as usize + 1) * SLOT;
             let (a, b) = (take::<SLOT>(&a_bytes, at), take::<SLOT>(&b_bytes, at));
             let kept = match (parse(&a), parse(&b)) {
-                (Slot::Live(..), Slot::Live(..)) | (Slot::Live(..), Slot::Damaged) => a,
+                (Slot::Live(..), Slot::Live(..) | Slot::Damaged) => a,
                 (Slot::Damaged, Slot::Live(..)) => b,
                 (Slot::Live(..), Slot::Free) if b_made => a,
                 (Slot::Free, Slot::Live(..)) if a_made => b,
@@ -107,7 +107,7 @@ impl KeyStore {
             }
             match parse(&kept) {
                 Slot::Live(stream, hour, id) => {
-                    store.live.entry((stream, hour)).or_default().push((id, number))
+                    store.live.entry((stream, hour)).or_default().push((id, number));
                 }
                 _ => drop(store.free.insert(number)),
             }

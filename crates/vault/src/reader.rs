@@ -242,18 +242,17 @@ impl Reader {
         };
         let plain =
             chunk::open(bytes, head.number, &slot.key, &volume_head.salt).ok_or(GapReason::Damaged)?;
-        let parameters = match self.parameters.get(&(chunk.volume, head.parameters)) {
-            Some(parameters) => Arc::clone(parameters),
-            None => {
-                let record = volume::read_record(file, head.parameters, *size).ok().flatten();
-                let read = record
-                    .filter(|(found, _)| found.kind == Kind::Parameters && found.stream == self.stream)
-                    .and_then(|(_, body)| volume::decode_parameters(&body))
-                    .ok_or(GapReason::Damaged)?;
-                let parameters = self.generation(read);
-                self.parameters.insert((chunk.volume, head.parameters), Arc::clone(&parameters));
-                parameters
-            }
+        let place = (chunk.volume, head.parameters);
+        let parameters = if let Some(parameters) = self.parameters.get(&place) {
+            Arc::clone(parameters)
+        } else {
+            let read = volume::read_record(file, head.parameters, *size)
+                .filter(|(found, _)| found.kind == Kind::Parameters && found.stream == self.stream)
+                .and_then(|(_, body)| volume::decode_parameters(&body))
+                .ok_or(GapReason::Damaged)?;
+            let parameters = self.generation(read);
+            self.parameters.insert(place, Arc::clone(&parameters));
+            parameters
         };
         self.last_parameters = Some(Arc::clone(&parameters));
         chunk::parse_plain(&plain, self.stream, head.units, &parameters).ok_or(GapReason::Damaged)

@@ -62,19 +62,16 @@ fn adopt(
     if head.vault != identity.vault || head.number != number {
         return Err(VaultError::AnotherVault { path });
     }
-    let (found, sealed) = match volume::read_footer(&file, &path)? {
-        Some(footer) => {
-            let found: Vec<_> =
-                footer.records.iter().filter_map(|(offset, leaf)| found_at(&file, *offset, *leaf)).collect();
-            (found, Some((footer.root, size)))
-        }
-        None => {
-            let found = volume::walk(&file, &path, scanned)?;
-            let sealed = seal(&file, &path, &found).inspect_err(|error| {
-                tracing::error!(%error, "a volume that a crash left open could not be sealed; the next start tries again");
-            });
-            (found, sealed.ok())
-        }
+    let (found, sealed) = if let Some(footer) = volume::read_footer(&file, &path)? {
+        let found: Vec<_> =
+            footer.records.iter().filter_map(|(offset, leaf)| found_at(&file, *offset, *leaf)).collect();
+        (found, Some((footer.root, size)))
+    } else {
+        let found = volume::walk(&file, &path, scanned)?;
+        let sealed = seal(&file, &path, &found).inspect_err(|error| {
+            tracing::error!(%error, "a volume that a crash left open could not be sealed; the next start tries again");
+        });
+        (found, sealed.ok())
     };
     let mut batch = Batch { opened: vec![(number, head.class, head.uuid)], ..Batch::default() };
     let mut newest = Micros(i64::MIN);

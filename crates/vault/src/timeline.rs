@@ -151,14 +151,14 @@ mod tests {
 
     #[test]
     fn every_hole_has_a_reason() {
+        use GapReason::{CameraOffline, Crash, NotRunning};
+        use SpanKind::{Gap, Recorded};
         let known = Known {
             pieces: vec![piece(10, 20), piece(21, 30), piece(50, 60)],
-            gaps: vec![gap(30, 40, GapReason::CameraOffline), gap(60, i64::MAX, GapReason::Crash)],
+            gaps: vec![gap(30, 40, CameraOffline), gap(60, i64::MAX, Crash)],
             live_edge: None,
         };
         let spans = spans(&known, Micros(0), Micros(100 * SECOND));
-        use GapReason::{CameraOffline, Crash, NotRunning};
-        use SpanKind::{Gap, Recorded};
         assert_eq!(
             seconds(&spans),
             [

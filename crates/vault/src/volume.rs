@@ -334,7 +334,7 @@ pub(crate) fn read_footer(file: &File, path: &Path) -> Result<Option<Footer>, Va
     {
         return Ok(None);
     }
-    let Some((head, body)) = read_record(file, u64_at(&tail, 0), size)? else { return Ok(None) };
+    let Some((head, body)) = read_record(file, u64_at(&tail, 0), size) else { return Ok(None) };
     if head.kind != Kind::Footer {
         return Ok(None);
     }
@@ -344,20 +344,16 @@ pub(crate) fn read_footer(file: &File, path: &Path) -> Result<Option<Footer>, Va
 }
 
 /// The record at `offset` and its body in clear, if it is whole (its leaf matches).
-pub(crate) fn read_record(
-    file: &File,
-    offset: u64,
-    size: u64,
-) -> Result<Option<(RecordHead, Vec<u8>)>, VaultError> {
-    let Some((head, mut bytes)) = read_raw(file, offset, size) else { return Ok(None) };
+pub(crate) fn read_record(file: &File, offset: u64, size: u64) -> Option<(RecordHead, Vec<u8>)> {
+    let (head, mut bytes) = read_raw(file, offset, size)?;
     let end = bytes.len() - LEAF;
     let (content, leaf) = bytes.split_at(end);
     if *blake3::hash(content).as_bytes() != leaf {
-        return Ok(None);
+        return None;
     }
     bytes.truncate(end);
     bytes.drain(..PREFIX);
-    Ok(Some((head, bytes)))
+    Some((head, bytes))
 }
 
 /// All bytes of the record at `offset`, unchecked but for its head and length.

@@ -1,6 +1,6 @@
 //! What recording costs beside copying the same bytes to files, in one run. A measurement, so it is asked for by name:
 //! `cargo test -p vault --test cost -- --ignored --nocapture`.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::wildcard_imports)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Destroying keys: nothing opens afterwards, not even from a copy; and nothing else is touched.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::wildcard_imports)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Faults for real: kill -9, a torn tail, flipped bytes, a full disk. What must survive is counted.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::wildcard_imports)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! What goes in comes out: byte for byte, across volumes, from memory and from disk, with every hole explained.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::wildcard_imports)]
 
 mod common;
 
@@ -87,6 +87,7 @@ fn reading_starts_at_the_key_frame_at_or_before() {
 
 #[test]
 fn every_hole_has_its_reason() {
+    use SpanKind::{Gap, Recorded};
     let root = tempfile::tempdir().unwrap();
     let vault = Vault::open(config(root.path())).unwrap();
     let p = parameters(1);
@@ -122,7 +123,6 @@ fn every_hole_has_its_reason() {
     assert!(order.is_sorted());
     let spans = vault.spans(StreamId(1), at(0), at(600)).unwrap();
     let kinds: Vec<_> = spans.iter().map(|span| (span.from, span.until, span.kind)).collect();
-    use SpanKind::{Gap, Recorded};
     assert_eq!(
         kinds,
         [

@@ -23,8 +23,8 @@ pub fn config(root: &Path) -> VaultConfig {
         volume_bytes: 1 << 20,
         budget_bytes: 64 << 20,
         // The tests say when to write; the clock must not.
-        tick: Duration::from_secs(3600),
-        sync_every: Duration::from_secs(3600),
+        tick: Duration::from_hours(1),
+        sync_every: Duration::from_hours(1),
         ..VaultConfig::new(root.join("vault"), [root.join("keys-a"), root.join("keys-b")])
     }
 }
