@@ -35,6 +35,9 @@ struct Feed {
     sends_resized: bool,
     /// Nothing may be sent before a key frame: something was left out.
     wants_key: bool,
+    /// Whether the running pipeline has had its first frame. The server answers no DESCRIBE before that, so even a stalled
+    /// camera sends one: it stalls pictures, not the conversation.
+    opened: bool,
     /// State of the small generator that chooses which packets get lost.
     dice: u32,
     frames: u64,
@@ -57,6 +60,7 @@ impl Stream {
                 timestamp_base: (mixed ^ seed) as u32,
                 sends_resized: false,
                 wants_key: false,
+                opened: false,
                 dice: mixed as u32 | 1,
                 frames: 0,
             }),
@@ -88,6 +92,7 @@ impl Stream {
         entrance.set_caps(Some(&self.caps(&feed)));
         feed.entrance = Some(entrance);
         feed.wants_key = false;
+        feed.opened = false;
     }
 
     /// Forgets a pipeline that has ended, unless a newer one took its place.
@@ -147,17 +152,18 @@ impl Stream {
         if faults.stalled || !continuous {
             feed.wants_key = true;
         }
-        if faults.stalled || entrance.current_state() != gst::State::Playing {
+        let opening = !feed.opened;
+        if (faults.stalled && !opening) || entrance.current_state() != gst::State::Playing {
             return;
         }
         // A pipeline that waits for its first PLAY, or a client that does not read, must not get old pictures later.
         if queued(&entrance) >= WAITING_FRAMES {
             feed.wants_key = true;
         }
-        if feed.wants_key && !key {
+        if feed.wants_key && !key && !opening {
             return;
         }
-        feed.wants_key = false;
+        feed.wants_key = faults.stalled;
         let Some(pts) = running_time_of(&entrance, tick) else { return };
         let showing = if feed.sends_resized { &self.resized } else { &self.normal };
         let jumped = faults.jump_seconds.wrapping_mul(i64::from(rtp::CLOCK_RATE)) as u32;
@@ -186,6 +192,7 @@ impl Stream {
         // Refused only while the pipeline is being taken down: the frame has no reader then.
         if !list.is_empty() && entrance.push_buffer_list(list).is_ok() {
             feed.frames += 1;
+            feed.opened = true;
         }
     }
 }

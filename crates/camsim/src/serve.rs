@@ -79,6 +79,8 @@ impl Server {
         let auth = rtsp::RTSPAuth::new();
         auth.set_supported_methods(RTSPAuthMethod::Digest);
         rtsp.set_auth(Some(&auth));
+        // A thread for each client: one that waits for its camera's first frame must not hold up the others.
+        rtsp.thread_pool().context("the RTSP server has no threads")?.set_max_threads(-1);
         rtsp.attach(None).context("the RTSP server cannot listen (is the port taken?)")?;
         let rtsp_port = u16::try_from(rtsp.bound_port()).context("the RTSP server has no port")?;
         let control = TcpListener::bind((Ipv4Addr::LOCALHOST, options.control_port))
