@@ -335,7 +335,7 @@ impl Ledger {
                 });
             }
             Ok(prepared) => {
-                tracing::error!(bytes = prepared.leaf.len(), "an entry is too large to be logged")
+                tracing::error!(bytes = prepared.leaf.len(), "an entry is too large to be logged");
             }
             Err(e) => {
                 lock(&shared.spool).lost += 1;
@@ -649,7 +649,7 @@ impl Backlog {
         match privacy.prepare(entry) {
             Ok(prepared) => self.0.push(prepared),
             Err(e) => {
-                tracing::error!(error = %e, action = %entry.action, "an entry of the ledger's own is lost")
+                tracing::error!(error = %e, action = %entry.action, "an entry of the ledger's own is lost");
             }
         }
     }
@@ -708,7 +708,7 @@ impl Sequencer {
             }
             let pause = match tried {
                 Some(at) if failing => TRY_AGAIN.saturating_sub(at.elapsed()),
-                _ => Duration::from_secs(60),
+                _ => Duration::from_mins(1),
             };
             (queue, _) = self.shared.wake.wait_timeout(queue, pause).unwrap_or_else(PoisonError::into_inner);
         }

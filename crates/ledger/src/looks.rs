@@ -36,10 +36,11 @@ impl Looks {
         let Ok(start) = serde_json::from_slice::<Value>(leaf) else { return };
         let (Some(action), Some(look)) = (text(&start, "action"), text(&start, "look")) else { return };
         let permitted = !matches!(text(&start, "outcome"), Some("deny" | "failed"));
-        if action.ends_with(".start") && permitted {
+        let step = action.rsplit_once('.').map(|(_, step)| step);
+        if step == Some("start") && permitted {
             let look = look.to_owned();
             self.open.insert(look.clone(), OpenLook { look, seq, start });
-        } else if action.ends_with(".stop") || action == UNANSWERED {
+        } else if step == Some("stop") || action == UNANSWERED {
             self.open.remove(look);
         }
     }

@@ -241,8 +241,8 @@ fn pseudonym(key: &[u8; KEY_LEN], month: &str, person: &str) -> String {
     let purpose = derive(key, "rtr ledger pseudonyms v1");
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, purpose.as_ref()), person.as_bytes());
     // 80 bits: no collision among the people of one room, and short enough to read out.
-    let short: String = tag.as_ref().iter().take(10).map(|byte| format!("{byte:02x}")).collect();
-    format!("{month}/{short}")
+    let short = tag.as_ref().first_chunk::<10>().copied().unwrap_or_default();
+    format!("{month}/{}", BASE64_URL_SAFE_NO_PAD.encode(short))
 }
 
 fn detail_key(key: &[u8; KEY_LEN]) -> Result<LessSafeKey, LedgerError> {
@@ -380,7 +380,7 @@ fn leaf(entry: &Entry, hider: &mut Hider<'_>) -> Result<Fields, LedgerError> {
     }
     match &entry.change {
         Some(Change::Clear { old, new }) => {
-            leaf.put("change", json!({ "old": exact(old), "new": exact(new) }))
+            leaf.put("change", json!({ "old": exact(old), "new": exact(new) }));
         }
         Some(Change::Private { old, new }) => {
             let mut change = Fields::default();
