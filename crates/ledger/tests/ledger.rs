@@ -1,5 +1,7 @@
 //! The ledger as its callers see it: durability, crashes, failing disks, proofs, queries.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use chrono::{DateTime, TimeDelta, Utc};
 use ledger::{
     Actor, Clock, DiskFaults, DiskStep, Entry, Filter, Justification, Ledger, LedgerConfig, LedgerError,
@@ -423,6 +425,14 @@ async fn a_hanging_disk_refuses_after_two_seconds_and_what_lands_later_is_disown
     assert!(ledger.open_looks().is_empty());
 }
 
+/// Takes the small file system away again, also when the test fails.
+struct Unmount(std::path::PathBuf);
+impl Drop for Unmount {
+    fn drop(&mut self) {
+        std::process::Command::new("umount").arg(&self.0).status().ok();
+    }
+}
+
 #[tokio::test]
 async fn a_full_disk_is_survived_and_noticed_when_it_has_room_again() {
     if !rustix::process::geteuid().is_root() {
@@ -439,12 +449,6 @@ async fn a_full_disk_is_survived_and_noticed_when_it_has_room_again() {
     if !mounted.is_ok_and(|status| status.success()) {
         eprintln!("skipped: a small file system could not be mounted");
         return;
-    }
-    struct Unmount(std::path::PathBuf);
-    impl Drop for Unmount {
-        fn drop(&mut self) {
-            std::process::Command::new("umount").arg(&self.0).status().ok();
-        }
     }
     let _unmount = Unmount(small.clone());
     let config = LedgerConfig { spool_bytes: 64 << 10, ..config(&small) };
@@ -617,7 +621,8 @@ proptest! {
     #[test]
     fn what_was_durable_stays_and_the_tree_only_grows(rounds in proptest::collection::vec(proptest::collection::vec("[ -~]{0,40}", 0..12), 1..5)) {
         let root = tempfile::tempdir().unwrap();
-        let (mut leaves, mut heads): (Vec<Vec<u8>>, Vec<(u64, [u8; 32])>) = (Vec::new(), Vec::new());
+        let mut leaves: Vec<Vec<u8>> = Vec::new();
+        let mut heads: Vec<(u64, [u8; 32])> = Vec::new();
         for round in rounds {
             let ledger = Ledger::open(config(root.path())).unwrap();
             for text in round {

@@ -1,5 +1,7 @@
 //! The witness against a real ledger: it follows growth, and nothing else.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use ledger::{Clock, Entry, Ledger, LedgerConfig, WitnessKey};
