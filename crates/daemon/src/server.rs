@@ -82,9 +82,13 @@ fn open_stores(settings: &Settings) -> anyhow::Result<Stores> {
 
 fn open_ledger(settings: &Settings) -> anyhow::Result<Ledger> {
     let data = &settings.daemon.data;
-    let config =
+    let mut config =
         LedgerConfig::new(data.join("ledger"), data.join("ledger.key"), settings.daemon.origin.clone());
-    Ledger::open(config).context("the log cannot be opened")
+    config.witnesses.clone_from(&settings.daemon.witnesses);
+    let ledger = Ledger::open(config).context("the log cannot be opened")?;
+    // The public key is carried to the witness by hand; it stands beside the log, not in it, as no reader may take it from there.
+    fs::write(data.join("ledger.vkey"), format!("{}\n", ledger.vkey())).context("the log's public key cannot be written")?;
+    Ok(ledger)
 }
 
 /// First start: records the configured facts in an empty register and makes an account for every person. The random

@@ -51,6 +51,9 @@ pub struct DaemonSettings {
     /// The second folder of the key store, on another device; relative to the configuration file. Default: in `data`.
     #[serde(default)]
     pub second_key_folder: Option<PathBuf>,
+    /// Public keys (vkey texts) of the police witnesses whose cosignatures count.
+    #[serde(default)]
+    pub witnesses: Vec<String>,
     /// Hours after which a session ends even when used (one shift).
     #[serde(default = "session_hours")]
     pub session_hours: u32,

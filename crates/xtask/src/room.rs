@@ -157,6 +157,7 @@ impl Prepared {
         let state = data.join("state");
         let mut rtr_witness = Command::new(bin.join("rtr-witness"));
         rtr_witness.args(["cosign", "--every", "10s"]).arg("--log").arg(state.join("ledger"));
+        rtr_witness.arg("--log-key").arg(state.join("ledger.vkey"));
         rtr_witness.arg("--key").arg(data.join("witness.key")).arg("--state").arg(data.join("witness.state"));
         rtr_witness.stdout(log(&data, "witness.log")?).stderr(log(&data, "witness.err.log")?);
         let witness = Some(Process::start("rtr-witness", &mut rtr_witness)?);
@@ -194,7 +195,9 @@ impl Room {
     pub fn prepare(bin: &Path, plan: &Plan) -> Result<Prepared> {
         fresh(&plan.data)?;
         let (camsim, simulated) = cameras(bin, plan)?;
-        let config = configure(plan, &simulated.cameras)?;
+        let key = Command::new(bin.join("rtr-witness")).arg("key").arg("--key").arg(plan.data.join("witness.key")).output();
+        let witness = String::from_utf8(key.context("rtr-witness cannot be started")?.stdout)?.trim().to_owned();
+        let config = configure(plan, &simulated.cameras, &witness)?;
         Ok(Prepared { bin: bin.to_owned(), data: plan.data.clone(), config, camsim, simulated })
     }
 
@@ -298,7 +301,7 @@ fn passwords(text: &str) -> Result<BTreeMap<String, String>> {
 }
 
 /// Writes the configuration for this run and says where.
-fn configure(plan: &Plan, cameras: &[SimulatedCamera]) -> Result<PathBuf> {
+fn configure(plan: &Plan, cameras: &[SimulatedCamera], witness: &str) -> Result<PathBuf> {
     let shipped = root().join("config");
     let config = plan.data.join("config");
     fs::create_dir_all(config.join("municipalities"))?;
@@ -312,6 +315,9 @@ fn configure(plan: &Plan, cameras: &[SimulatedCamera]) -> Result<PathBuf> {
     rtr["daemon"]["data"] = value("../state");
     rtr["daemon"]["listen"] = value("127.0.0.1:0");
     rtr["daemon"]["metrics"] = value("127.0.0.1:0");
+    let mut witnesses = Array::new();
+    witnesses.push(witness);
+    rtr["daemon"]["witnesses"] = value(witnesses);
     fs::write(config.join("rtr.toml"), rtr.to_string())?;
 
     let mut people = read(&shipped.join("organisations.toml"))?;

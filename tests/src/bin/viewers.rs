@@ -72,7 +72,7 @@ async fn main() -> Result<()> {
             _ => {}
         }
     }
-    let mut quantile = |values: &mut Vec<f64>, q: f64| {
+    let quantile = |values: &mut Vec<f64>, q: f64| {
         values.sort_by(f64::total_cmp);
         values.get(((values.len() as f64 * q) as usize).min(values.len().saturating_sub(1))).copied()
     };
