@@ -17,7 +17,6 @@ pub fn ui(
     commands: &mut Vec<Command>,
 ) -> Vec<(usize, Drawn)> {
     let area = ui.available_rect_before_wrap();
-    ui.painter().rect_filled(area, 0.0, theme::PICTURE_GAP);
     let area = area.shrink(theme::TILE_GAP);
     let places: Vec<(usize, Rect)> = if model.enlarged {
         vec![(model.selected, area)]

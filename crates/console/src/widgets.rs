@@ -82,7 +82,6 @@ pub fn chip(painter: &Painter, at: Pos2, right: bool, label: &str, colour: Color
 
 /// Diagonal stripes: here is no picture, and that is right so.
 pub fn hatch(painter: &Painter, rect: Rect) {
-    painter.rect_filled(rect, CornerRadius::ZERO, theme::PICTURE_GAP);
     let painter = painter.with_clip_rect(rect.intersect(painter.clip_rect()));
     let (pitch, height) = (28.0, rect.height());
     let mut x = rect.left() - height - (rect.left() - height).rem_euclid(pitch);

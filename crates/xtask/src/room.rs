@@ -109,7 +109,7 @@ struct Simulated {
 /// Builds the programs in the release profile and says where they are.
 pub fn build() -> Result<PathBuf> {
     packages::ensure(&["build", "run"])?;
-    println!("building (the first time takes some minutes) …");
+    eprintln!("building (the first time takes some minutes) …");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // The whole workspace, always: another selection would unify features differently and build dependencies again.
     cargo.current_dir(root()).args(["build", "--release", "--workspace", "--bins", "--quiet"]);

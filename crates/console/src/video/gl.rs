@@ -167,15 +167,18 @@ impl Renderer {
         }
         let Some(tile) = self.tiles.get_mut(&id) else { return Ok(()) };
         tile.colour = frame.colour;
-        for (texture, plane) in tile.textures.iter().zip(&planes) {
+        for (index, (texture, plane)) in tile.textures.iter().zip(&planes).enumerate() {
             let (internal, format) = self.formats[plane.sample - 1];
+            // Where a picture is drawn smaller than it is, the eye sees luma's smoothing and not chroma's, and a software
+            // rasteriser pays for each.
+            let smaller = if index == 0 { glow::LINEAR } else { glow::NEAREST };
             // SAFETY: the context is current and the texture is one of its own.
             unsafe {
                 gl.active_texture(glow::TEXTURE0);
                 gl.bind_texture(glow::TEXTURE_2D, Some(*texture));
                 if fresh {
                     for (name, value) in [
-                        (glow::TEXTURE_MIN_FILTER, glow::LINEAR),
+                        (glow::TEXTURE_MIN_FILTER, smaller),
                         (glow::TEXTURE_MAG_FILTER, glow::LINEAR),
                         (glow::TEXTURE_WRAP_S, glow::CLAMP_TO_EDGE),
                         (glow::TEXTURE_WRAP_T, glow::CLAMP_TO_EDGE),
