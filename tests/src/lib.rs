@@ -83,7 +83,9 @@ pub async fn next(media: &mut MediaReceiver, subscription: u32, patience: Durati
                 Incoming::Unit(header, payload) if header.subscription == subscription => {
                     return Ok(Next::Unit(header, payload));
                 }
-                Incoming::Control(message) if concerns(&message, subscription) => return Ok(Next::Said(message)),
+                Incoming::Control(message) if concerns(&message, subscription) => {
+                    return Ok(Next::Said(message));
+                }
                 Incoming::Closed(why) => bail!("the socket closed: {why}"),
                 Incoming::Unit(..) | Incoming::Control(_) => {}
             }
@@ -127,7 +129,10 @@ pub async fn pictures(
     let mut seen = Vec::new();
     while (seen.len() as u64) < count {
         let left = end.saturating_duration_since(Instant::now());
-        match next(media, subscription, left).await.with_context(|| format!("after {} pictures", seen.len()))? {
+        match next(media, subscription, left)
+            .await
+            .with_context(|| format!("after {} pictures", seen.len()))?
+        {
             Next::Unit(header, _) => seen.push(header),
             Next::Said(ServerMessage::Ended { cause, .. }) => bail!("the look ended: {cause:?}"),
             Next::Said(_) => {}

@@ -11,10 +11,9 @@ use xtask::room::{Periods, Room};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_window_that_ends_during_viewing_ends_the_picture() -> Result<()> {
     let bin = programs()?;
-    let room = tokio::task::spawn_blocking(move || {
-        Room::open(&bin, &plan("boundary", 2, Periods::ClosingIn(25)))
-    })
-    .await??;
+    let room =
+        tokio::task::spawn_blocking(move || Room::open(&bin, &plan("boundary", 2, Periods::ClosingIn(25))))
+            .await??;
     let session = log_in(&room, "observant").await?;
     let camera = session.cameras().await?.remove(0);
     let Access::Open { until: Some(until) } = camera.access else { anyhow::bail!("not open: {camera:?}") };
@@ -39,12 +38,15 @@ async fn a_window_that_ends_during_viewing_ends_the_picture() -> Result<()> {
     let auditor = log_in(&room, "auditor").await?;
     let entries = auditor.ledger_entries("internal_control", 0, 10_000).await?;
     let of = |action: &str| {
-        entries.iter().filter(|e| e.entry["action"] == action && e.entry["object"]["camera"] == camera.id.as_str()).count()
+        entries
+            .iter()
+            .filter(|e| e.entry["action"] == action && e.entry["object"]["camera"] == camera.id.as_str())
+            .count()
     };
     ensure!(of("live_view.stop") == 1, "stops: {}", of("live_view.stop"));
-    let denied = entries.iter().filter(|e| {
-        e.entry["outcome"] == "deny" && e.entry["object"]["camera"] == camera.id.as_str()
-    });
+    let denied = entries
+        .iter()
+        .filter(|e| e.entry["outcome"] == "deny" && e.entry["object"]["camera"] == camera.id.as_str());
     ensure!(denied.count() >= 1, "the refusal is not in the ledger");
     ensure!(of("live_view.start") >= 1, "starts: {}", of("live_view.start"));
     Ok(())

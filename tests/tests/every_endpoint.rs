@@ -12,7 +12,8 @@ use xtask::room::{Periods, Room};
 async fn every_endpoint_refuses_the_unauthorised() -> Result<()> {
     let bin = programs()?;
     let room =
-        tokio::task::spawn_blocking(move || Room::open(&bin, &plan("every_endpoint", 2, Periods::Open))).await??;
+        tokio::task::spawn_blocking(move || Room::open(&bin, &plan("every_endpoint", 2, Periods::Open)))
+            .await??;
     let client = Client::connect(&room.url, &std::fs::read(&room.ca)?)?;
     let (status, document) = client.raw("GET", "/api/v1/openapi.json", None, None).await?;
     ensure!(status == 200, "no OpenAPI document: {status}");
@@ -31,7 +32,8 @@ async fn every_endpoint_refuses_the_unauthorised() -> Result<()> {
             if !open_to_all {
                 walked += 1;
                 ensure!(status == 401, "{method} {path} without log-in: {status} {body}");
-                let (status, body) = client.raw(&method, &url, Some("no-such-token"), Some(&Value::Null)).await?;
+                let (status, body) =
+                    client.raw(&method, &url, Some("no-such-token"), Some(&Value::Null)).await?;
                 ensure!(status == 401, "{method} {path} with a made-up token: {status} {body}");
             }
             // Each operation says which roles may use it; whoever is none of them is refused by the law, not by luck.
@@ -41,7 +43,8 @@ async fn every_endpoint_refuses_the_unauthorised() -> Result<()> {
                     continue;
                 }
                 privileged += 1;
-                let (status, body) = client.raw(&method, &url, Some(session.token()), Some(&Value::Null)).await?;
+                let (status, body) =
+                    client.raw(&method, &url, Some(session.token()), Some(&Value::Null)).await?;
                 ensure!(status == 403, "{method} {path} as {role}: {status} {body}");
                 ensure!(body["code"] == "ROLE_NOT_PERMITTED", "{method} {path} as {role}: {body}");
             }

@@ -25,8 +25,30 @@ fn clip(folder: &Path) -> Result<PathBuf> {
     let path = folder.join("clip.mp4");
     if !path.exists() {
         let mut ffmpeg = Command::new("ffmpeg");
-        ffmpeg.args(["-nostdin", "-loglevel", "error", "-y", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25"]);
-        ffmpeg.args(["-t", "120", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "50", "-b:v", "1M"]);
+        ffmpeg.args([
+            "-nostdin",
+            "-loglevel",
+            "error",
+            "-y",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=640x360:rate=25",
+        ]);
+        ffmpeg.args([
+            "-t",
+            "120",
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-bf",
+            "0",
+            "-g",
+            "50",
+            "-b:v",
+            "1M",
+        ]);
         processes::run(ffmpeg.arg(&path))?;
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
@@ -107,7 +129,11 @@ async fn foreign_servers_over_tcp_and_udp() -> Result<()> {
             .await
             .with_context(|| format!("{} at {}", camera.id, room.cameras[i].main))?;
         ensure!(seen[0].key, "the first picture of {} is not a key frame", camera.id);
-        ensure!(seen.windows(2).all(|w| w[0].captured < w[1].captured), "pictures of {} out of order", camera.id);
+        ensure!(
+            seen.windows(2).all(|w| w[0].captured < w[1].captured),
+            "pictures of {} out of order",
+            camera.id
+        );
         let span = seen[99].captured - seen[50].captured;
         ensure!((1_000_000..4_000_000).contains(&span), "49 frames of {} span {span} µs", camera.id);
     }

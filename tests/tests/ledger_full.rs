@@ -27,7 +27,9 @@ impl SmallDisk {
         // A run that was killed may have left one.
         drop(Command::new("umount").arg("-l").arg(&at).stderr(std::process::Stdio::null()).status());
         fs::create_dir_all(&at)?;
-        processes::run(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]).arg(&at))?;
+        processes::run(
+            Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]).arg(&at),
+        )?;
         Ok(Self(at))
     }
 
@@ -58,7 +60,12 @@ async fn a_full_ledger_disk_ends_looking_and_not_recording() -> Result<()> {
         return Ok(());
     }
     let bin = programs()?;
-    drop(Command::new("umount").arg("-l").arg(plan("ledger_full", 2, Periods::Open).data.join("state/ledger")).status());
+    drop(
+        Command::new("umount")
+            .arg("-l")
+            .arg(plan("ledger_full", 2, Periods::Open).data.join("state/ledger"))
+            .status(),
+    );
     let (disk, room) = tokio::task::spawn_blocking(move || -> Result<_> {
         let prepared = Room::prepare(&bin, &plan("ledger_full", 2, Periods::Open))?;
         let disk = SmallDisk::mount(prepared.state().join("ledger"), 12)?;

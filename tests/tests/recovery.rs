@@ -25,7 +25,9 @@ async fn a_camera_dies_and_returns() -> Result<()> {
     for (fault, cause) in [("refuse 1", "unauthorised"), ("stall 1", "no_frames")] {
         tell(fault)?;
         cameras_until(&session, Duration::from_secs(30), |list| {
-            list.iter().any(|c| c.id == camera.id && matches!(&c.state, CameraState::Down { cause: c, .. } if c == cause))
+            list.iter().any(|c| {
+                c.id == camera.id && matches!(&c.state, CameraState::Down { cause: c, .. } if c == cause)
+            })
         })
         .await?;
         tell("heal 1")?;
@@ -44,6 +46,8 @@ async fn a_camera_dies_and_returns() -> Result<()> {
     }
     let other = cameras.iter().find(|c| c.id != camera.id);
     let list = session.cameras().await?;
-    ensure!(list.iter().any(|c| Some(&c.id) == other.map(|o| &o.id) && matches!(c.state, CameraState::Up { .. })));
+    ensure!(
+        list.iter().any(|c| Some(&c.id) == other.map(|o| &o.id) && matches!(c.state, CameraState::Up { .. }))
+    );
     Ok(())
 }

@@ -17,7 +17,8 @@ async fn the_last_seconds_come_back_on_an_incident_only() -> Result<()> {
     let mut room =
         tokio::task::spawn_blocking(move || Room::open(&bin, &plan("replay", 1, Periods::Open))).await??;
     let session = log_in(&room, "observant").await?;
-    let is_up = |list: &[protocol::api::CameraView]| list.iter().all(|c| matches!(c.state, CameraState::Up { .. }));
+    let is_up =
+        |list: &[protocol::api::CameraView]| list.iter().all(|c| matches!(c.state, CameraState::Up { .. }));
     let camera = cameras_until(&session, Duration::from_secs(20), is_up).await?.remove(0).id;
     let started = Utc::now();
     tokio::time::sleep(Duration::from_secs(12)).await;
@@ -40,7 +41,10 @@ async fn the_last_seconds_come_back_on_an_incident_only() -> Result<()> {
     };
     sender.send(&replay(1, None)).await?;
     let (cause, pictures, _) = until_end(&mut media, 1, Duration::from_secs(10)).await?;
-    ensure!(matches!(&cause, EndCause::Refused(r) if r.code == mandate::ReasonCode::IncidentRequired), "{cause:?}");
+    ensure!(
+        matches!(&cause, EndCause::Refused(r) if r.code == mandate::ReasonCode::IncidentRequired),
+        "{cause:?}"
+    );
     ensure!(pictures == 0);
 
     let incident = session
@@ -71,7 +75,11 @@ async fn the_last_seconds_come_back_on_an_incident_only() -> Result<()> {
     ensure!(units.windows(2).all(|w| w[0].captured < w[1].captured), "out of order");
     ensure!(gaps >= 1, "the crash is not shown as a gap");
     let first = units[0].captured;
-    ensure!(first - started.timestamp_micros() < 4_000_000, "starts {} µs late", first - started.timestamp_micros());
+    ensure!(
+        first - started.timestamp_micros() < 4_000_000,
+        "starts {} µs late",
+        first - started.timestamp_micros()
+    );
     // 18 seconds of 25 frames, less the crash and at most one group of pictures.
     ensure!(units.len() > 300, "only {} pictures came back", units.len());
     room.daemon.stop();

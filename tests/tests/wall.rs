@@ -29,9 +29,14 @@ fn rectangles(report: &Value) -> Vec<(String, String, Rect)> {
     tiles
         .iter()
         .filter_map(|t| {
-            let r: Vec<usize> = t["picture"].as_array()?.iter().filter_map(|n| Some(n.as_f64()? as usize)).collect();
+            let r: Vec<usize> =
+                t["picture"].as_array()?.iter().filter_map(|n| Some(n.as_f64()? as usize)).collect();
             let [x, y, width, height] = r[..] else { return None };
-            Some((t["camera"].as_str()?.to_owned(), t["state"].as_str()?.to_owned(), Rect { x, y, width, height }))
+            Some((
+                t["camera"].as_str()?.to_owned(),
+                t["state"].as_str()?.to_owned(),
+                Rect { x, y, width, height },
+            ))
         })
         .collect()
 }
@@ -53,7 +58,11 @@ fn an_observer_sees_moving_pictures_on_the_wall() -> Result<()> {
         import.args(["-display", &display.name, "-window", "root"]).arg(path);
         processes::run(&mut import).context("the display's picture cannot be taken")?;
     }
-    ensure!(console.wait()?.success(), "the console failed; see {}", room.data.join("console.err.log").display());
+    ensure!(
+        console.wait()?.success(),
+        "the console failed; see {}",
+        room.data.join("console.err.log").display()
+    );
 
     let report: Value = serde_json::from_str(&std::fs::read_to_string(&report)?)?;
     let rectangles = rectangles(&report);

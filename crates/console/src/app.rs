@@ -238,12 +238,10 @@ impl App {
             Room::Wall => egui::Frame::new(),
             _ => egui::Frame::new().fill(theme::BACKGROUND),
         };
-        egui::CentralPanel::default().frame(ground).show(ui, |ui| {
-            match model.room {
-                Room::Wall => self.drawn = wall::ui(ui, model, video, commands),
-                Room::Incidents => incidents::room(ui, model, commands),
-                Room::Health => health::room(ui, model),
-            }
+        egui::CentralPanel::default().frame(ground).show(ui, |ui| match model.room {
+            Room::Wall => self.drawn = wall::ui(ui, model, video, commands),
+            Room::Incidents => incidents::room(ui, model, commands),
+            Room::Health => health::room(ui, model),
         });
         overlays::ui(ui, rest, model, &mut drafts.palette, commands);
         model.search_wanted = false;

@@ -87,7 +87,8 @@ fn open_ledger(settings: &Settings) -> anyhow::Result<Ledger> {
     config.witnesses.clone_from(&settings.daemon.witnesses);
     let ledger = Ledger::open(config).context("the log cannot be opened")?;
     // The public key is carried to the witness by hand; it stands beside the log, not in it, as no reader may take it from there.
-    fs::write(data.join("ledger.vkey"), format!("{}\n", ledger.vkey())).context("the log's public key cannot be written")?;
+    fs::write(data.join("ledger.vkey"), format!("{}\n", ledger.vkey()))
+        .context("the log's public key cannot be written")?;
     Ok(ledger)
 }
 

@@ -77,23 +77,6 @@ fn rss_mib(id: u32) -> Result<f64> {
     Ok(line.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0)
 }
 
-/// Prometheus counters of the daemon, by name without labels, summed.
-fn metric(room: &Room, name: &str) -> Option<f64> {
-    use std::io::{Read as _, Write as _};
-    let log = fs::read_to_string(room.data.join("rtrd.log")).ok()?;
-    let address = log.lines().find_map(|l| l.strip_prefix("metrics http://"))?;
-    let host = address.split('/').next()?.trim();
-    let mut stream = std::net::TcpStream::connect(host).ok()?;
-    write!(stream, "GET /metrics HTTP/1.0\r\nHost: {host}\r\n\r\n").ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
-    let values = text
-        .lines()
-        .filter(|l| l.starts_with(name))
-        .filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok());
-    Some(values.sum())
-}
-
 fn record(bin: &Path, options: &Options) -> Result<()> {
     let mut room = Room::open(bin, &plan("record", options, true))?;
     let names = [
@@ -102,7 +85,7 @@ fn record(bin: &Path, options: &Options) -> Result<()> {
         "rtr_received_frames_total",
         "rtr_indexed_frames_total",
     ];
-    let read = |room: &Room| names.map(|n| metric(room, n).unwrap_or(0.0));
+    let read = |room: &Room| names.map(|n| room.metric(n).unwrap_or(0.0));
     processes::pause(Duration::from_secs(options.warmup as u64))?;
     let id = room.daemon.id();
     let (counted, cpu, started) = (read(&room), cpu_seconds(id)?, Instant::now());
@@ -155,7 +138,8 @@ fn floor(room: &Room, options: &Options) -> Result<(f64, f64)> {
 }
 
 fn live(bin: &Path, options: &Options) -> Result<()> {
-    let room = Room::open(bin, &plan("live", options, true))?;
+    let mut room = Room::open(bin, &plan("live", options, true))?;
+    room.settle()?;
     processes::pause(Duration::from_secs(options.warmup as u64))?;
     let password = room.accounts.get("observant").context("no account `observant`")?;
     let out = room.data.join("viewers.json");
@@ -177,6 +161,7 @@ fn wall(bin: &Path, options: &Options) -> Result<()> {
     packages::ensure(&["test"])?;
     let display = Display::start()?;
     let mut room = Room::open(bin, &plan("wall", options, false))?;
+    room.settle()?;
     let (report, picture) = (room.data.join("report.json"), room.data.join("wall.png"));
     let total = (options.warmup + options.seconds) as u64;
     let mut console =

@@ -39,6 +39,7 @@ pub fn run(rest: &[String]) -> Result<()> {
 
     let plan = Plan { footage, ..Plan::new(data, cameras, Periods::Demo) };
     let mut room = Room::open(&bin, &plan)?;
+    room.settle()?;
     tell(&room, headless);
 
     let report = report.or_else(|| headless.then(|| room.data.join("report.json")));

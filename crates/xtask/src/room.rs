@@ -11,7 +11,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Table, value};
 
@@ -53,7 +53,8 @@ impl Plan {
 
 /// Existing cameras, from an address with `{n}` for the number.
 pub fn numbered(pattern: &str, cameras: usize) -> Vec<SimulatedCamera> {
-    let camera = |n: usize| SimulatedCamera { n, main: pattern.replace("{n}", &n.to_string()), ..Default::default() };
+    let camera =
+        |n: usize| SimulatedCamera { n, main: pattern.replace("{n}", &n.to_string()), ..Default::default() };
     (1..=cameras).map(camera).collect()
 }
 
@@ -195,8 +196,13 @@ impl Room {
     pub fn prepare(bin: &Path, plan: &Plan) -> Result<Prepared> {
         fresh(&plan.data)?;
         let (camsim, simulated) = cameras(bin, plan)?;
-        let key = Command::new(bin.join("rtr-witness")).arg("key").arg("--key").arg(plan.data.join("witness.key")).output();
-        let witness = String::from_utf8(key.context("rtr-witness cannot be started")?.stdout)?.trim().to_owned();
+        let key = Command::new(bin.join("rtr-witness"))
+            .arg("key")
+            .arg("--key")
+            .arg(plan.data.join("witness.key"))
+            .output();
+        let witness =
+            String::from_utf8(key.context("rtr-witness cannot be started")?.stdout)?.trim().to_owned();
         let config = configure(plan, &simulated.cameras, &witness)?;
         Ok(Prepared { bin: bin.to_owned(), data: plan.data.clone(), config, camsim, simulated })
     }
@@ -234,6 +240,38 @@ impl Room {
                 .with_context(|| format!("see {}", self.data.join("witness.err.log").display()))?;
         }
         self.camsim.as_mut().map_or(Ok(()), Process::must_run)
+    }
+
+    /// A Prometheus figure of the daemon, by name without labels, summed.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        use std::io::{Read as _, Write as _};
+        let log = fs::read_to_string(self.data.join("rtrd.log")).ok()?;
+        let address = log.lines().find_map(|l| l.strip_prefix("metrics http://"))?;
+        let host = address.split('/').next()?.trim();
+        let mut stream = std::net::TcpStream::connect(host).ok()?;
+        write!(stream, "GET /metrics HTTP/1.0\r\nHost: {host}\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let lines = text.lines().filter(|l| l.split([' ', '{']).next() == Some(name));
+        Some(lines.filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
+    /// Waits until no further camera has come up for longer than a group of pictures lasts, at most 15 seconds.
+    ///
+    /// # Errors
+    /// When a service ends meanwhile.
+    pub fn settle(&mut self) -> Result<()> {
+        let (mut up, mut since) = (0.0, Instant::now());
+        let end = since + Duration::from_secs(15);
+        while Instant::now() < end && (up == 0.0 || since.elapsed() < Duration::from_millis(2_500)) {
+            let now = self.metric("rtr_cameras_up").unwrap_or(0.0);
+            if now > up {
+                (up, since) = (now, Instant::now());
+            }
+            self.must_run()?;
+            processes::pause(Duration::from_millis(100))?;
+        }
+        Ok(())
     }
 
     /// Bytes of footage on disk.

@@ -42,7 +42,9 @@ async fn main() -> Result<()> {
         loop {
             match media.next().await {
                 Incoming::Unit(header, _) if header.subscription as usize == subscription => break,
-                Incoming::Control(ServerMessage::Ended { subscription: s, cause }) if s as usize == subscription => {
+                Incoming::Control(ServerMessage::Ended { subscription: s, cause })
+                    if s as usize == subscription =>
+                {
                     anyhow::bail!("refused: {cause:?}")
                 }
                 Incoming::Closed(why) => anyhow::bail!("closed: {why}"),

@@ -54,6 +54,8 @@ struct Tile {
     size: (u32, u32),
     layout: Layout,
     colour: Colour,
+    /// How chroma is read: smoothed, or the nearest sample.
+    chroma: u32,
 }
 
 /// Where the square's corners go in; fixed so that the array can be made before the program is known.
@@ -158,7 +160,8 @@ impl Renderer {
         }
         let fresh = !self.tiles.contains_key(&id);
         if fresh {
-            let tile = Tile { textures: Vec::new(), size, layout, colour: frame.colour };
+            let tile =
+                Tile { textures: Vec::new(), size, layout, colour: frame.colour, chroma: glow::LINEAR };
             let tile = self.tiles.entry(id).or_insert(tile);
             for _ in &planes {
                 // SAFETY: the context is current: callers are paint callbacks.
@@ -167,18 +170,15 @@ impl Renderer {
         }
         let Some(tile) = self.tiles.get_mut(&id) else { return Ok(()) };
         tile.colour = frame.colour;
-        for (index, (texture, plane)) in tile.textures.iter().zip(&planes).enumerate() {
+        for (texture, plane) in tile.textures.iter().zip(&planes) {
             let (internal, format) = self.formats[plane.sample - 1];
-            // Where a picture is drawn smaller than it is, the eye sees luma's smoothing and not chroma's, and a software
-            // rasteriser pays for each.
-            let smaller = if index == 0 { glow::LINEAR } else { glow::NEAREST };
             // SAFETY: the context is current and the texture is one of its own.
             unsafe {
                 gl.active_texture(glow::TEXTURE0);
                 gl.bind_texture(glow::TEXTURE_2D, Some(*texture));
                 if fresh {
                     for (name, value) in [
-                        (glow::TEXTURE_MIN_FILTER, smaller),
+                        (glow::TEXTURE_MIN_FILTER, glow::LINEAR),
                         (glow::TEXTURE_MAG_FILTER, glow::LINEAR),
                         (glow::TEXTURE_WRAP_S, glow::CLAMP_TO_EDGE),
                         (glow::TEXTURE_WRAP_T, glow::CLAMP_TO_EDGE),
@@ -204,10 +204,15 @@ impl Renderer {
     }
 
     /// Draws the part `uv` (left, top, right, bottom; 0..1) of this tile's picture over the viewport. Nothing happens
-    /// if there is none. Only inside a paint callback.
-    pub(super) fn draw(&mut self, gl: &glow::Context, id: PlayerId, uv: [f32; 4]) {
+    /// if there is none. `width` is the rectangle's, in physical pixels. Only inside a paint callback.
+    pub(super) fn draw(&mut self, gl: &glow::Context, id: PlayerId, uv: [f32; 4], width: i32) {
         self.free_unused(gl);
-        let Some(tile) = self.tiles.get(&id) else { return };
+        let Some(tile) = self.tiles.get_mut(&id) else { return };
+        // Where a picture is drawn smaller than it is, the eye sees luma's smoothing and not chroma's, and a software
+        // rasteriser pays for each. One filter for both directions: two would make it work out which, for every pixel.
+        let smaller = (width as f32) < tile.size.0 as f32 * (uv[2] - uv[0]).abs();
+        let chroma = if smaller { glow::NEAREST } else { glow::LINEAR };
+        let changed = std::mem::replace(&mut tile.chroma, chroma) != chroma;
         let shader = &self.shaders[usize::from(tile.layout == Layout::Nv12)];
         // SAFETY: the context is current; programs, buffer, array and textures are its own and alive (they are only
         // freed by `free_unused` after leaving `tiles`, and by `destroy`).
@@ -223,6 +228,10 @@ impl Renderer {
             for (unit, texture) in (0..).zip(&tile.textures) {
                 gl.active_texture(glow::TEXTURE0 + unit);
                 gl.bind_texture(glow::TEXTURE_2D, Some(*texture));
+                if changed && unit > 0 {
+                    gl.tex_parameter_i32(glow::TEXTURE_2D, glow::TEXTURE_MIN_FILTER, chroma as i32);
+                    gl.tex_parameter_i32(glow::TEXTURE_2D, glow::TEXTURE_MAG_FILTER, chroma as i32);
+                }
             }
             if self.array.is_some() {
                 gl.bind_vertex_array(self.array);

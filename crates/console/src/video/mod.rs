@@ -246,7 +246,7 @@ impl VideoSystem {
         };
         let (renderer, player) = (renderer.clone(), entry.player.clone());
         let part = [uv.min.x, uv.min.y, uv.max.x, uv.max.y];
-        let callback = egui_glow::CallbackFn::new(move |_, painter| {
+        let callback = egui_glow::CallbackFn::new(move |info, painter| {
             let mut renderer = renderer.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(shown) = player.0.take()
                 && let Err(error) = renderer.upload(painter.gl(), id, &shown.picture)
@@ -255,7 +255,7 @@ impl VideoSystem {
             }
             // It may have been reset since: then not even the old picture may be seen once more.
             if player.0.shown().is_some() {
-                renderer.draw(painter.gl(), id, part);
+                renderer.draw(painter.gl(), id, part, info.viewport_in_pixels().width_px);
             }
         });
         ui.painter().add(egui::PaintCallback { rect, callback: Arc::new(callback) });
