@@ -2,7 +2,7 @@
 //! read as a person would read them.
 //!
 //! Each file under `tests/tests/` is one story. They run one after another (each is a program of its own), with few
-//! cameras, on the binaries that `cargo build --workspace --bins` made.
+//! cameras, on the binaries that `cargo build --workspace --all-targets` made.
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use xtask::room::{Periods, Plan, Room};
 pub fn programs() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folder = own.ancestors().find(|f| f.join("rtrd").is_file());
-    let folder = folder.context("rtrd is not built; run `cargo build --workspace --bins` first")?;
+    let folder = folder.context("rtrd is not built; run `cargo build --workspace --all-targets` first")?;
     Ok(folder.to_owned())
 }
 

@@ -15,7 +15,7 @@ async fn every_endpoint_refuses_the_unauthorised() -> Result<()> {
         tokio::task::spawn_blocking(move || Room::open(&bin, &plan("every_endpoint", 2, Periods::Open)))
             .await??;
     let client = Client::connect(&room.url, &std::fs::read(&room.ca)?)?;
-    let (status, document) = client.raw("GET", "/api/v1/openapi.json", None, None).await?;
+    let (status, document) = client.raw("GET", "openapi.json", None, None).await?;
     ensure!(status == 200, "no OpenAPI document: {status}");
     let paths = document["paths"].as_object().expect("an OpenAPI document has paths");
     let mut walked = 0;
@@ -25,7 +25,7 @@ async fn every_endpoint_refuses_the_unauthorised() -> Result<()> {
     for (path, methods) in paths {
         for (method, operation) in methods.as_object().expect("methods") {
             let url = path.replace("{id}", "1").replace("{seq}", "0");
-            let url = if url.starts_with("/api/v1") { url } else { format!("/api/v1{url}") };
+            let url = url.trim_start_matches("/api/v1").trim_start_matches('/').to_owned();
             let method = method.to_uppercase();
             let open_to_all = operation["security"].as_array().is_some_and(Vec::is_empty);
             let (status, body) = client.raw(&method, &url, None, Some(&Value::Null)).await?;

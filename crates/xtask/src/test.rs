@@ -17,8 +17,9 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
         step("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])?;
         step("documentation", &["doc", "--workspace", "--no-deps", "--quiet"])?;
     }
-    // The end-to-end tests start these as processes.
-    step("build", &["build", "--workspace", "--bins", "--quiet"])?;
+    // The end-to-end tests start the programs as processes. All targets, so that features unify as in the next step and
+    // nothing is built twice.
+    step("build", &["build", "--workspace", "--all-targets", "--quiet"])?;
     let mut tests = vec!["test", "--workspace", "--quiet", "--no-fail-fast"];
     tests.extend(filter.as_deref());
     step("tests", &tests)
