@@ -2,8 +2,12 @@
 //! media socket refuses who is not logged in.
 
 use anyhow::{Result, ensure};
-use end_to_end::{log_in, plan, programs, until_end, watch};
-use protocol::{client::Client, socket::EndCause};
+use end_to_end::{log_in, plan, programs, until_end};
+use protocol::{
+    api::StreamRole,
+    client::Client,
+    socket::{ClientMessage, EndCause},
+};
 use serde_json::Value;
 use std::time::Duration;
 use xtask::room::{Periods, Room};
@@ -53,10 +57,23 @@ async fn every_endpoint_refuses_the_unauthorised() -> Result<()> {
     ensure!(walked >= 10, "only {walked} endpoints were walked");
     ensure!(privileged >= 8, "only {privileged} refusals by role were tried");
 
-    // Pictures: the technical administrator keeps the cameras running and never sees one.
+    // Pictures: the technical administrator keeps the cameras running and never sees one; not even the socket opens.
+    let refused = admin.media().await.err().and_then(|error| error.problem().map(|p| p.code.clone()));
+    ensure!(refused.as_deref() == Some("ROLE_NOT_PERMITTED"), "the media socket answered {refused:?}");
+    // A role that may watch opens it, and still gets nothing that the law refuses: an hour back, without an incident.
     let camera = observer.cameras().await?.remove(0);
-    let (sender, mut media) = admin.media().await?;
-    sender.send(&watch(1, &camera.id)).await?;
+    let (sender, mut media) = observer.media().await?;
+    sender
+        .send(&ClientMessage::Replay {
+            subscription: 1,
+            camera: camera.id,
+            stream: StreamRole::Main,
+            from: chrono::Utc::now() - chrono::TimeDelta::hours(1),
+            until: chrono::Utc::now(),
+            incident: None,
+            speed: 0.0,
+        })
+        .await?;
     let (cause, pictures, _) = until_end(&mut media, 1, Duration::from_secs(5)).await?;
     ensure!(matches!(cause, EndCause::Refused(_)) && pictures == 0, "{cause:?} after {pictures} pictures");
     Ok(())

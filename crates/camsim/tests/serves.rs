@@ -30,7 +30,7 @@ impl Camsim {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let patience = Instant::now() + Duration::from_secs(240);
+        let patience = Instant::now() + Duration::from_mins(4);
         while !ready.exists() {
             assert!(process.try_wait().unwrap().is_none(), "camsim ended before it was ready");
             assert!(Instant::now() < patience, "camsim was not ready in four minutes");

@@ -394,7 +394,7 @@ mod tests {
             2,
             "a live picture never poses as a replay"
         );
-        assert!(reconcile(&mut feeds, &back, &[1, 2], now + Duration::from_secs(60)).is_empty());
+        assert!(reconcile(&mut feeds, &back, &[1, 2], now + Duration::from_mins(1)).is_empty());
         // A complete replay stays on its last picture and is not asked for again.
         feeds.learn(&ServerMessage::Ended { subscription: 2, cause: EndCause::Complete }, now);
         assert!(reconcile(&mut feeds, &back, &[1, 2], now + Duration::from_secs(90)).is_empty());

@@ -132,12 +132,11 @@ fn main() -> anyhow::Result<()> {
             let mut video = VideoSystem::new(ctx.clone(), creation.gl.clone());
             video.force_decoder(decoder);
             let mut model = Model::new(language, layout);
-            let backend = match client {
-                Some(client) => Backend::Daemon(Net::start(client, ctx)?),
-                None => {
-                    model.clock = made_up_clock();
-                    Backend::MadeUp(Box::new(MadeUp::logged_in()))
-                }
+            let backend = if let Some(client) = client {
+                Backend::Daemon(Net::start(client, ctx)?)
+            } else {
+                model.clock = made_up_clock();
+                Backend::MadeUp(Box::new(MadeUp::logged_in()))
             };
             Ok(Box::new(App::new(model, backend, video, unattended)))
         }),

@@ -1,5 +1,6 @@
 //! The window as a person uses it: by keys and by what a screen reader says. A few small pictures watch the looks.
 //! The room behind it is made up (`gallery`), its clock is that of 13 June 2026.
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use console::{
     app::{App, Backend, Unattended},

@@ -1,4 +1,5 @@
 //! The shipped configuration is valid, and mistakes are told with file, line, key and the nearest known key.
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use std::{fs, path::Path};
 

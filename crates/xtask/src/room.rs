@@ -179,7 +179,7 @@ fn serve(bin: &Path, data: &Path, config: &Path) -> Result<(Process, String)> {
     rtrd.arg("--config").arg(config).stdout(log(data, "rtrd.log")?).stderr(log(data, "rtrd.err.log")?);
     let mut daemon = Process::start("rtrd", &mut rtrd)?;
     loop {
-        let text = processes::wait_for_file(&data.join("rtrd.log"), Duration::from_secs(60), &mut daemon)
+        let text = processes::wait_for_file(&data.join("rtrd.log"), Duration::from_mins(1), &mut daemon)
             .with_context(|| format!("see {}", data.join("rtrd.err.log").display()))?;
         if let Some(address) = text.lines().find_map(|l| l.strip_prefix("ready ")) {
             return Ok((daemon, address.trim().to_owned()));
@@ -327,7 +327,7 @@ fn cameras(bin: &Path, plan: &Plan) -> Result<(Option<Process>, Simulated)> {
     command.args(&plan.camsim);
     command.stdout(fs::File::create(plan.data.join("camsim.log"))?).stderr(Stdio::inherit());
     let mut camsim = Process::start("camsim", &mut command)?;
-    let text = processes::wait_for_file(&ready, Duration::from_secs(600), &mut camsim)?;
+    let text = processes::wait_for_file(&ready, Duration::from_mins(10), &mut camsim)?;
     let simulated: Simulated = serde_json::from_str(&text).context("camsim's answer is not understood")?;
     Ok((Some(camsim), simulated))
 }
