@@ -1,4 +1,4 @@
-//! The gate. Every stream, replay and command passes [`Gate::pass`]: decide, log (durable), then effect. A look gets a
+//! The gate. Every stream, replay and command passes `Gate::pass`: decide, log (durable), then effect. A look gets a
 //! [`Lease`], which only this module can make, and which ends when its basis ends.
 //!
 //! At the instant a permit names, and at every change of the register, one task decides every open lease again: with a
@@ -33,7 +33,7 @@ use std::{
 use tokio::sync::{Notify, watch};
 
 /// How long running looks go on after the log was found to fail. The rule says 30 seconds from the failure; noticing it
-/// takes up to [`HEARTBEAT_LOOKS`] and the two seconds that the log may take to say so, and one is kept for the way to
+/// takes up to `HEARTBEAT_LOOKS` and the two seconds that the log may take to say so, and one is kept for the way to
 /// the screen.
 pub const GRACE: TimeDelta = TimeDelta::seconds(22);
 /// How far ahead a closed tile looks for the instant at which it opens.
