@@ -21,7 +21,7 @@ struct Arguments {
     /// Address of the daemon, for example https://127.0.0.1:8443
     #[arg(long, required_unless_present = "gallery")]
     server: Option<String>,
-    /// Certificate of the daemon's own authority (<data>/tls/ca.pem); no other is trusted
+    /// Certificate of the daemon's own authority (`tls/ca.pem` in its data folder); no other is trusted
     #[arg(long, required_unless_present = "gallery")]
     ca: Option<PathBuf>,
     /// Log in as this person without asking (demo and tests)

@@ -6,7 +6,7 @@
 //! always be rebuilt from the one file that counts, the sequence file. Persons never stand in a leaf by name:
 //! they appear as pseudonyms of the month, and free text as salted commitments, opened only with the month's key.
 //!
-//! A newcomer reads: [`entry`] (what is said), [`ledger`](mod@ledger) (the writer and its promises), [`sequence`]
+//! A newcomer reads: [`entry`] (what is said), [`ledger`](mod@ledger) (the writer and its promises), `sequence`
 //! (the file), [`tree`] and [`tiles`] (what outsiders verify), [`note`] (who signed it), [`verify`](mod@verify).
 
 pub mod canonical;
