@@ -42,7 +42,7 @@ pub fn decide(register: &Register, request: &Request, at: DateTime<Utc>) -> Deci
 }
 
 /// The row of the action in `domain.md` 5b.
-fn conditions(walk: &mut Walk<'_>) -> Step {
+pub(crate) fn conditions(walk: &mut Walk<'_>) -> Step {
     forbidden::never(walk)?;
     person::chain(walk)?;
     match walk.request.action {
@@ -122,8 +122,14 @@ fn conditions(walk: &mut Walk<'_>) -> Step {
     person::role_fits_organisation(walk)
 }
 
+/// A person in a role, whatever they then do.
+pub(crate) fn person(walk: &mut Walk<'_>) -> Step {
+    person::chain(walk)?;
+    person::role_fits_organisation(walk)
+}
+
 /// A live picture: basis, window, mask.
-fn live(walk: &mut Walk<'_>) -> Step {
+pub(crate) fn live(walk: &mut Walk<'_>) -> Step {
     basis::live(walk)?;
     picture::mask(walk)?;
     picture::no_sound(walk)

@@ -134,6 +134,9 @@ pub struct Ordinance {
     /// Other places open to everyone that it names (151c lid 1), for example `car_park`; public places always count.
     #[serde(default)]
     pub place_kinds: Vec<String>,
+    /// Where its text was read.
+    #[serde(default)]
+    pub source_ref: Option<String>,
 }
 
 /// Who took a decision.
@@ -175,6 +178,9 @@ pub struct Decree {
     pub ordinance: OrdinanceId,
     /// Who decided.
     pub decided_by: DecidedBy,
+    /// Who signed, and in what capacity (Gemeentewet 177).
+    #[serde(default)]
+    pub capacity: Option<String>,
     /// When it was signed.
     #[serde(default)]
     pub signed_at: Option<DateTime<Utc>>,
@@ -199,6 +205,9 @@ pub struct Decree {
     /// When it must be reviewed.
     #[serde(default)]
     pub review_at: Option<DateTime<Utc>>,
+    /// The data-protection impact assessment that covers it (Wpg 4c).
+    #[serde(default)]
+    pub impact_assessment_ref: Option<String>,
 }
 
 /// A ring of points, WGS 84, `[longitude, latitude]` in degrees.
@@ -241,6 +250,9 @@ pub struct Extension {
     pub published_at: Option<DateTime<Utc>>,
     /// The new end.
     pub valid_until: DateTime<Utc>,
+    /// The evaluation on which it rests.
+    #[serde(default)]
+    pub evaluation_ref: Option<String>,
 }
 
 /// A revocation of a decree (intrekking). It acts from `revoked_from`, published or not.
@@ -275,6 +287,15 @@ pub struct Consultation {
     /// Its outcome; any recorded outcome counts.
     #[serde(default)]
     pub outcome: Option<String>,
+    /// Who was consulted.
+    #[serde(default)]
+    pub prosecutor: Option<String>,
+    /// Where the minutes lie.
+    #[serde(default)]
+    pub minutes_ref: Option<String>,
+    /// When it is to be held again (agreed in the driehoek; what was consulted stays consulted).
+    #[serde(default)]
+    pub review_at: Option<DateTime<Utc>>,
 }
 
 /// A day of the week.
@@ -352,6 +373,9 @@ pub struct Period {
     /// What this period allows outside its live windows; none: what the decree says.
     #[serde(default)]
     pub live_outside_window: Option<LiveOutsideWindow>,
+    /// Why shorter does not suffice, for continuous use.
+    #[serde(default)]
+    pub motivation: Option<String>,
 }
 
 /// Event or emergency.
@@ -412,9 +436,15 @@ pub struct Signage {
     /// When the sign was placed; none: still missing.
     #[serde(default)]
     pub placed_at: Option<DateTime<Utc>>,
+    /// When somebody last saw that it stands.
+    #[serde(default)]
+    pub checked_at: Option<DateTime<Utc>>,
     /// When it was removed.
     #[serde(default)]
     pub removed_at: Option<DateTime<Utc>>,
+    /// A photograph of it.
+    #[serde(default)]
+    pub photo_ref: Option<String>,
 }
 
 /// A camera.
@@ -432,6 +462,9 @@ pub struct Camera {
     /// Whether it can be steered.
     #[serde(default)]
     pub ptz: bool,
+    /// What it is: `fixed`, `dome`, `mobile`.
+    #[serde(default)]
+    pub model: Option<String>,
     /// Whether it delivers sound. Such a camera is neither recorded nor shown until its sound is switched off (policy).
     #[serde(default)]
     pub audio: bool,
@@ -447,6 +480,12 @@ pub struct Position {
     pub camera: CameraId,
     /// WGS 84 `[longitude, latitude]` in degrees.
     pub point: [f64; 2],
+    /// What the view is for (IEC 62676-4:2025: overview, outline, discern, perceive, characterise, validate, scrutinise).
+    #[serde(default)]
+    pub view_class: Option<String>,
+    /// Pixels per metre, measured at the far end of the view.
+    #[serde(default)]
+    pub measured_px_m: Option<f64>,
     /// First instant.
     pub from: DateTime<Utc>,
     /// End, if any.
@@ -468,6 +507,12 @@ pub struct Mask {
     /// Who verified it.
     #[serde(default)]
     pub verified_by: Option<PersonId>,
+    /// What it covers, in words or as a reference to the polygons in the camera.
+    #[serde(default)]
+    pub geometry_ref: Option<String>,
+    /// The presets for which it was made, of a camera that can be steered.
+    #[serde(default)]
+    pub presets: Vec<String>,
 }
 
 /// Which agreement.
@@ -529,6 +574,12 @@ pub struct Person {
     /// End of the korpschef's permission (Wpbr 7 lid 2), company staff only.
     #[serde(default)]
     pub wpbr_permission_until: Option<DateTime<Utc>>,
+    /// The employer's number for them.
+    #[serde(default)]
+    pub personnel_no: Option<String>,
+    /// End of the training that is valid (policy; listed ahead, no condition).
+    #[serde(default)]
+    pub training_until: Option<DateTime<Utc>>,
 }
 
 /// A role. The first names are those of `domain.md` 5b.
@@ -599,6 +650,12 @@ pub struct Shift {
     pub from: DateTime<Utc>,
     /// End.
     pub until: DateTime<Utc>,
+    /// At which desk.
+    #[serde(default)]
+    pub desk: Option<String>,
+    /// Minutes between two changes of desk.
+    #[serde(default)]
+    pub rotation_minutes: Option<u32>,
 }
 
 /// A police operator's instruction to look at cameras outside the live windows (V12).

@@ -2,17 +2,21 @@
 //! and an instant to a [`Decision`].
 //!
 //! Nothing here reads a clock, a file or a socket. Read [`mod@decide`] first: it is the one room through which everything
-//! passes, and it names the modules that hold the conditions.
+//! passes, and it names the modules that hold the conditions. Around it: [`outlook`] looks ahead (what opens and closes when,
+//! what a proposal would change), [`endings`] lists what ends soon, [`judgement`] says what recorded footage is in law.
 
 mod calendar;
 mod conditions;
 pub mod decide;
 pub mod decision;
 pub mod dossier;
+pub mod endings;
 pub mod facts;
 mod geometry;
 mod grounds;
 pub mod ids;
+pub mod judgement;
+pub mod outlook;
 mod people;
 mod policy;
 pub mod register;

@@ -15,10 +15,19 @@ pub struct Policy {
     pub replay_limit: Option<TimeDelta>,
     /// How many calendar years log entries stay at least (Wpg 25, 32: four; the proposal is five).
     pub log_term_years: u32,
+    /// Days after which somebody must look again whether a sign still stands (151c lid 6; the interval is policy).
+    pub sign_check_days: u32,
+    /// Hours after its start within which an emergency window must be confirmed in writing (the term is policy).
+    pub confirmation_hours: u32,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { replay_limit: TimeDelta::try_minutes(15), log_term_years: 5 }
+        Self {
+            replay_limit: TimeDelta::try_minutes(15),
+            log_term_years: 5,
+            sign_check_days: 180,
+            confirmation_hours: 24,
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         Position, Shift,
     },
     grounds::Grounds,
-    ids::{CameraId, DecreeId, InstructionId, MunicipalityId, OrganisationId, PersonId},
+    ids::{AreaId, CameraId, DecreeId, InstructionId, MunicipalityId, OrganisationId, PersonId},
     people::People,
     policy::{Policy, RULES_VERSION},
 };
@@ -55,6 +55,8 @@ pub struct Register {
     policy_version: Arc<str>,
     now: Grounds,
     people: People,
+    /// The newest version of every fact.
+    current: Vec<Fact>,
     /// Facts about the basis, kept for the question "as known then".
     history: Vec<Fact>,
     /// The instants at which what is known about the basis changed, with what was known from then on.
@@ -115,6 +117,7 @@ impl Register {
             policy_version: policy_version.into(),
             now,
             people: People::compile(&known),
+            current: known.into_iter().cloned().collect(),
             history,
             epochs: instants.into_iter().map(|at| (at, OnceLock::new())).collect(),
             nothing: Grounds::compile(&[]),
@@ -134,6 +137,11 @@ impl Register {
     /// The controller's settings.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The newest version of every fact, by kind and id.
+    pub fn facts(&self) -> &[Fact] {
+        &self.current
     }
 
     /// The municipalities, by id.
@@ -164,6 +172,20 @@ impl Register {
     /// One decree.
     pub fn decree(&self, id: &DecreeId) -> Option<&Decree> {
         self.now.decree(id).map(|ground| &ground.decree)
+    }
+
+    /// When a decree ends by its own date or its last extension, revocation apart.
+    pub fn decree_end(&self, id: &DecreeId) -> Option<DateTime<Utc>> {
+        let ground = self.now.decree(id)?;
+        ground.validity.iter().map(|span| span.until).max()
+    }
+
+    /// The municipality whose decree designates an area.
+    pub fn municipality_of_area(&self, area: &AreaId) -> Option<&MunicipalityId> {
+        let mut decrees = self.municipalities().flat_map(|municipality| self.now.decrees(&municipality.id));
+        decrees
+            .find(|decree| decree.areas.iter().any(|ground| ground.area.id == *area))
+            .map(|ground| &ground.decree.municipality)
     }
 
     /// The decree in force at an instant (published, not over, not revoked) in whose area a camera then stands.

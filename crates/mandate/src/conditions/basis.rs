@@ -3,7 +3,7 @@
 //! A permit rests on one complete chain: decree version, its ordinance, area, and a period with its windows or an event
 //! or emergency window (`decisions.md` 2). Any complete chain permits; else the chain that got furthest is reported.
 
-use super::{Step, Walk, refuse, sooner};
+use super::{Step, Walk, footage::Unlawful, refuse, sooner};
 use crate::{
     decision::{FactKind, FactRef, ReasonCode},
     facts::{LiveOutsideWindow, OrganisationKind, PoliceInstruction},
@@ -39,7 +39,7 @@ pub(crate) struct Outside<'a> {
 #[derive(Clone)]
 pub(crate) struct Chain<'a> {
     at: DateTime<Utc>,
-    facts: ArrayVec<&'a FactRef, CHAIN_CAPACITY>,
+    pub(crate) facts: ArrayVec<&'a FactRef, CHAIN_CAPACITY>,
     /// Whether it leans on the incident.
     on_incident: bool,
     pub(crate) until: Option<DateTime<Utc>>,
@@ -428,15 +428,8 @@ fn extra_chain<'a>(
 }
 
 impl<'a> Chain<'a> {
-    /// What a complete chain rests on.
-    pub(crate) fn into_facts(self) -> ArrayVec<&'a FactRef, CHAIN_CAPACITY> {
-        self.facts
-    }
-}
-
-impl<'a> Failure<'a> {
-    /// The fact on which the chain broke.
-    pub(crate) fn fact(self) -> Option<&'a FactRef> {
-        self.fact
+    /// That nothing recorded on it is lawful, if it broke.
+    pub(crate) fn unlawful(&self) -> Option<Unlawful<'a>> {
+        self.failure.map(|Failure { code, fact, .. }| Unlawful { code, fact })
     }
 }

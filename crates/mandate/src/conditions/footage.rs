@@ -20,19 +20,37 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// The smallest step between two instants: half-open intervals of single frames.
 const TICK: TimeDelta = TimeDelta::nanoseconds(1);
 
-/// That a frame was recorded without a basis, and the fact on which the basis broke.
-struct Unlawful(Option<FactRef>);
+/// That a frame was recorded without a basis: the condition that failed and the fact on which it broke.
+#[derive(Clone, Copy)]
+pub(crate) struct Unlawful<'a> {
+    pub(crate) code: ReasonCode,
+    pub(crate) fact: Option<&'a FactRef>,
+}
+
+/// The facts of one chain.
+type ChainFacts<'a> = ArrayVec<&'a FactRef, { basis::CHAIN_CAPACITY }>;
 
 /// What holds for a frame, and for the frames after it until `same_until`.
 pub(crate) struct Capture<'a> {
-    /// Why it was unlawful.
-    unlawful: Option<Unlawful>,
+    /// Why it was unlawful as known at capture.
+    pub(crate) unlawful_then: Option<Unlawful<'a>>,
+    /// Why it was unlawful as known now.
+    pub(crate) unlawful_now: Option<Unlawful<'a>>,
+    /// What its lawfulness rested on, as known at capture.
+    pub(crate) basis_then: ChainFacts<'a>,
     /// What its lawfulness rests on, as known now.
-    basis: ArrayVec<&'a FactRef, { basis::CHAIN_CAPACITY }>,
+    pub(crate) basis: ChainFacts<'a>,
     /// How long it is kept.
     pub(crate) term: TimeDelta,
     /// The first later capture time for which the answer could differ.
     pub(crate) same_until: Option<DateTime<Utc>>,
+}
+
+impl<'a> Capture<'a> {
+    /// Why it was unlawful: as known now, else as known then.
+    pub(crate) fn unlawful(&self) -> Option<Unlawful<'a>> {
+        self.unlawful_now.or(self.unlawful_then)
+    }
 }
 
 /// The basis at capture, as known then and as known now: late knowledge only narrows (`decisions.md` 3).
@@ -41,29 +59,26 @@ pub(crate) fn capture<'a>(
     camera: &'a CameraGround,
     captured: DateTime<Utc>,
 ) -> Capture<'a> {
+    let days_of = |chain: &basis::Chain<'_>| {
+        chain.decree.map_or(MAXIMUM_RETENTION_DAYS, |ground| ground.decree.retention_days)
+    };
     let now = basis::best(register.grounds(), camera, captured, basis::Reach::Use);
-    let mut days = now.decree.map_or(MAXIMUM_RETENTION_DAYS, |ground| ground.decree.retention_days);
-    let mut same_until = now.until;
-    let mut unlawful = now.failure.map(|failure| Unlawful(failure.fact().cloned()));
     let (then, more_known_at) = register.grounds_known_at(captured);
-    same_until = sooner(same_until, more_known_at, captured);
-    if !std::ptr::eq(then, register.grounds()) {
-        match then.camera(&camera.camera.id) {
-            Some(camera) => {
-                let then = basis::best(then, camera, captured, basis::Reach::Use);
-                days = days
-                    .min(then.decree.map_or(MAXIMUM_RETENTION_DAYS, |ground| ground.decree.retention_days));
-                same_until = sooner(same_until, then.until, captured);
-                if unlawful.is_none() {
-                    unlawful = then.failure.map(|failure| Unlawful(failure.fact().cloned()));
-                }
-            }
-            // The camera was not known yet.
-            None => unlawful = Some(Unlawful(None)),
-        }
-    }
+    let mut same_until = sooner(now.until, more_known_at, captured);
+    let mut days = days_of(&now);
+    let (unlawful_then, basis_then) = if std::ptr::eq(then, register.grounds()) {
+        (now.unlawful(), now.facts.clone())
+    } else if let Some(camera) = then.camera(&camera.camera.id) {
+        let then = basis::best(then, camera, captured, basis::Reach::Use);
+        days = days.min(days_of(&then));
+        same_until = sooner(same_until, then.until, captured);
+        (then.unlawful(), then.facts)
+    } else {
+        // The camera was not known yet.
+        (Some(Unlawful { code: ReasonCode::CameraOutsideArea, fact: None }), ArrayVec::new())
+    };
     let term = TimeDelta::days(days.min(MAXIMUM_RETENTION_DAYS).into());
-    Capture { unlawful, basis: now.into_facts(), term, same_until }
+    Capture { unlawful_then, unlawful_now: now.unlawful(), basis_then, basis: now.facts, term, same_until }
 }
 
 /// The footage that the request is about: its camera, its first instant and the instant after its last.
@@ -95,12 +110,12 @@ pub(crate) fn lawful(walk: &mut Walk<'_>) -> Step {
     let mut captured = from;
     loop {
         let piece = capture(walk.register, camera, captured);
-        if let Some(Unlawful(fact)) = piece.unlawful {
+        if let Some(unlawful) = piece.unlawful() {
             walk.obligations.quarantine = true;
             walk.obligations.notify = Some(Role::PrivacyOfficer);
             // Quarantine never extends a term.
             walk.obligations.destroy_at = expiry(walk);
-            return refuse(ReasonCode::UnlawfullyRecorded, fact.as_ref());
+            return refuse(ReasonCode::UnlawfullyRecorded, unlawful.fact);
         }
         for fact in piece.basis {
             walk.rests_on(fact);
@@ -202,7 +217,7 @@ pub(crate) fn due(walk: &mut Walk<'_>) -> Step {
     let mut due = None;
     loop {
         let piece = capture(walk.register, camera, captured);
-        all_lawful &= piece.unlawful.is_none();
+        all_lawful &= piece.unlawful().is_none();
         // Half-open: the last frame of the piece lies one tick before its end.
         let end = piece.same_until.map_or(until, |next| next.min(until));
         let last = end.checked_sub_signed(TICK).and_then(|last| last.checked_add_signed(piece.term));

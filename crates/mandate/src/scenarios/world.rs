@@ -120,6 +120,7 @@ impl<'a> World<'a> {
                     .filter_map(Value::as_str)
                     .map(str::to_owned)
                     .collect(),
+                source_ref: None,
             }));
         }
         let decree = field(self.given, "decree");
@@ -146,6 +147,8 @@ impl<'a> World<'a> {
             retention_days: number(decree, "retention_days").unwrap_or(0),
             live_outside_window: word(decree, "live_outside_window").unwrap_or(LiveOutsideWindow::Never),
             review_at: None,
+            capacity: None,
+            impact_assessment_ref: None,
         }));
         for (number, extension) in list(decree, "extensions").enumerate() {
             if let Some(valid_until) = at(extension, "valid_until") {
@@ -154,6 +157,7 @@ impl<'a> World<'a> {
                     number: number as u32 + 1,
                     published_at: at(extension, "published_at"),
                     valid_until,
+                    evaluation_ref: None,
                 }));
             }
         }
@@ -184,6 +188,8 @@ impl<'a> World<'a> {
                 location: None,
                 placed_at: at(decree, "signage_in_place_since"),
                 removed_at: None,
+                checked_at: None,
+                photo_ref: None,
             }));
         }
         self.period(bodies, id, &municipality);
@@ -200,6 +206,9 @@ impl<'a> World<'a> {
                 held_at,
                 mode: owned(consultation, "mode"),
                 outcome: owned(consultation, "outcome"),
+                prosecutor: None,
+                minutes_ref: None,
+                review_at: None,
             }));
             Some(id.into())
         };
@@ -244,6 +253,7 @@ impl<'a> World<'a> {
             live: windows(period, "live"),
             live_outside_window: outside
                 .map(|value| serde_json::from_value(value.clone()).unwrap_or(LiveOutsideWindow::Never)),
+            motivation: None,
         }));
     }
 
@@ -260,6 +270,7 @@ impl<'a> World<'a> {
             name: self.camera_id().to_string(),
             ptz: field(camera, "ptz").as_bool().unwrap_or(false),
             audio: field(camera, "audio").as_bool().unwrap_or(false),
+            model: None,
         }));
         let verified = field(camera, "mask_verified").as_bool() == Some(true);
         for (number, position) in list(camera, "positions").enumerate() {
@@ -270,12 +281,16 @@ impl<'a> World<'a> {
                 point: point_in(text(position, "area_id")),
                 from: at(position, "from").unwrap_or_else(always),
                 until: at(position, "until"),
+                view_class: None,
+                measured_px_m: None,
             }));
             bodies.push(FactBody::Mask(Mask {
                 id: format!("mask of {id}").into(),
                 position: id.into(),
                 verified_at: verified.then(always),
                 verified_by: None,
+                geometry_ref: None,
+                presets: Vec::new(),
             }));
         }
     }
@@ -339,6 +354,8 @@ impl<'a> World<'a> {
                 organisation: organisation.into(),
                 secrecy_signed_at: signed.then(always),
                 wpbr_permission_until: at(actor, "wpbr_permission_until"),
+                personnel_no: None,
+                training_until: None,
             }));
             let authorisation = field(actor, "authorisation");
             if let (Some(role), true) = (word::<Role>(actor, "role"), authorisation.is_object()) {
@@ -364,6 +381,8 @@ impl<'a> World<'a> {
                     person,
                     from: always(),
                     until: DateTime::<Utc>::MAX_UTC,
+                    desk: None,
+                    rotation_minutes: None,
                 }));
             }
         }
@@ -403,6 +422,8 @@ impl<'a> World<'a> {
             organisation: organisation.as_str().into(),
             secrecy_signed_at: Some(always()),
             wpbr_permission_until: None,
+            personnel_no: None,
+            training_until: None,
         }));
         bodies.push(FactBody::Authorisation(Authorisation {
             id: format!("authorisation of {name}").into(),
