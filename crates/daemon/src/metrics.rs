@@ -49,8 +49,8 @@ pub fn text(app: &Rooms) -> String {
     figure(
         "rtr_stored_bytes_total",
         "counter",
-        "Payload bytes handed to the vault",
-        load(&app.recording.bytes),
+        "Bytes written to volumes, everything included",
+        vault.bytes_written,
     );
     figure("rtr_stored_frames_total", "counter", "Pictures handed to the vault", load(&app.recording.units));
     figure("rtr_recording_gaps_total", "counter", "Gaps begun in recordings", load(&app.recording.gaps));

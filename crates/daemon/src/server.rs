@@ -228,9 +228,10 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     if let Err(error) = stores.log.append(stopped).await {
         tracing::error!(%error, "the stop could not be logged");
     }
-    tokio::task::spawn_blocking(move || vault.flush())
+    let figures = tokio::task::spawn_blocking(move || vault.flush().map(|()| vault.stats()))
         .await?
         .context("the last footage could not be written")?;
+    println!("stopped received {} indexed {}", figures.received, figures.indexed);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The ingest threads: each has a current-thread runtime that is run in rounds and parked in between.
 //!
-//! Waking for every packet costs twice the processor time of reading what has gathered in the kernel every 100 ms.
+//! Waking for every packet costs twice the processor time of reading what has gathered in the kernel every 250 ms.
 //! A session cannot move between runtimes, so each thread adapts its period to what its streams need now: a few
 //! milliseconds while someone watches one of them or one is connecting, long while all are only recorded.
 
@@ -16,7 +16,7 @@ const WATCHED: Duration = Duration::from_millis(4);
 /// While nobody watches a stream that comes over UDP: bounds what the kernel must hold.
 const DATAGRAMS: Duration = Duration::from_millis(25);
 /// While nobody watches.
-const UNWATCHED: Duration = Duration::from_millis(100);
+const UNWATCHED: Duration = Duration::from_millis(250);
 /// How long an ending thread gives its sessions to say goodbye to their cameras.
 const FAREWELL: Duration = Duration::from_secs(1);
 

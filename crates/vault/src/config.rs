@@ -21,14 +21,14 @@ pub struct VaultConfig {
 }
 
 impl VaultConfig {
-    /// The defaults: volumes of 256 MiB, 256 MiB of memory, written twice and synced once a second.
+    /// The defaults: volumes of 256 MiB, 256 MiB of memory, written and synced once a second.
     pub fn new(dir: impl Into<PathBuf>, keys: [PathBuf; 2]) -> Self {
         Self {
             dir: dir.into(),
             keys,
             volume_bytes: 256 << 20,
             budget_bytes: 256 << 20,
-            tick: Duration::from_millis(500),
+            tick: Duration::from_secs(1),
             sync_every: Duration::from_secs(1),
         }
     }
@@ -92,6 +92,8 @@ pub struct Stats {
     pub bytes: u64,
     /// Number of volumes on disk.
     pub volumes: u64,
+    /// Bytes written to volumes since the vault was opened: heads, ciphertext, tags, leaves, padding and footers.
+    pub bytes_written: u64,
     /// Units given to [`crate::Vault::accept`].
     pub received: u64,
     /// Units handed to the operating system.

@@ -8,7 +8,7 @@
 //! The vault reads no clock: every instant comes with a unit or an argument (µs UTC).
 //!
 //! Order of reading: `config` (what the outside sees); `volume`, `chunk` and `keys` (the formats, byte by byte);
-//! `queue`, `writer`, `index` (the way in); `timeline`, `reader` (the way out); `identity`, `recovery`, `vault`
+//! `queue`, `writer`, `staging`, `index` (the way in); `timeline`, `reader` (the way out); `identity`, `recovery`, `vault`
 //! (opening, recovery, destruction).
 
 mod chunk;
@@ -22,6 +22,7 @@ mod keys;
 mod queue;
 mod reader;
 mod recovery;
+mod staging;
 mod timeline;
 mod vault;
 mod volume;

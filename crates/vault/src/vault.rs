@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) queues: Queues,
     /// Bytes of all volumes.
     pub(crate) bytes: AtomicU64,
+    /// Bytes handed to the system since the start.
+    pub(crate) bytes_written: AtomicU64,
     /// Number of all volumes.
     pub(crate) volumes: AtomicU64,
     pub(crate) commands: Mutex<Vec<Command>>,
@@ -47,6 +49,12 @@ impl Shared {
     /// The index, for reading.
     pub(crate) fn reader(&self) -> MutexGuard<'_, Index> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts what was just written.
+    pub(crate) fn count_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
     }
 
     fn command(&self, command: Command) {
@@ -116,6 +124,7 @@ impl Vault {
             identity: identity.vault,
             queues,
             bytes: AtomicU64::new(bytes),
+            bytes_written: AtomicU64::new(0),
             volumes: AtomicU64::new(present.len() as u64),
             commands: Mutex::default(),
             wake: Condvar::new(),
@@ -201,6 +210,7 @@ impl Vault {
         Stats {
             bytes: self.inner.shared.bytes.load(Ordering::Relaxed),
             volumes: self.inner.shared.volumes.load(Ordering::Relaxed),
+            bytes_written: self.inner.shared.bytes_written.load(Ordering::Relaxed),
             received,
             written,
             synced,

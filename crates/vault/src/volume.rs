@@ -18,6 +18,9 @@
 //! | 64..96 | salt, random: no two volumes, hence no two runs, derive the same chunk key |
 //! | 96..128 | BLAKE3 of bytes 0..96 |
 //!
+//! Each write ends with zeros up to a multiple of 4096 bytes, so a record may be followed by fewer than 4096 zeros; the
+//! head is followed by them too. They are in no leaf; a reader skips them, a checker wants them to be zero.
+//!
 //! **Record**, repeated: head (80 bytes), key commitment (32), body (`length` bytes), leaf (32)
 //!
 //! | bytes of the head | what |
@@ -60,6 +63,8 @@ use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
 pub(crate) const VERSION: u32 = 1;
 pub(crate) const HEAD: usize = 128;
+/// Writes begin at multiples of this.
+pub(crate) const BLOCK: u64 = 4096;
 pub(crate) const RECORD_HEAD: usize = 80;
 pub(crate) const COMMITMENT: usize = 32;
 pub(crate) const LEAF: usize = 32;
@@ -392,6 +397,10 @@ pub(crate) fn walk(file: &File, path: &Path, trusted: u64) -> Result<Vec<Found>,
             }
             at += record.head.total();
             found.push(record);
+        } else if !at.is_multiple_of(BLOCK) {
+            // The padding of a write, or what is torn within this block: writes begin at a block's border.
+            at = next_magic(file, at + 1, at.next_multiple_of(BLOCK).min(size))
+                .unwrap_or(at.next_multiple_of(BLOCK));
         } else if let Some(next) = next_magic(file, at + 1, size) {
             at = next;
         } else {

@@ -9,19 +9,17 @@
 use crate::{
     chunk,
     config::SealedVolume,
-    error::{At, VaultError},
+    error::VaultError,
     index::{Batch, ChunkRef, GapMark, Index, Removed},
     keys::{self, SlotKey},
     queue::{Event, StreamQueue, cost, cut},
+    staging::{Staging, VolumeFile},
     vault::Shared,
-    volume::{self, HEAD, Kind, RecordHead, VolumeHead},
+    volume::{self, BLOCK, Kind, RecordHead, VolumeHead},
 };
 use media::{GapReason, Micros, Parameters, StreamId};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
-    fs::{File, OpenOptions},
-    os::unix::fs::{FileExt, OpenOptionsExt},
-    path::PathBuf,
     sync::{
         Arc, PoisonError,
         atomic::Ordering,
@@ -30,9 +28,9 @@ use std::{
     time::Instant,
 };
 
-/// A write is made when this much is gathered, or at the end of a tick. Small enough that gathering, sealing, hashing
-/// and the copy to the page cache all meet the bytes in the core's own cache, large enough that calls do not count.
-const LARGE_WRITE: usize = 512 << 10;
+/// A write is made when this much is gathered, or at the end of a tick. Each record is gathered, sealed and hashed
+/// while the core's own cache still holds it; the disk takes it from memory.
+const LARGE_WRITE: usize = 2 << 20;
 
 /// What the writer is asked beside its round.
 pub(crate) enum Command {
@@ -57,9 +55,8 @@ pub(crate) enum IndexCommand {
 /// A volume that is being written.
 struct OpenVolume {
     head: VolumeHead,
-    path: PathBuf,
-    file: File,
-    /// Where the next record goes.
+    file: VolumeFile,
+    /// Where the next write goes: a block's border.
     size: u64,
     next_record: u64,
     records: Vec<(u64, [u8; 32])>,
@@ -70,7 +67,7 @@ struct OpenVolume {
 
 impl OpenVolume {
     fn sync(&mut self) -> Result<(), VaultError> {
-        rustix::fs::fdatasync(&self.file).at(&self.path)?;
+        self.file.sync()?;
         self.dirty = false;
         Ok(())
     }
@@ -100,7 +97,7 @@ pub(crate) struct Writer {
     index: Sender<IndexCommand>,
     volumes: BTreeMap<u32, OpenVolume>,
     next_number: u64,
-    buffer: Vec<u8>,
+    buffer: Staging,
     placed: Vec<Placed>,
     /// What goes to the index after the next sync.
     batch: Batch,
@@ -117,7 +114,7 @@ impl Writer {
             index,
             volumes: BTreeMap::new(),
             next_number,
-            buffer: Vec::new(),
+            buffer: Staging::default(),
             placed: Vec::new(),
             batch: Batch::default(),
             suspect: HashSet::new(),
@@ -314,7 +311,7 @@ impl Writer {
             (head.from, head.until) = (gap.from, gap.until);
             open.next_record += 1;
             let at = open.size + self.buffer.len() as u64;
-            let leaf = volume::append_plain(&mut self.buffer, &head, &[]);
+            let leaf = volume::append_plain(self.buffer.out(), &head, &[]);
             open.records.push((at, leaf));
             open.newest = open.newest.max(gap.from);
             placed.gap = Some((stream, *gap));
@@ -338,7 +335,7 @@ impl Writer {
             let at = open.size + self.buffer.len() as u64;
             placed.units = part.len() as u64;
             placed.bytes = units.clone().map(cost).sum();
-            let Some(leaf) = chunk::seal(&mut self.buffer, &head, units, &slot.key, &open.head.salt) else {
+            let Some(leaf) = chunk::seal(self.buffer.out(), &head, units, &slot.key, &open.head.salt) else {
                 return Err(VaultError::Random);
             };
             open.records.push((at, leaf));
@@ -353,7 +350,7 @@ impl Writer {
     fn make_room(&mut self, class: u32, more: u64, jobs: &[Job]) -> Result<(), VaultError> {
         if let Some(open) = self.volumes.get(&class) {
             let used = open.size + self.buffer.len() as u64;
-            if used + more <= self.shared.config.volume_bytes || used == HEAD as u64 {
+            if used + more <= self.shared.config.volume_bytes || used == BLOCK {
                 return Ok(());
             }
             self.write_buffer(class, jobs)?;
@@ -372,26 +369,16 @@ impl Writer {
         };
         let path = self.shared.config.dir.join(volume::file_name(head.number));
         self.next_number += 1;
-        let file =
-            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path).at(&path)?;
-        let begun = file.write_all_at(&head.encode(), 0).and_then(|()| file.sync_all());
-        if begun.is_err() {
-            // Nothing is in it yet; without a head it would only be in the way.
-            drop(std::fs::remove_file(&path));
-        }
-        begun.at(&path)?;
-        let dir = &self.shared.config.dir;
-        File::open(dir).and_then(|dir| dir.sync_all()).at(dir)?;
+        let file = VolumeFile::create(path, &self.shared.config.dir, &head)?;
         self.shared.volumes.fetch_add(1, Ordering::Relaxed);
-        self.shared.bytes.fetch_add(HEAD as u64, Ordering::Relaxed);
+        self.shared.count_bytes(BLOCK);
         self.batch.opened.push((head.number, class, head.uuid));
         self.volumes.insert(
             class,
             OpenVolume {
                 head,
-                path,
                 file,
-                size: HEAD as u64,
+                size: BLOCK,
                 next_record: 0,
                 records: Vec::new(),
                 parameters: HashMap::new(),
@@ -404,18 +391,19 @@ impl Writer {
 
     /// Hands the buffer to the system. On failure the volume is as before, and the records stay undone.
     fn write_buffer(&mut self, class: u32, jobs: &[Job]) -> Result<(), VaultError> {
-        if self.buffer.is_empty() {
+        if self.buffer.len() == 0 {
             return Ok(());
         }
         let Some(open) = self.volumes.get_mut(&class) else { return Err(VaultError::Closed) };
-        if let Err(error) = open.file.write_all_at(&self.buffer, open.size) {
-            let path = open.path.clone();
+        let blocks = self.buffer.blocks();
+        if let Err(error) = open.file.write_blocks(blocks, open.size) {
             self.discard(class);
-            return Err(error).at(path);
+            return Err(error);
         }
-        open.size += self.buffer.len() as u64;
+        let written = blocks.len() as u64;
+        open.size += written;
         open.dirty = true;
-        self.shared.bytes.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
+        self.shared.count_bytes(written);
         self.buffer.clear();
         let placed = std::mem::take(&mut self.placed);
         for group in placed.chunk_by(|a, b| a.job == b.job) {
@@ -448,7 +436,7 @@ impl Writer {
             let size = open.size;
             open.records.retain(|(at, _)| *at < size);
             open.parameters.retain(|_, (_, at)| *at < size);
-            if let Err(error) = open.file.set_len(size) {
+            if let Err(error) = open.file.cut(size) {
                 // The torn part stays behind what counts; the next write overwrites it.
                 tracing::warn!(%error, "a partly written batch could not be cut off");
             }
@@ -488,12 +476,12 @@ impl Writer {
     fn seal(&mut self, class: u32) -> Result<(), VaultError> {
         let Some(open) = self.volumes.get_mut(&class) else { return Ok(()) };
         let (bytes, root) = volume::seal(open.size, open.next_record, &open.records);
-        let written = open.file.write_all_at(&bytes, open.size).at(&open.path).and_then(|()| open.sync());
+        let written = open.file.write(&bytes, open.size).and_then(|()| open.sync());
         if let Err(error) = written {
-            drop(open.file.set_len(open.size));
+            drop(open.file.cut(open.size));
             return Err(error);
         }
-        self.shared.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.shared.count_bytes(bytes.len() as u64);
         let Some(open) = self.volumes.remove(&class) else { return Ok(()) };
         self.batch.scanned.push((open.head.number, open.size, open.newest));
         self.batch.sealed.push(SealedVolume {
@@ -565,7 +553,7 @@ impl Writer {
 /// The offset of the parameters record for these parameters, appended when the volume has none yet.
 fn place_parameters(
     open: &mut OpenVolume,
-    buffer: &mut Vec<u8>,
+    buffer: &mut Staging,
     stream: StreamId,
     parameters: &Arc<Parameters>,
 ) -> u64 {
@@ -578,7 +566,7 @@ fn place_parameters(
     let body = volume::encode_parameters(parameters);
     let head = RecordHead::plain(Kind::Parameters, stream, open.next_record, body.len() as u32);
     open.next_record += 1;
-    let leaf = volume::append_plain(buffer, &head, &body);
+    let leaf = volume::append_plain(buffer.out(), &head, &body);
     open.records.push((at, leaf));
     open.parameters.insert(stream, (Arc::clone(parameters), at));
     at
