@@ -7,7 +7,7 @@ use end_to_end::{plan, programs};
 use serde_json::Value;
 use std::{process::Command, time::Duration};
 use xtask::{
-    demo::{self, Display},
+    demo::{self, Display, Seat},
     processes,
     room::{Periods, Room},
 };
@@ -48,7 +48,14 @@ fn an_observer_sees_moving_pictures_on_the_wall() -> Result<()> {
     let room = Room::open(&bin, &plan("wall", 16, Periods::Demo))?;
     let picture = room.data.join("wall.png");
     let report = room.data.join("report.json");
-    let mut console = demo::console(&bin, &room, Some(&display), Some(25), Some(&picture), Some(&report))?;
+    let seat = Seat {
+        display: Some(&display),
+        duration: Some(25),
+        screenshot: Some(&picture),
+        report: Some(&report),
+        hz: None,
+    };
+    let mut console = demo::console(&bin, &room, &seat)?;
 
     // Two more pictures are taken from outside the console, by the display itself, while it runs.
     let outside = [room.data.join("outside-1.png"), room.data.join("outside-2.png")];

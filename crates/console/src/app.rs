@@ -9,7 +9,7 @@ use crate::{
     model::{Model, Overlay, Status, Still},
     net::{Ask, Net},
     overlays,
-    report::{self, Book, Latency, Report, TileReport},
+    report::{self, Book, FirstPictures, Latency, Report, TileReport},
     theme, tile, time,
     video::{LoadLevel, PlayerId, ReplayClock, VideoSystem},
     wall, why,
@@ -419,6 +419,12 @@ impl App {
             let since = self.model.ledger.failing_since.map_or_else(String::new, time::clock);
             notices.push(self.model.texts.with("ledger-failing", &[("time", since.into())]));
         }
+        let mut first_pictures = self.book.first_pictures();
+        let live = self.model.feeds.iter().filter(|f| f.shows == Shows::Live);
+        for subscription in live.map(|f| f.subscription) {
+            let stats = self.video.player(PlayerId(u64::from(subscription))).stats();
+            first_pictures.extend(stats.first_picture_ms);
+        }
         Report {
             tiles,
             ledger_entries: self.model.ledger.entries,
@@ -428,6 +434,7 @@ impl App {
             hz: self.figures.hz,
             cpu_s: report::cpu_seconds(),
             wall_s: self.book.wall_s(),
+            first_pictures_ms: FirstPictures::of(first_pictures),
             latency_by_minute: self.book.by_minute(),
             shed_level: self.figures.level as u8,
         }

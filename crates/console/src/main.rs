@@ -51,6 +51,9 @@ struct Arguments {
     /// Force a decoder, for example avdec_h264
     #[arg(long)]
     decoder: Option<String>,
+    /// Repaint at most so often a second, from 5 to 60; a weak machine falls back to 15 by itself
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(5..=60))]
+    hz: u32,
     /// Show every component with made-up data, without a daemon
     #[arg(long)]
     gallery: bool,
@@ -122,7 +125,7 @@ fn main() -> anyhow::Result<()> {
         system_font_fallback: false,
         ..eframe::NativeOptions::default()
     };
-    let (language, layout, decoder) = (arguments.lang, arguments.layout, arguments.decoder);
+    let (language, layout, decoder, hz) = (arguments.lang, arguments.layout, arguments.decoder, arguments.hz);
     eframe::run_native(
         "rtr-console",
         options,
@@ -131,6 +134,7 @@ fn main() -> anyhow::Result<()> {
             theme::install(&ctx);
             let mut video = VideoSystem::new(ctx.clone(), creation.gl.clone());
             video.force_decoder(decoder);
+            video.limit_hz(hz);
             let mut model = Model::new(language, layout);
             let backend = if let Some(client) = client {
                 Backend::Daemon(Net::start(client, ctx)?)

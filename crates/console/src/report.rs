@@ -47,6 +47,26 @@ pub struct Latency {
     pub p99: f64,
 }
 
+/// How long looks took from the request to the first picture painted, ms.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct FirstPictures {
+    /// Looks that had one.
+    pub count: usize,
+    /// Median.
+    pub p50: f64,
+    /// 95th percentile.
+    pub p95: f64,
+}
+
+impl FirstPictures {
+    /// The figures of some looks; none without a look.
+    pub fn of(mut ms: Vec<f64>) -> Option<Self> {
+        ms.sort_by(f64::total_cmp);
+        let at = |share: f64| ms.get((ms.len() as f64 * share) as usize).copied();
+        Some(Self { count: ms.len(), p50: at(0.5)?, p95: at(0.95)? })
+    }
+}
+
 /// The whole run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -66,6 +86,8 @@ pub struct Report {
     pub cpu_s: f64,
     /// Time since start, s.
     pub wall_s: f64,
+    /// First pictures of all live looks of the run.
+    pub first_pictures_ms: Option<FirstPictures>,
     /// Median over the tiles of the median latency in each minute of the run, ms: it must not grow.
     pub latency_by_minute: Vec<f64>,
     /// What was given up for want of strength: 0 nothing, 1 15 Hz, 2 sub streams, 3 key frames.
@@ -88,13 +110,20 @@ pub struct Sums {
 pub struct Book {
     started: Instant,
     sums: HashMap<(usize, String), Sums>,
+    first_pictures: Vec<f64>,
     minutes: Vec<f64>,
     this_minute: Vec<f64>,
 }
 
 impl Default for Book {
     fn default() -> Self {
-        Self { started: Instant::now(), sums: HashMap::new(), minutes: Vec::new(), this_minute: Vec::new() }
+        Self {
+            started: Instant::now(),
+            sums: HashMap::new(),
+            first_pictures: Vec::new(),
+            minutes: Vec::new(),
+            this_minute: Vec::new(),
+        }
     }
 }
 
@@ -110,6 +139,16 @@ impl Book {
         sums.shown += stats.frames_shown;
         sums.dropped += dropped(stats, skipped);
         sums.first_picture_ms = sums.first_picture_ms.or(stats.first_picture_ms);
+        // A shift opens some thousands of looks; the oldest tell nothing new.
+        if self.first_pictures.len() >= 10_000 {
+            self.first_pictures.clear();
+        }
+        self.first_pictures.extend(stats.first_picture_ms);
+    }
+
+    /// First pictures of the looks that are over.
+    pub fn first_pictures(&self) -> Vec<f64> {
+        self.first_pictures.clone()
     }
 
     /// The sums of a tile and camera.

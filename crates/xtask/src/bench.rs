@@ -8,7 +8,7 @@
 
 use crate::{
     Arguments,
-    demo::{self, Display},
+    demo::{self, Display, Seat},
     packages, processes,
     processes::Process,
     room::{self, Periods, Plan, Room},
@@ -170,25 +170,75 @@ fn wall(bin: &Path, options: &Options) -> Result<()> {
     let display = Display::start()?;
     let mut room = Room::open(bin, &plan("wall", options, false))?;
     room.settle()?;
-    let (report, picture) = (room.data.join("report.json"), room.data.join("wall.png"));
-    let total = (options.warmup + options.seconds) as u64;
-    let mut console =
-        demo::console(bin, &room, Some(&display), Some(total + 2), Some(&picture), Some(&report))?;
+    let report = room.data.join("report.json");
+    let read = || -> Result<Value> { Ok(serde_json::from_str(&fs::read_to_string(&report)?)?) };
+    let sit = |room: &Room, hz: u32| {
+        let seat = Seat {
+            display: Some(&display),
+            report: Some(&report),
+            hz: Some(hz),
+            duration: Some(86_400),
+            ..Seat::default()
+        };
+        demo::console(bin, room, &seat)
+    };
+
+    let mut console = sit(&room, 25)?;
+    let before = cpu_seconds(room.daemon.id())?;
     processes::pause(Duration::from_secs(options.warmup as u64))?;
-    console.must_run()?;
-    let (cpu, started) = (cpu_seconds(console.id())?, Instant::now());
-    processes::pause(Duration::from_secs(options.seconds as u64))?;
-    console.must_run()?;
-    let cores = (cpu_seconds(console.id())? - cpu) / started.elapsed().as_secs_f64();
-    let daemon = cpu_seconds(room.daemon.id())?;
-    console.wait()?;
+    let cores = cores(&mut console, options.seconds)?;
+    let daemon = cpu_seconds(room.daemon.id())? - before;
+    let whole = read()?;
+    // What an operator does all night: another camera on the selected tile, while the whole wall runs.
+    let typed = type_cameras(&display, &whole, 40)?;
+    processes::pause(Duration::from_secs(2))?;
+    let looks = read()?;
+    console.stop();
+
+    let mut console = sit(&room, 15)?;
+    processes::pause(Duration::from_secs(options.warmup as u64))?;
+    let cores_15 = self::cores(&mut console, options.seconds.min(60))?;
+    let slow = read()?;
+    console.stop();
     room.must_run()?;
-    let report: Value = serde_json::from_str(&fs::read_to_string(&report)?)?;
     let figures = json!({
-        "bench": "wall", "cameras": options.cameras, "seconds": options.seconds, "console_cores": cores,
-        "daemon_cpu_s": daemon, "report": report,
+        "bench": "wall", "cameras": options.cameras, "seconds": options.seconds,
+        "console_cores": cores, "hz": whole["hz"],
+        "console_cores_15_hz": cores_15, "hz_15": slow["hz"],
+        "daemon_cpu_s": daemon, "latency_by_minute": whole["latency_by_minute"], "shed_level": whole["shed_level"],
+        "first_pictures_ms": { "wall_opens": whole["first_pictures_ms"], "and_one_tile": looks["first_pictures_ms"], "typed": typed },
+        "report": whole,
     });
     print(options, &figures)
+}
+
+/// CPU of a console over so many seconds, in cores.
+fn cores(console: &mut Process, seconds: usize) -> Result<f64> {
+    console.must_run()?;
+    let (cpu, started) = (cpu_seconds(console.id())?, Instant::now());
+    processes::pause(Duration::from_secs(seconds as u64))?;
+    console.must_run()?;
+    Ok((cpu_seconds(console.id())? - cpu) / started.elapsed().as_secs_f64())
+}
+
+/// Types camera numbers on the console's keyboard, one look after another; how many.
+fn type_cameras(display: &Display, report: &Value, times: usize) -> Result<usize> {
+    let numbers: Vec<String> =
+        report["tiles"].as_array().into_iter().flatten().map(|t| t["number"].to_string()).collect();
+    let xdotool = |arguments: &[&str]| {
+        processes::run(Command::new("xdotool").args(arguments).env("DISPLAY", &display.name))
+    };
+    xdotool(&["search", "--sync", "--name", "RTR", "windowfocus"])?;
+    for number in numbers.iter().cycle().take(times) {
+        let keys: Vec<String> = number.chars().map(String::from).collect();
+        let mut arguments = vec!["key", "--delay", "20"];
+        arguments.extend(keys.iter().map(String::as_str));
+        arguments.push("Return");
+        xdotool(&arguments)?;
+        // Not a multiple of the two seconds of a group of pictures.
+        processes::pause(Duration::from_millis(870))?;
+    }
+    Ok(times)
 }
 
 fn print(options: &Options, figures: &Value) -> Result<()> {

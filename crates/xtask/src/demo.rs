@@ -43,8 +43,14 @@ pub fn run(rest: &[String]) -> Result<()> {
     tell(&room, headless);
 
     let report = report.or_else(|| headless.then(|| room.data.join("report.json")));
-    let mut console =
-        console(&bin, &room, display.as_ref(), duration, screenshot.as_deref(), report.as_deref())?;
+    let seat = Seat {
+        display: display.as_ref(),
+        duration,
+        screenshot: screenshot.as_deref(),
+        report: report.as_deref(),
+        hz: None,
+    };
+    let mut console = console(&bin, &room, &seat)?;
     loop {
         if let Some(status) = console.ended()? {
             if !status.success() {
@@ -97,15 +103,27 @@ impl Display {
     }
 }
 
+/// Where the console sits and how long.
+#[derive(Clone, Copy, Default)]
+pub struct Seat<'a> {
+    /// The virtual display; none for the person's own.
+    pub display: Option<&'a Display>,
+    /// Seconds; without it until the window is closed, on a virtual display 30.
+    pub duration: Option<u64>,
+    /// A picture of the window at the end.
+    pub screenshot: Option<&'a Path>,
+    /// A report, anew each second.
+    pub report: Option<&'a Path>,
+    /// At most so many repaints a second.
+    pub hz: Option<u32>,
+}
+
 /// The console, logged in as the observer.
-pub fn console(
-    bin: &Path,
-    room: &Room,
-    display: Option<&Display>,
-    duration: Option<u64>,
-    screenshot: Option<&Path>,
-    report: Option<&Path>,
-) -> Result<Process> {
+///
+/// # Errors
+/// When it does not start.
+pub fn console(bin: &Path, room: &Room, seat: &Seat<'_>) -> Result<Process> {
+    let Seat { display, duration, screenshot, report, hz } = *seat;
     let password_file = room.data.join("observant.password");
     let password = room.accounts.get("observant").context("rtrd made no account `observant`")?;
     fs::write(&password_file, password)?;
@@ -122,6 +140,9 @@ pub fn console(
     }
     if let Some(s) = duration.or((display.is_some()).then_some(30)) {
         command.arg("--for").arg(format!("{s}s"));
+    }
+    if let Some(hz) = hz {
+        command.arg("--hz").arg(hz.to_string());
     }
     if let Some(path) = screenshot {
         command.arg("--screenshot").arg(path);

@@ -21,7 +21,8 @@ const GRACE: Duration = Duration::from_millis(400);
 const PAST_US: i64 = 300_000;
 /// … and so far behind the newest unit in the decoder: some decoders keep a few pictures to themselves.
 const BEHIND_US: i64 = 200_000;
-/// The group that comes first is decoded unseen for at most this long.
+/// The group that comes first is decoded unseen for at most this long. Where the tile is still empty its first picture
+/// is shown at once, under its own time; then the next one seen is that of the live edge: no fast-forward.
 const CATCH_UP_MOST: Duration = Duration::from_secs(1);
 
 /// A decoded picture and when it was taken.
@@ -197,7 +198,7 @@ impl<P> Board<P> {
             let newest = self.in_flight.iter().map(|other| other.captured).max().unwrap_or(unit.captured);
             let behind = newest.saturating_sub(unit.captured) > BEHIND_US;
             if (unit.past || behind) && now.mono.saturating_sub(since) < CATCH_UP_MOST {
-                return false;
+                return self.shown.is_none();
             }
             self.catching_up = None;
         }
@@ -209,7 +210,13 @@ impl<P> Board<P> {
         self.catching_up.map(|since| now.mono.saturating_sub(since))
     }
 
-    /// Whether [`Self::take`] has a picture or there is one on screen.
+    /// Whether [`Self::take`] has something for a tile on which nothing is to be seen yet, be it the start of the group
+    /// that leads to the live edge.
+    pub(super) fn has_glimpse(&self) -> bool {
+        !self.replay && self.shown.is_none() && !self.waiting.is_empty()
+    }
+
+    /// Whether [`Self::take`] has a picture of the present or there is one on screen.
     pub(super) fn has_picture(&self, now: Now, position: Option<i64>) -> bool {
         let due = match position {
             Some(position) => self.waiting.front().is_some_and(|first| first.captured <= position),
@@ -224,10 +231,13 @@ impl<P> Board<P> {
 
     /// The moment of painting: the picture to show now if it is another than before. `position` is the replay's.
     pub(super) fn take(&mut self, now: Now, position: Option<i64>) -> Option<Arc<Shown<P>>> {
-        if self.held(now) {
+        let glimpse = self.held(now);
+        if glimpse && !self.has_glimpse() {
             return None;
         }
-        self.catching_up = None;
+        if !glimpse {
+            self.catching_up = None;
+        }
         let newest = if self.replay {
             let position = position?;
             let due = self.waiting.partition_point(|waiting| waiting.captured <= position);
@@ -235,7 +245,9 @@ impl<P> Board<P> {
             self.waiting.drain(..due).next_back()?
         } else {
             let newest = self.waiting.pop_back()?;
-            self.latency.add(now.mono, now.utc.saturating_sub(newest.captured) as f64 / 1e3);
+            if !glimpse {
+                self.latency.add(now.mono, now.utc.saturating_sub(newest.captured) as f64 / 1e3);
+            }
             newest
         };
         self.frames_shown += 1;
@@ -276,7 +288,7 @@ impl<P> Board<P> {
             latency_ms: self.latency.percentiles([0.5, 0.99]).map(|[median, tail]| (median, tail)),
             last_captured: self.shown.as_ref().map(|shown| shown.captured),
             age,
-            late: !self.replay && (behind || age.is_some_and(|age| age > LATE)),
+            late: !self.replay && !self.held(now) && (behind || age.is_some_and(|age| age > LATE)),
             decoder: self.decoder.clone(),
             size: self.shown.as_ref().map(|shown| size(&shown.picture)),
             error: self

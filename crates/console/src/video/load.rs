@@ -36,9 +36,9 @@ impl LoadLevel {
         }
     }
 
-    /// The wall's repaint rate at this level.
-    pub fn repaint_hz(self) -> u32 {
-        if self >= Self::SlowRepaint { 15 } else { 25 }
+    /// The wall's repaint rate at this level, when the workstation allows `most`.
+    pub fn repaint_hz(self, most: u32) -> u32 {
+        if self >= Self::SlowRepaint { most.min(15) } else { most }
     }
 }
 

@@ -157,6 +157,7 @@ pub struct VideoSystem {
     pacer: Arc<Pacer>,
     entries: HashMap<PlayerId, Entry>,
     load: LoadPolicy,
+    most_hz: u32,
     started: Instant,
     sampled: Option<(Duration, Totals)>,
 }
@@ -179,17 +180,25 @@ impl VideoSystem {
                 None
             }
         });
+        let decoders = Arc::new(GstDecoders::default());
+        // Finding plug-ins and waking drivers takes longer than a group of pictures: before anyone waits for one.
+        let early = decoders.clone();
+        let warm = std::thread::Builder::new().name("decoder warm-up".to_owned());
+        if let Err(error) = warm.spawn(move || early.warm_up()) {
+            tracing::warn!(%error, "the first pictures will take longer");
+        }
         let pacer = Arc::new(Pacer::new(egui_ctx.clone()));
         let begins = pacer.clone();
         egui_ctx.on_begin_pass("video pacer", Arc::new(move |_| begins.repaint_begins()));
         Self {
             context: egui_ctx,
-            decoders: Arc::new(GstDecoders::default()),
+            decoders,
             renderer,
             gl,
             pacer,
             entries: HashMap::new(),
             load: LoadPolicy::default(),
+            most_hz: 25,
             started: Instant::now(),
             sampled: None,
         }
@@ -198,6 +207,12 @@ impl VideoSystem {
     /// Uses only this decoder from now on (`avdec_h264`); for players made afterwards.
     pub fn force_decoder(&mut self, name: Option<String>) {
         self.decoders = Arc::new(GstDecoders::new(name));
+    }
+
+    /// Repaints at most so often a second, however strong the machine is.
+    pub fn limit_hz(&mut self, hz: u32) {
+        self.most_hz = hz;
+        self.pacer.set_rate_hz(self.load.level().repaint_hz(hz));
     }
 
     /// The player with this id; made on first use, which starts the time to its first picture.
@@ -226,7 +241,7 @@ impl VideoSystem {
             // Recorded pictures come due by the clock, not by arriving.
             self.pacer.picture_ready();
         }
-        if !entry.player.0.has_picture() {
+        if !entry.player.0.can_paint() {
             return false;
         }
         let Some(renderer) = &self.renderer else {
@@ -262,7 +277,7 @@ impl VideoSystem {
         true
     }
 
-    /// Whether [`Self::paint`] would show a picture now.
+    /// Whether there is a picture of the present (or of a replay's position): one that may replace another's.
     pub fn has_picture(&self, id: PlayerId) -> bool {
         self.entries.get(&id).is_some_and(|entry| entry.still.is_some() || entry.player.0.has_picture())
     }
@@ -343,9 +358,10 @@ impl VideoSystem {
                 busy: decoded >= 10 && overwritten > decoded / 8,
             };
             let level = self.load.observe(now, &sample);
-            if level.repaint_hz() != target_hz {
+            let hz = level.repaint_hz(self.most_hz);
+            if hz != target_hz {
                 tracing::info!(?level, ?sample, "load level");
-                self.pacer.set_rate_hz(level.repaint_hz());
+                self.pacer.set_rate_hz(hz);
             }
         }
         self.load.level()

@@ -52,6 +52,24 @@ impl GstDecoders {
         Self { worked: Mutex::default(), forced }
     }
 
+    /// Loads the plug-ins and finds the decoders, so that the first look need not wait for that.
+    pub(super) fn warm_up(&self) {
+        if let Err(error) = gst::init() {
+            tracing::error!(%error, "GStreamer does not start");
+            return;
+        }
+        for codec in [Codec::H264, Codec::H265] {
+            if let Some(decoder) = self.choose(codec, &[]) {
+                tracing::debug!(?codec, decoder = %decoder.name(), "decoder found");
+            }
+        }
+        for element in ["appsrc", "h264parse", "h265parse", "videoconvert", "appsink"] {
+            if let Err(error) = make(element) {
+                tracing::error!(%error, "no pictures without it");
+            }
+        }
+    }
+
     /// The first decoder of the list that exists, is not in `except`, and reaches READY.
     fn choose(&self, codec: Codec, except: &[String]) -> Option<gst::Element> {
         let worked = self.worked.lock().unwrap_or_else(PoisonError::into_inner).get(&codec).cloned();

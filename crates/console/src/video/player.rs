@@ -544,6 +544,11 @@ impl<D: Decoders> Core<D> {
         self.shared.board().stats(now, size)
     }
 
+    /// Whether painting would show anything, be it the start of the group that leads to the live edge.
+    pub(super) fn can_paint(&self) -> bool {
+        self.has_picture() || self.shared.board().has_glimpse()
+    }
+
     pub(super) fn has_picture(&self) -> bool {
         let now = self.shared.now();
         let position = self.shared.replay().map(|clock| clock.position());

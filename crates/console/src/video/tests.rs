@@ -270,15 +270,24 @@ fn the_first_group_is_decoded_unseen() {
         bench.unit(T0 + n * 40_000, n == 0);
     }
     bench.live(false);
-    for _ in 0..45 {
+    bench.decode(1);
+    assert!(
+        bench.core.can_paint() && !bench.core.has_picture(),
+        "it replaces no other stream's live picture"
+    );
+    assert_eq!(bench.paint(), Some(0), "an empty tile shows the first picture at once");
+    assert!(!bench.stats().late);
+    assert_eq!(bench.wakes.load(Ordering::SeqCst), 1);
+    for _ in 1..45 {
         bench.decode(1);
         assert_eq!(bench.paint(), None, "no fast-forward");
-        assert!(!bench.core.has_picture());
     }
-    assert_eq!(bench.wakes.load(Ordering::SeqCst), 0);
+    assert_eq!(bench.wakes.load(Ordering::SeqCst), 1);
     bench.decode(6);
     assert_eq!(bench.paint(), Some(2000));
-    assert_eq!(bench.stats().frames_dropped, 0);
+    let stats = bench.stats();
+    assert_eq!(stats.frames_dropped, 0);
+    assert_eq!(stats.latency_ms, Some((0.0, 0.0)), "the glimpse of the past is no latency");
 }
 
 #[test]
@@ -288,7 +297,9 @@ fn a_past_that_never_reaches_the_present_is_shown_after_a_second() {
     for n in 0..3 {
         bench.unit(T0 + n * 40_000, n == 0);
     }
-    bench.decode(3);
+    bench.decode(1);
+    assert_eq!(bench.paint(), Some(0));
+    bench.decode(2);
     assert_eq!(bench.paint(), None);
     bench.at_ms(6100);
     assert_eq!(bench.paint(), Some(80));
