@@ -1,0 +1,130 @@
+//! What the gate writes into the log about an ask.
+
+use super::Ask;
+use crate::{
+    identity::{Session, hex, random},
+    journal::Snapshot,
+};
+use chrono::{DateTime, Utc};
+use ledger::{Actor as LogActor, Entry, Justification, LegalContext, Object as LogObject, Operation, Origin};
+use mandate::{
+    Action, Actor, CameraId, FactKind, FactRef, Object, ReasonCode, Request, decision::LogOperation,
+};
+
+/// An entry about an ask, with everything the law wants to know of it.
+pub(super) fn entry_of(
+    ask: &Ask,
+    operation: Operation,
+    suffix: &str,
+    now: DateTime<Utc>,
+    snapshot: &Snapshot,
+    basis: &[FactRef],
+    until: Option<DateTime<Utc>>,
+) -> Entry {
+    let mut entry = Entry::new(now, operation, format!("{}{suffix}", ask.name));
+    entry.actor = actor(&ask.request.actor, snapshot, basis);
+    entry.origin = ask.session.as_ref().map(origin).unwrap_or_default();
+    entry.object = object(&ask.request.object, snapshot, ask.display.as_deref());
+    let said = ask.request.statement.as_deref();
+    entry.justification = Justification {
+        purpose: said.and_then(|s| s.log_purpose.as_ref().map(word).or_else(|| s.purpose.as_ref().map(word))),
+        incident: ask.request.resolved.incident.as_ref().map(ToString::to_string),
+        offence: said.and_then(|s| s.offence_ref.clone()),
+        instruction: ask.request.resolved.instruction.as_ref().map(ToString::to_string),
+        case_number: said.and_then(|s| s.case_number.clone()),
+        note: None,
+    };
+    entry.legal_context = LegalContext {
+        basis: basis.iter().filter(|f| !personal(f.kind)).map(fact_text).collect(),
+        policy_version: Some(snapshot.register.policy_version().to_string()),
+        register_head: Some(snapshot.head.to_string()),
+        until,
+    };
+    entry
+}
+
+pub(super) fn look_id() -> Option<String> {
+    random::<8>().ok().map(|bytes| hex(&bytes))
+}
+
+/// Who acts, as the log names them.
+pub fn actor(actor: &Actor, snapshot: &Snapshot, basis: &[FactRef]) -> LogActor {
+    match actor {
+        Actor::System => LogActor::System,
+        Actor::Person { person, role } => LogActor::Person {
+            person: person.to_string(),
+            role: word(role),
+            organisation: snapshot
+                .register
+                .person(person)
+                .map(|p| p.organisation.to_string())
+                .unwrap_or_default(),
+            authorisation: basis.iter().find(|f| f.kind == FactKind::Authorisation).map(|f| f.id.to_string()),
+        },
+    }
+}
+
+/// Where a session comes from, as the log names it.
+pub fn origin(session: &Session) -> Origin {
+    Origin {
+        workstation: Some(session.workstation.to_string()),
+        session: Some(session.id.to_string()),
+        address: Some(session.address.to_string()),
+    }
+}
+
+fn object(object: &Object, snapshot: &Snapshot, display: Option<&str>) -> Option<LogObject> {
+    let municipality = |camera: &CameraId| {
+        snapshot.register.camera(camera).map(|c| c.municipality.to_string()).unwrap_or_default()
+    };
+    let mut object = match object {
+        Object::None => return None,
+        Object::Municipality(id) => {
+            LogObject { municipality: Some(id.to_string()), ..LogObject::thing("municipality", id) }
+        }
+        Object::Camera(camera) => LogObject::camera(camera, municipality(camera)),
+        Object::Footage { camera, from, until } => {
+            LogObject::footage(camera, municipality(camera), *from, *until)
+        }
+    };
+    object.screen = display.map(ToOwned::to_owned);
+    Some(object)
+}
+
+/// Facts about persons are named in the entry's actor, never in the clear list of the basis.
+pub(super) fn personal(kind: FactKind) -> bool {
+    matches!(kind, FactKind::Person | FactKind::Authorisation | FactKind::Shift)
+}
+
+pub(super) fn fact_text(fact: &FactRef) -> String {
+    format!("{} {} v{}", word(&fact.kind), fact.id, fact.version)
+}
+
+/// The stable word of an enum, as its serialisation spells it.
+pub(crate) fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(text)) => text,
+        _ => String::new(),
+    }
+}
+
+/// A reason code as text.
+pub fn code_text(code: ReasonCode) -> String {
+    word(&code)
+}
+
+pub(super) fn operation(log: LogOperation) -> Operation {
+    match log {
+        LogOperation::Collect => Operation::Collect,
+        LogOperation::Alter => Operation::Alter,
+        LogOperation::Consult => Operation::Consult,
+        LogOperation::Disclose => Operation::Disclose,
+        LogOperation::Combine => Operation::Combine,
+        LogOperation::Destroy => Operation::Destroy,
+    }
+}
+
+/// A request of a session's person about one object.
+pub fn request(session: &Session, action: Action, object: Object) -> Request {
+    Request::new(session.person.clone(), session.role, action, object)
+}

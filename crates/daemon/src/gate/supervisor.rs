@@ -1,0 +1,228 @@
+//! Decides open leases again: at the instant a permit names, at every change of the register, and when the log fails.
+
+use super::{
+    GRACE, Gate, HEARTBEAT_IDLE, HEARTBEAT_LOOKS,
+    entries::{code_text, entry_of, fact_text, personal},
+    lease::{Held, LeaseState},
+    log_unavailable,
+};
+use crate::journal::Snapshot;
+use chrono::{DateTime, Utc};
+use ledger::{Entry, Operation, Outcome};
+use mandate::{Decision, decide};
+use protocol::socket::EndCause;
+use std::collections::HashMap;
+
+impl Gate {
+    pub(super) fn log_stop(&self, held: &Held, outcome: Outcome) {
+        let snapshot = self.snapshot();
+        let mut entry = entry_of(
+            &held.ask,
+            Operation::Consult,
+            ".stop",
+            self.0.clock.now(),
+            &snapshot,
+            &held.basis,
+            None,
+        );
+        entry.look = Some(held.look.clone());
+        entry.outcome = outcome;
+        self.0.log.append_spooled(entry);
+    }
+
+    /// Decides open leases again when an instant, a change of the register or the log's health asks for it. Runs until
+    /// the register's journal is gone.
+    pub async fn supervise(self) {
+        let mut register = self.0.register.clone();
+        let mut health = self.0.log.health();
+        let mut beat_at = self.0.clock.now() + HEARTBEAT_IDLE;
+        loop {
+            let (next, open) = {
+                let held = self.held();
+                (held.values().filter_map(|h| h.review_at).min(), !held.is_empty())
+            };
+            let failing = health.borrow_and_update().failing_since;
+            let grace_over = failing.filter(|_| open).map(|since| since + GRACE);
+            let now = self.0.clock.now();
+            if open {
+                beat_at = beat_at.min(now + HEARTBEAT_LOOKS);
+            }
+            let wake = [next, grace_over, Some(beat_at)].into_iter().flatten().min().unwrap_or(beat_at);
+            let mut changed = false;
+            tokio::select! {
+                () = self.0.clock.reached(wake) => {}
+                result = register.changed() => {
+                    if result.is_err() {
+                        return;
+                    }
+                    changed = true;
+                }
+                result = health.changed() => {
+                    if result.is_err() {
+                        return;
+                    }
+                }
+                () = self.0.new_lease.notified() => {}
+            }
+            let now = self.0.clock.now();
+            if health.borrow().failing_since.is_some_and(|since| now >= since + GRACE) {
+                self.cut_all();
+            }
+            self.review(now, changed);
+            if now >= beat_at {
+                beat_at = now + if open { HEARTBEAT_LOOKS } else { HEARTBEAT_IDLE };
+                let log = self.0.log.clone();
+                // Not awaited here: a failing log takes seconds to say so, and cuts must not wait for it.
+                tokio::spawn(async move {
+                    if let Err(error) = log.append(Entry::heartbeat(now, ledger::Clock::Unknown)).await {
+                        tracing::error!(%error, "no sign of life could be written to the log");
+                    }
+                });
+            }
+        }
+    }
+
+    fn cut_all(&self) {
+        let all = std::mem::take(&mut *self.held());
+        for held in all.into_values() {
+            self.cut(
+                held,
+                EndCause::LogUnavailable { sentence: log_unavailable() },
+                "LOG_UNAVAILABLE".to_owned(),
+            );
+        }
+    }
+
+    /// Ends a look, first in effect and then in the log.
+    fn cut(&self, held: Held, cause: EndCause, reason_code: String) {
+        held.ticket.stop();
+        held.state.send_replace(LeaseState::Ended(cause));
+        self.log_stop(&held, Outcome::Deny { reason_code });
+    }
+
+    /// Decides again what is due, or everything when the register changed.
+    fn review(&self, now: DateTime<Utc>, all: bool) {
+        let snapshot = self.snapshot();
+        let mut cuts = Vec::new();
+        let mut continued = HashMap::new();
+        {
+            let mut held = self.held();
+            let due: Vec<u64> = held
+                .iter()
+                .filter(|(_, h)| all || h.review_at.is_some_and(|at| at <= now))
+                .map(|(id, _)| *id)
+                .collect();
+            for id in due {
+                let Some(entry) = held.get_mut(&id) else { continue };
+                match decide(&snapshot.register, &entry.ask.request, now) {
+                    Decision::Permit(permit) if entry.pending.as_deref() == Some(permit.basis()) => {
+                        entry.review_at = permit.until();
+                    }
+                    Decision::Permit(permit) => {
+                        entry.epoch += 1;
+                        entry.pending = None;
+                        entry.review_at = permit.until();
+                        if permit.basis() == &*entry.basis {
+                            let until = permit.until();
+                            entry.ticket.set_until(until);
+                            entry.state.send_if_modified(|state| {
+                                let fresh = LeaseState::Running { basis: entry.basis.clone(), until };
+                                let differs = *state != fresh;
+                                *state = fresh;
+                                differs
+                            });
+                        } else {
+                            entry.pending = Some(permit.basis().to_vec());
+                            continued.insert(id, (entry.epoch, permit));
+                        }
+                    }
+                    Decision::Deny(denial) => {
+                        if let Some(entry) = held.remove(&id) {
+                            // The effect first, for all of them; words and entries take their time afterwards.
+                            entry.ticket.stop();
+                            cuts.push((entry, denial));
+                        }
+                    }
+                }
+            }
+        }
+        for (held, denial) in cuts {
+            let refusal = self.refusal(&held.ask.request, &denial);
+            self.cut(held, EndCause::Refused(refusal), code_text(denial.code));
+        }
+        if !continued.is_empty() {
+            let gate = self.clone();
+            tokio::spawn(async move { gate.go_on(continued, now, &snapshot).await });
+        }
+    }
+
+    /// Looks that go on under another basis: logged first, one entry however many they are.
+    async fn go_on(
+        &self,
+        continued: HashMap<u64, (u64, mandate::Permit)>,
+        now: DateTime<Utc>,
+        snapshot: &Snapshot,
+    ) {
+        let entry = {
+            let held = self.held();
+            let mut looks: Vec<_> =
+                continued.iter().filter_map(|(id, (_, permit))| held.get(id).map(|h| (h, permit))).collect();
+            looks.sort_by(|a, b| a.0.look.cmp(&b.0.look));
+            let Some((first, permit)) = looks.first() else { return };
+            let basis = permit.basis();
+            if looks.len() == 1 {
+                let mut entry = entry_of(
+                    &first.ask,
+                    Operation::Consult,
+                    ".continue",
+                    now,
+                    snapshot,
+                    basis,
+                    permit.until(),
+                );
+                entry.look = Some(first.look.clone());
+                entry.outcome = Outcome::Permit;
+                entry
+            } else {
+                let mut entry = Entry::new(now, Operation::Consult, "looks.continue");
+                entry.outcome = Outcome::Permit;
+                entry.legal_context.register_head = Some(snapshot.head.to_string());
+                let looks: Vec<_> = looks
+                    .iter()
+                    .map(|(h, p)| {
+                        let basis: Vec<_> =
+                            p.basis().iter().filter(|f| !personal(f.kind)).map(fact_text).collect();
+                        serde_json::json!({ "look": h.look, "basis": basis })
+                    })
+                    .collect();
+                entry.data = Some(serde_json::json!({ "looks": looks }));
+                entry
+            }
+        };
+        let logged = self.0.log.append(entry).await;
+        let mut cuts = Vec::new();
+        {
+            let mut held = self.held();
+            for (id, (epoch, permit)) in continued {
+                let Some(entry) = held.get_mut(&id).filter(|h| h.epoch == epoch) else { continue };
+                if logged.is_err() {
+                    cuts.extend(held.remove(&id));
+                    continue;
+                }
+                entry.pending = None;
+                entry.basis = permit.basis().into();
+                entry.ticket.set_until(permit.until());
+                entry
+                    .state
+                    .send_replace(LeaseState::Running { basis: entry.basis.clone(), until: permit.until() });
+            }
+        }
+        for held in cuts {
+            self.cut(
+                held,
+                EndCause::LogUnavailable { sentence: log_unavailable() },
+                "LOG_UNAVAILABLE".to_owned(),
+            );
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The gate over a real journal and a log that can be made to fail.
+
+use super::*;
+use crate::{
+    clock::{Clock as _, ManualClock},
+    journal::{Journal, Provenance},
+    testing::{FakeLog, journal},
+};
+use mandate::{Action, FactBody, Object, PersonId, Role};
+use tokio_util::sync::CancellationToken;
+
+struct Room {
+    gate: Gate,
+    journal: Journal,
+    log: Arc<FakeLog>,
+    clock: ManualClock,
+    _folder: tempfile::TempDir,
+}
+
+/// Saturday evening, inside the window of 21:00 to 06:00 in Enschede.
+async fn room() -> Room {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new("2026-06-13T20:00:00Z".parse().unwrap());
+    let log = FakeLog::new(&clock);
+    let journal = journal(folder.path(), &log, &clock).await;
+    log.entries.lock().unwrap().clear();
+    let gate = Gate::new(journal.watch(), log.clone(), Arc::new(clock.clone()));
+    tokio::spawn(gate.clone().supervise());
+    Room { gate, journal, log, clock, _folder: folder }
+}
+
+fn session(person: &str, role: Role) -> Session {
+    Session {
+        id: "s".into(),
+        person: PersonId::new(person),
+        role,
+        workstation: "desk 1".into(),
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
+        expires_at: "2026-06-14T20:00:00Z".parse().unwrap(),
+        ended: CancellationToken::new(),
+    }
+}
+
+fn live(person: &str, role: Role) -> Ask {
+    let session = session(person, role);
+    Ask {
+        request: request(&session, Action::LiveView, Object::Camera("C1".into())),
+        session: Some(session),
+        name: "live_view",
+        display: Some("tile 1".to_owned()),
+    }
+}
+
+async fn end(lease: &mut Lease) -> EndCause {
+    loop {
+        if let LeaseState::Ended(cause) = lease.state() {
+            return cause;
+        }
+        lease.changed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_look_is_logged_before_it_begins_and_when_it_stops() {
+    let room = room().await;
+    let lease = room.gate.look(live("anna", Role::Observer)).await.unwrap();
+    assert_eq!(room.log.actions(), ["live_view.start permit"]);
+    assert!(lease.ticket().covers(room.clock.now()));
+    let ticket = lease.ticket();
+    drop(lease);
+    assert!(!ticket.running());
+    assert_eq!(room.log.actions(), ["live_view.start permit", "live_view.stop done"]);
+    let entries = room.log.entries.lock().unwrap();
+    assert_eq!(entries[0].look, entries[1].look);
+    assert!(entries[0].legal_context.basis.contains(&"decree D1 v1".to_owned()));
+}
+
+#[tokio::test]
+async fn a_refusal_is_logged_and_says_why_and_when_it_opens() {
+    let room = room().await;
+    room.clock.set("2026-06-13T12:00:00Z".parse().unwrap());
+    let request = live("bert", Role::PoliceOperator);
+    let Err(Refused::Denied { refusal, ledger_seq }) = room.gate.look(request).await else {
+        panic!("open at noon")
+    };
+    assert_eq!(refusal.code, ReasonCode::OutsideLiveWindow);
+    assert_eq!(refusal.opens_at, Some("2026-06-13T19:00:00Z".parse().unwrap()));
+    assert_eq!(ledger_seq, Some(0));
+    assert_eq!(room.log.actions(), ["live_view deny"]);
+}
+
+#[tokio::test]
+async fn the_end_of_the_window_ends_the_look_and_both_entries_stand() {
+    let room = room().await;
+    let mut lease = room.gate.look(live("bert", Role::PoliceOperator)).await.unwrap();
+    let ticket = lease.ticket();
+    // 06:00 in Amsterdam; before it nothing ends, at it the ticket itself no longer covers.
+    let close = "2026-06-14T04:00:00Z".parse().unwrap();
+    assert!(ticket.covers(close - TimeDelta::milliseconds(1)) && !ticket.covers(close));
+    room.clock.set(close);
+    let EndCause::Refused(refusal) = end(&mut lease).await else { panic!("another end") };
+    assert_eq!(refusal.code, ReasonCode::OutsideLiveWindow);
+    assert!(!ticket.running());
+    drop(lease);
+    let actions = room.log.actions();
+    assert_eq!(
+        actions.iter().filter(|a| a.starts_with("live_view")).collect::<Vec<_>>(),
+        ["live_view.start permit", "live_view.stop deny"]
+    );
+}
+
+#[tokio::test]
+async fn a_revocation_cuts_every_look_at_once() {
+    let room = room().await;
+    let mut looks = Vec::new();
+    for _ in 0..20 {
+        looks.push(room.gate.look(live("bert", Role::PoliceOperator)).await.unwrap());
+    }
+    let now = room.clock.now();
+    let revocation = serde_json::json!({ "kind": "revocation", "decree": "D1", "revoked_from": now });
+    let body: FactBody = serde_json::from_value(revocation).unwrap();
+    room.journal.record(body, Provenance::default()).await.unwrap();
+    for look in &mut looks {
+        let EndCause::Refused(refusal) = end(look).await else { panic!("another end") };
+        assert_eq!(refusal.code, ReasonCode::DecreeRevoked);
+    }
+    let (open, _) = room.gate.figures();
+    assert_eq!(open, 0);
+}
+
+#[tokio::test]
+async fn a_new_basis_goes_on_without_a_break_and_many_looks_log_one_entry() {
+    let room = room().await;
+    let mut looks = Vec::new();
+    for _ in 0..3 {
+        looks.push(room.gate.look(live("bert", Role::PoliceOperator)).await.unwrap());
+    }
+    let decree = room.journal.snapshot().facts.iter().find_map(|f| match &f.body {
+        FactBody::Decree(d) => Some(d.clone()),
+        _ => None,
+    });
+    let mut decree = decree.unwrap();
+    decree.necessity = Some("better reasons".to_owned());
+    room.log.entries.lock().unwrap().clear();
+    room.journal.record(FactBody::Decree(decree), Provenance::default()).await.unwrap();
+    for look in &mut looks {
+        loop {
+            let LeaseState::Running { basis, .. } = look.changed().await else { panic!("it broke") };
+            if basis.iter().any(|f| f.kind == FactKind::Decree && f.version == 2) {
+                break;
+            }
+        }
+        assert!(look.ticket().covers(room.clock.now()));
+    }
+    assert_eq!(room.log.actions(), ["register.record done", "looks.continue permit"]);
+}
+
+#[tokio::test]
+async fn a_failing_log_refuses_new_looks_at_once_and_ends_running_ones_after_the_grace() {
+    let room = room().await;
+    let mut lease = room.gate.look(live("bert", Role::PoliceOperator)).await.unwrap();
+    let since = room.clock.now();
+    room.log.fail(Some(since));
+    let refused = room.gate.look(live("bert", Role::PoliceOperator)).await;
+    assert!(matches!(refused, Err(Refused::LogUnavailable)));
+    assert!(
+        lease.ticket().covers(since + GRACE - TimeDelta::milliseconds(1)),
+        "running looks have their grace"
+    );
+    room.clock.set(since + GRACE);
+    assert!(matches!(end(&mut lease).await, EndCause::LogUnavailable { .. }));
+    room.log.fail(None);
+    room.gate.look(live("bert", Role::PoliceOperator)).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_role_that_may_never_look_is_refused() {
+    let room = room().await;
+    for role in [Role::UserAdmin, Role::SystemAdmin, Role::LegalAdmin, Role::Auditor, Role::Investigator] {
+        let Err(Refused::Denied { refusal, .. }) = room.gate.look(live("bert", role)).await else {
+            panic!("{role:?} saw a picture")
+        };
+        assert_eq!(refusal.code, ReasonCode::RoleNotPermitted);
+    }
+}
