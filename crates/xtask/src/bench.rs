@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::{
     fmt::Write as _,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -28,6 +28,7 @@ struct Options {
     seconds: usize,
     warmup: usize,
     rtsp: Option<String>,
+    footage: Option<PathBuf>,
     json: bool,
 }
 
@@ -40,6 +41,7 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
         seconds: arguments.number("--seconds", 60)?,
         warmup: arguments.number("--warmup", 15)?,
         rtsp: arguments.option("--rtsp")?,
+        footage: arguments.option("--footage")?.map(PathBuf::from),
         json: arguments.switch("--json"),
     };
     let which = arguments.word();
@@ -52,7 +54,10 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
         None => {
             record(&bin, &options)?;
             live(&bin, &options)?;
-            wall(&bin, &options)
+            wall(&bin, &options)?;
+            let Some(material) = room::material() else { return Ok(()) };
+            println!("the wall again, on real clips");
+            wall(&bin, &Options { footage: Some(material.join("video")), ..options })
         }
         Some(other) => bail!("there is no bench `{other}`"),
     }
@@ -61,7 +66,12 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
 fn plan(name: &str, options: &Options, main_only: bool) -> Plan {
     let existing = options.rtsp.as_ref().map(|pattern| room::numbered(pattern, options.cameras));
     let data = room::target().join("bench").join(name);
-    Plan { main_only, existing, ..Plan::new(data, options.cameras, Periods::Open) }
+    Plan {
+        main_only,
+        existing,
+        footage: options.footage.clone(),
+        ..Plan::new(data, options.cameras, Periods::Open)
+    }
 }
 
 /// User and system seconds of a process so far (`/proc/PID/stat`, 100 ticks a second), children not counted.
@@ -202,7 +212,7 @@ fn wall(bin: &Path, options: &Options) -> Result<()> {
     console.stop();
     room.must_run()?;
     let figures = json!({
-        "bench": "wall", "cameras": options.cameras, "seconds": options.seconds,
+        "bench": "wall", "footage": options.footage, "cameras": options.cameras, "seconds": options.seconds,
         "console_cores": cores, "hz": whole["hz"],
         "console_cores_15_hz": cores_15, "hz_15": slow["hz"],
         "daemon_cpu_s": daemon, "latency_by_minute": whole["latency_by_minute"], "shed_level": whole["shed_level"],

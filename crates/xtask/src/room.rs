@@ -123,6 +123,17 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
+/// The folder of third-party clips beside the repository, `RTR_MATERIAL`; says when it is absent.
+pub fn material() -> Option<PathBuf> {
+    let folder =
+        std::env::var_os("RTR_MATERIAL").map_or_else(|| root().join("../shared/material"), PathBuf::from);
+    if folder.join("video").is_dir() {
+        return Some(folder);
+    }
+    println!("no real clips: {} does not exist (RTR_MATERIAL names another folder)", folder.display());
+    None
+}
+
 const MARK: &str = ".rtr-demo";
 
 /// A room whose cameras run and whose configuration is written, before the daemon's first start.
