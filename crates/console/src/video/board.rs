@@ -278,6 +278,8 @@ impl<P> Board<P> {
         let age = self.painted.map(since);
         let behind =
             self.shown.as_ref().is_some_and(|shown| now.utc.saturating_sub(shown.captured) > LATE_US);
+        // The start of the group that leads to the present is no delay, for the second that catching up may take.
+        let glimpsed = self.held(now) && self.painted >= self.catching_up;
         PlayerStats {
             frames_shown: self.frames_shown,
             frames_dropped: self.dropped,
@@ -288,7 +290,7 @@ impl<P> Board<P> {
             latency_ms: self.latency.percentiles([0.5, 0.99]).map(|[median, tail]| (median, tail)),
             last_captured: self.shown.as_ref().map(|shown| shown.captured),
             age,
-            late: !self.replay && !self.held(now) && (behind || age.is_some_and(|age| age > LATE)),
+            late: !self.replay && !glimpsed && (behind || age.is_some_and(|age| age > LATE)),
             decoder: self.decoder.clone(),
             size: self.shown.as_ref().map(|shown| size(&shown.picture)),
             error: self

@@ -28,7 +28,8 @@ const CATCH_UP_BACKLOG: Duration = Duration::from_secs(5);
 const HANGS: Duration = Duration::from_secs(8);
 /// A hidden tile's decoder is taken down after this; until then it costs no time, only memory.
 const HIDDEN_MOST: Duration = Duration::from_mins(1);
-/// The first group is kept, up to this size, so that the next decoder can start with it if the first one fails.
+/// The first group is kept, up to this size, so that the next decoder can start with it if the first one fails; that
+/// of a covered tile, so that it need not wait for the next.
 const FIRST_GROUP_BYTES: usize = 8 << 20;
 /// After every decoder has failed, so long until all are tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -191,9 +192,28 @@ struct Feed {
     failed: Vec<String>,
     retry_at: Option<Duration>,
     hidden_since: Option<Duration>,
+    /// The group that runs while the tile is covered, from its key frame, undecoded.
+    covered: Vec<Unit>,
     /// A replay's units that wait for their time.
     queue: VecDeque<Unit>,
     queue_bytes: usize,
+}
+
+impl Feed {
+    /// Keeps the group that runs, bounded; a group that is too long or has a hole is no start for a decoder.
+    fn keep_covered(&mut self, unit: Unit) {
+        if unit.header.key {
+            self.covered.clear();
+        } else if self.covered.is_empty() {
+            return;
+        }
+        let bytes: usize = self.covered.iter().map(|kept| kept.payload.len()).sum();
+        if bytes + unit.payload.len() > FIRST_GROUP_BYTES || (unit.header.discontinuity && !unit.header.key) {
+            self.covered.clear();
+        } else {
+            self.covered.push(unit);
+        }
+    }
 }
 
 /// See the module. Generic over the picture, so that tests need none.
@@ -225,6 +245,7 @@ impl<D: Decoders> Core<D> {
                 failed: Vec::new(),
                 retry_at: None,
                 hidden_since: None,
+                covered: Vec::new(),
                 queue: VecDeque::new(),
                 queue_bytes: 0,
             }),
@@ -275,9 +296,16 @@ impl<D: Decoders> Core<D> {
             if now.mono.saturating_sub(since) > HIDDEN_MOST && feed.decoder.is_some() {
                 self.take_down(&mut feed);
             }
+            if self.shared.replay().is_none() {
+                feed.keep_covered(Unit { header, payload });
+            }
             return;
         }
         feed.hidden_since = None;
+        // Uncovered: what would lead to the present is there already, so nobody waits for the next key frame.
+        for unit in std::mem::take(&mut feed.covered) {
+            self.decode(&mut feed, unit);
+        }
         let unit = Unit { header, payload };
         let Some(clock) = self.shared.replay() else {
             self.decode(&mut feed, unit);
@@ -496,6 +524,7 @@ impl<D: Decoders> Core<D> {
         feed.behind = false;
         feed.confirmed = false;
         feed.first_group = None;
+        feed.covered.clear();
         feed.handed.clear();
         feed.queue.clear();
         feed.queue_bytes = 0;

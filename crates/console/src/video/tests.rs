@@ -447,26 +447,42 @@ fn an_error_shows_after_its_grace_time_and_goes_with_the_next_picture() {
 }
 
 #[test]
-fn a_hidden_tile_decodes_nothing_and_comes_back_with_a_key_frame() {
+fn a_hidden_tile_decodes_nothing_and_comes_back_at_once() {
     let bench = Bench::new();
     bench.live(true);
     bench.decode(1);
+    bench.paint();
     bench.core.set_hidden(true);
-    bench.at_ms(40);
-    bench.live(true);
+    for n in 1..=3 {
+        bench.at_ms(n * 40);
+        bench.live(n == 2);
+    }
     assert_eq!(bench.given(), 0);
     bench.core.set_hidden(false);
-    bench.at_ms(80);
+    bench.at_ms(160);
     bench.live(false);
-    assert_eq!(bench.given(), 0);
-    bench.at_ms(120);
-    bench.live(true);
-    assert_eq!((bench.given(), bench.decoders().len()), (1, 1), "the same decoder goes on");
+    assert_eq!((bench.given(), bench.decoders().len()), (3, 1), "the group that runs, into the same decoder");
+    bench.decode(3);
+    assert_eq!(bench.paint(), Some(160));
     bench.core.set_hidden(true);
     bench.live(true);
     bench.at_ms(70_000);
     bench.live(true);
     assert!(bench.fakes.desks.lock().unwrap()[0].stopped, "after a minute it is not worth its memory");
+}
+
+#[test]
+fn a_hole_while_hidden_means_waiting_for_a_key_frame() {
+    let bench = Bench::new();
+    bench.core.set_hidden(true);
+    bench.live(true);
+    bench.at_ms(40);
+    let lossy = UnitHeader { discontinuity: true, ..bench.header(bench.now(), false) };
+    bench.core.push(lossy, Bytes::from_static(b"unit"));
+    bench.core.set_hidden(false);
+    bench.at_ms(80);
+    bench.live(false);
+    assert_eq!(bench.given(), 0);
 }
 
 #[test]
