@@ -20,7 +20,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use entries::{entry_of, look_id, operation};
 use lease::Held;
 use ledger::{Operation, Outcome};
-use mandate::{Decision, Denial, FactKind, FactRef, ReasonCode, Request, decide, next_opening};
+use mandate::{
+    Action, Decision, Denial, FactKind, FactRef, ReasonCode, Request, decide, next_opening,
+    outlook::{View, camera_openings},
+};
 use protocol::{
     api::{Access, Refusal, Sentence},
     socket::EndCause,
@@ -294,7 +297,12 @@ impl Gate {
             let camera = request.object.camera()?;
             snapshot.register.decree_of(camera, now).map(|d| d.id.to_string())
         });
-        let opens_at = next_opening(&snapshot.register, request, now, HORIZON);
+        // Whose shift ends before the next window still wants to know when the camera is watched again.
+        let opens_at = next_opening(&snapshot.register, request, now, HORIZON).or_else(|| {
+            let camera = request.object.camera().filter(|_| request.action == Action::LiveView)?;
+            let openings = camera_openings(&snapshot.register, camera, View::Live, now, now + HORIZON);
+            openings.first().map(|opening| opening.from)
+        });
         Refusal { code: denial.code, sentence: Sentence { nl, en }, decree, until: denial.until, opens_at }
     }
 

@@ -6,7 +6,7 @@ use crate::{
     journal::{Journal, Provenance},
     testing::{FakeLog, journal},
 };
-use mandate::{Action, FactBody, Object, PersonId, Role};
+use mandate::{FactBody, Object, PersonId, Role};
 use tokio_util::sync::CancellationToken;
 
 struct Room {
@@ -182,4 +182,13 @@ async fn every_role_that_may_never_look_is_refused() {
         };
         assert_eq!(refusal.code, ReasonCode::RoleNotPermitted);
     }
+}
+
+#[tokio::test]
+async fn a_closed_camera_says_when_it_opens_though_the_shift_ends_before() {
+    let room = room().await;
+    room.clock.set("2026-06-14T04:00:00Z".parse().unwrap());
+    let request = live("anna", Role::Observer).request;
+    let Access::Closed(refusal) = room.gate.access(&request) else { panic!("open after the window") };
+    assert_eq!(refusal.opens_at, Some("2026-06-14T19:00:00Z".parse().unwrap()));
 }
