@@ -12,7 +12,7 @@ use crate::{
     ids::{AreaId, CameraId, ConsultationId, DecreeId, MunicipalityId, OrdinanceId},
     register::RegisterError,
     spans::{Span, Spans},
-    windows,
+    windows::{self, WindowTable},
 };
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, HashMap};
@@ -86,8 +86,8 @@ pub(crate) struct PeriodGround {
     /// The consultation, if it was held at or before the period's start.
     pub(crate) consultation: Option<FactRef>,
     /// None: continuous.
-    pub(crate) used: Option<Spans<FactRef>>,
-    pub(crate) live: Spans<FactRef>,
+    pub(crate) used: Option<WindowTable<FactRef>>,
+    pub(crate) live: WindowTable<FactRef>,
     pub(crate) outside: LiveOutsideWindow,
 }
 
@@ -201,6 +201,16 @@ impl Grounds {
         grounds
     }
 
+    /// Compiles the windows around an instant, so that deciding about it only looks up.
+    pub(crate) fn prepare(&self, around: DateTime<Utc>) {
+        for period in self.decrees.values().flatten().flat_map(|decree| &decree.periods) {
+            period.live.prepare(around);
+            if let Some(used) = &period.used {
+                used.prepare(around);
+            }
+        }
+    }
+
     /// Whether the facts contradict each other.
     pub(crate) fn check(&self) -> Result<(), RegisterError> {
         for camera in self.cameras.values() {
@@ -307,7 +317,7 @@ impl Grounds {
                     (w.clone(), fact)
                 })
                 .collect();
-            Spans::new(windows::compile(&referenced, from, until))
+            WindowTable::new(referenced, from, until)
         };
         PeriodGround {
             consultation: self.consulted(

@@ -3,7 +3,8 @@
 //!
 //! Nothing here reads a clock, a file or a socket. Read [`mod@decide`] first: it is the one room through which everything
 //! passes, and it names the modules that hold the conditions. Around it: [`outlook`] looks ahead (what opens and closes when,
-//! what a proposal would change), [`endings`] lists what ends soon, [`judgement`] says what recorded footage is in law.
+//! what a proposal would change), [`endings`] lists what ends soon, [`judgement`] says what recorded footage is in law, and [`entry`] what must
+//! hold before a fact enters.
 
 mod calendar;
 mod conditions;
@@ -11,6 +12,7 @@ pub mod decide;
 pub mod decision;
 pub mod dossier;
 pub mod endings;
+pub mod entry;
 pub mod facts;
 mod geometry;
 mod grounds;

@@ -99,6 +99,7 @@ impl Register {
         let known = as_known(facts, known_at)?;
         let now = Grounds::compile(&known);
         now.check()?;
+        now.prepare(known_at);
         let history: Vec<Fact> = facts
             .iter()
             .filter(|fact| fact.known_from <= known_at && fact.body.is_ground())

@@ -22,6 +22,16 @@ pub(crate) enum Found<'a, T> {
     Out(Option<DateTime<Utc>>),
 }
 
+impl<T> Found<'_, T> {
+    /// Where a span starts, or the one after it.
+    pub(crate) fn start(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::In(span) => Some(span.from),
+            Self::Out(next) => *next,
+        }
+    }
+}
+
 impl<T: Clone> Spans<T> {
     /// Makes overlapping spans disjoint: the one that starts first keeps its whole length, later ones get what is left.
     /// Empty spans vanish.
@@ -48,6 +58,11 @@ impl<T> Spans<T> {
             Some(span) if at < span.until => Found::In(span),
             _ => Found::Out(self.0.get(next).map(|span| span.from)),
         }
+    }
+
+    /// Keeps some.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Span<T>) -> bool) {
+        self.0.retain(keep);
     }
 
     /// The spans in order.

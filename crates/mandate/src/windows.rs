@@ -3,21 +3,92 @@
 //! A window belongs to the local day on which it starts and both bounds are converted separately, so that a window over
 //! a daylight-saving night is as long as that night makes it. Where the clock is ambiguous or skips, the reading that
 //! watches least is taken: an ambiguous start is its second pass, an ambiguous end its first, a time that does not
-//! exist is the instant of the transition. `decide` never resolves a time zone; this module does, when a register is built.
+//! exist is the instant of the transition. `decide` resolves no time zone; this module does, year by year, when a register
+//! is built (and, for a year far from the register's own, when it is first asked about).
 
 use crate::{
     facts::{Day, WeeklyWindow},
-    spans::Span,
+    spans::{Found, Span, Spans},
 };
 use chrono::{
-    DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Timelike, Utc,
-    Weekday,
+    DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone,
+    Timelike, Utc, Weekday,
 };
 use chrono_tz::Europe::Amsterdam;
+use std::sync::OnceLock;
 
-/// How far a window list reaches beyond its start. A decree that lasts longer opens nothing after this (it would have to
-/// be decided anew long before), which bounds the memory of a register that somebody filled with the year 9999.
-const HORIZON_YEARS: u32 = 10;
+/// A window list between two instants, compiled year by year: the years around the register's own instant when it is
+/// built, any other when a question first needs it. So a decree may be extended for as long as the law lets it, and a
+/// register that somebody filled with the year 9999 costs no more than the years that are asked about.
+#[derive(Debug)]
+pub(crate) struct WindowTable<T> {
+    windows: Vec<(WeeklyWindow, T)>,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    first_year: i32,
+    /// The spans that touch each calendar year (UTC), whole.
+    years: Vec<OnceLock<Spans<T>>>,
+}
+
+impl<T: Clone> WindowTable<T> {
+    /// The windows as they run inside `from..until`.
+    pub(crate) fn new(windows: Vec<(WeeklyWindow, T)>, from: DateTime<Utc>, until: DateTime<Utc>) -> Self {
+        let years = if windows.is_empty() || from >= until {
+            Vec::new()
+        } else {
+            (from.year()..=until.year().min(LAST_YEAR)).map(|_| OnceLock::new()).collect()
+        };
+        Self { windows, from, until, first_year: from.year(), years }
+    }
+
+    /// Compiles the years from the one in which footage asked about today was recorded up to the next.
+    pub(crate) fn prepare(&self, around: DateTime<Utc>) {
+        for year in around.year() - 1..=around.year() + 1 {
+            self.year(year);
+        }
+    }
+
+    /// What holds at an instant.
+    pub(crate) fn at(&self, at: DateTime<Utc>) -> Found<'_, T> {
+        let year = at.year().max(self.first_year);
+        let Some(spans) = self.year(year) else { return Found::Out(None) };
+        match spans.at(at) {
+            Found::Out(None) => match self.year(year.saturating_add(1)) {
+                // A list that is not empty opens within a year; if it does not, ask again when the next is over.
+                Some(next) => Found::Out(next.at(at).start().or_else(|| start_of(year.saturating_add(2)))),
+                None => Found::Out(None),
+            },
+            found => found,
+        }
+    }
+
+    fn year(&self, year: i32) -> Option<&Spans<T>> {
+        let index = usize::try_from(year.checked_sub(self.first_year)?).ok()?;
+        Some(self.years.get(index)?.get_or_init(|| self.compiled(year)))
+    }
+
+    /// Which of several overlapping windows an instant belongs to depends only on those that started in the day before,
+    /// so a year can be compiled with some days of margin, alone.
+    fn compiled(&self, year: i32) -> Spans<T> {
+        let (Some(first), Some(last)) = (start_of(year), start_of(year.saturating_add(1))) else {
+            return Spans::new(Vec::new());
+        };
+        let margin = TimeDelta::days(4);
+        let from = first.checked_sub_signed(margin).unwrap_or(first).max(self.from);
+        let until = last.checked_add_signed(margin).unwrap_or(last).min(self.until);
+        let mut spans = Spans::new(compile(&self.windows, from, until));
+        // A span that the margin cut belongs to no instant of the year.
+        spans.retain(|span| first < span.until && span.from < last);
+        spans
+    }
+}
+
+/// The last year that RFC 3339 can write.
+const LAST_YEAR: i32 = 9999;
+
+fn start_of(year: i32) -> Option<DateTime<Utc>> {
+    Some(NaiveDate::from_ymd_opt(year, 1, 1)?.and_time(NaiveTime::MIN).and_utc())
+}
 
 /// The spans of the windows inside `from..until`, unsorted.
 pub(crate) fn compile<T: Clone>(
@@ -25,8 +96,6 @@ pub(crate) fn compile<T: Clone>(
     from: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Vec<Span<T>> {
-    let horizon = from.checked_add_months(chrono::Months::new(12 * HORIZON_YEARS)).unwrap_or(from);
-    let until = until.min(horizon);
     let mut spans = Vec::new();
     if from >= until {
         return spans;
@@ -106,5 +175,52 @@ fn weekday(day: Day) -> Weekday {
         Day::Fri => Weekday::Fri,
         Day::Sat => Weekday::Sat,
         Day::Sun => Weekday::Sun,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn list() -> impl Strategy<Value = Vec<(WeeklyWindow, usize)>> {
+        let days = proptest::sample::subsequence(
+            vec![Day::Mon, Day::Tue, Day::Wed, Day::Thu, Day::Fri, Day::Sat, Day::Sun],
+            1..=7,
+        );
+        let window = (days, 0_u32..48, 0_u32..48).prop_map(|(days, start, end)| {
+            let time = |half| NaiveTime::from_hms_opt(half / 2, half % 2 * 30, 0).unwrap();
+            WeeklyWindow { id: "w".into(), days, start: time(start), end: time(end) }
+        });
+        prop::collection::vec(window, 1..5)
+            .prop_map(|windows| windows.into_iter().enumerate().map(|(n, window)| (window, n)).collect())
+    }
+
+    fn day(days: i64) -> DateTime<Utc> {
+        start_of(2025).unwrap() + TimeDelta::hours(days * 24 + 5)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn year_by_year_is_the_same_as_at_once(
+            windows in list(), from in 0_i64..800, length in 0_i64..900, probes in prop::collection::vec(-50_i64..45_000, 50)
+        ) {
+            let (from, until) = (day(from), day(from + length));
+            let whole = Spans::new(compile(&windows, from, until));
+            let table = WindowTable::new(windows, from, until);
+            // The turns of the years too, and what lies around them.
+            let turns = (2025..2031).filter_map(start_of).flat_map(|turn| [-1_i64, 0, 1].map(|s| turn + TimeDelta::seconds(s)));
+            for at in probes.into_iter().map(|hours| day(0) + TimeDelta::hours(hours)).chain(turns) {
+                match (table.at(at), whole.at(at)) {
+                    (Found::In(one), Found::In(other)) => {
+                        prop_assert_eq!((one.from, one.until, one.rests_on), (other.from, other.until, other.rests_on));
+                    }
+                    (Found::Out(one), Found::Out(other)) => prop_assert_eq!(one, other, "at {}", at),
+                    _ => prop_assert!(false, "at {at}"),
+                }
+            }
+        }
     }
 }

@@ -444,3 +444,64 @@ fn every_fact_survives_the_journal() {
         assert_eq!(serde_json::from_str::<Fact>(&text).unwrap(), fact, "{text}");
     }
 }
+
+#[test]
+fn a_decree_that_is_extended_for_decades_goes_on() {
+    let mut facts = without_period();
+    facts.retain(|fact| !matches!(fact.reference().kind, FactKind::Ordinance | FactKind::ProcessorAgreement));
+    facts.push(fact(json!({"kind": "ordinance", "id": "O1", "municipality": "almelo", "provision": "demo",
+        "grants_power": true, "in_force_from": common::FROM})));
+    facts.push(fact(
+        json!({"kind": "extension", "decree": "D1", "number": 1, "published_at": "2030-12-01T00:00:00Z",
+        "valid_until": "2061-01-01T00:00:00Z"}),
+    ));
+    facts.push(fact(
+        json!({"kind": "agreement", "id": "G1", "type": "processor", "parties": ["politie", "vrt"],
+        "valid_from": common::FROM}),
+    ));
+    facts.push(period("PE1", json!([window("L1", &["sat"], "22:00", "05:00")]), "never"));
+    let register = register(&facts);
+    // A Saturday night, thirty-four years on.
+    let permit = decide(&register, &watch("police"), at("2060-06-12T23:00:00+02:00"));
+    assert!(!permit.is_permit(), "the authorisation ended long ago");
+    let open = mandate::outlook::camera_openings(
+        &register,
+        &"CAM1".into(),
+        mandate::outlook::View::Live,
+        at("2060-06-07T00:00:00Z"),
+        at("2060-06-14T00:00:00Z"),
+    );
+    assert_eq!(open.len(), 1);
+    assert_eq!(open[0].from, at("2060-06-12T22:00:00+02:00"));
+    assert_eq!(open[0].until, at("2060-06-13T05:00:00+02:00"));
+}
+
+#[test]
+fn an_instruction_ends_with_the_authority_behind_it() {
+    let facts = |until: &str, organisation: &str| {
+        let mut facts = without_period();
+        facts.push(period("PE1", json!([]), "police_incident"));
+        facts.push(fact(json!({"kind": "person", "id": "night", "name": "n", "organisation": organisation,
+            "secrecy_signed_at": common::FROM})));
+        facts.push(fact(
+            json!({"kind": "authorisation", "id": "A-night", "person": "night", "role": "police_operator",
+            "municipalities": ["almelo"], "from": common::FROM, "until": until}),
+        ));
+        facts.push(fact(
+            json!({"kind": "instruction", "id": "I1", "cameras": ["CAM1"], "from": "2026-06-13T20:00:00Z",
+            "until": "2026-06-14T20:00:00Z", "entered_by": "night"}),
+        ));
+        register(&facts)
+    };
+    let mut request = watch_for_incident("observer");
+    request.resolved.instruction = Some("I1".into());
+    let t = at("2026-06-14T00:00:00Z");
+    let permit = decide(&facts("2027-01-01T00:00:00Z", "politie"), &request, t);
+    assert_eq!(permit.until(), Some(at("2026-06-14T20:00:00Z")));
+    assert!(permit.permit().unwrap().basis().iter().any(|fact| &*fact.id == "A-night"));
+    let permit = decide(&facts("2026-06-14T06:00:00Z", "politie"), &request, t);
+    assert_eq!(permit.until(), Some(at("2026-06-14T06:00:00Z")));
+    let over = decide(&facts("2026-06-14T00:00:00Z", "politie"), &request, t);
+    assert_eq!(over.denial().unwrap().code, ReasonCode::OutsideLiveWindow);
+    assert!(!decide(&facts("2027-01-01T00:00:00Z", "vrt"), &request, t).is_permit(), "no police officer");
+}

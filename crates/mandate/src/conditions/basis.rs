@@ -6,10 +6,12 @@
 use super::{Step, Walk, footage::Unlawful, refuse, sooner};
 use crate::{
     decision::{FactKind, FactRef, ReasonCode},
-    facts::{LiveOutsideWindow, OrganisationKind, PoliceInstruction},
+    facts::{LiveOutsideWindow, OrganisationKind, PoliceInstruction, Role},
     grounds::{AreaGround, CameraGround, DecreeGround, ExtraGround, Grounds, PeriodGround, PositionGround},
+    people::PersonGround,
     request::Actor,
-    spans::{Found, Spans},
+    spans::Found,
+    windows::WindowTable,
 };
 use arrayvec::ArrayVec;
 use chrono::{DateTime, Utc};
@@ -33,6 +35,8 @@ pub(crate) struct Outside<'a> {
     /// Processor and company staff also need a police instruction.
     processor_staff: bool,
     instruction: Option<&'a (PoliceInstruction, FactRef)>,
+    /// Who gave it.
+    author: Option<&'a PersonGround>,
 }
 
 /// One chain, as far as it got.
@@ -93,10 +97,13 @@ pub(crate) fn live(walk: &mut Walk<'_>) -> Step {
         }
     };
     let resolved = &walk.request.resolved;
+    let people = walk.register.people();
+    let instruction = resolved.instruction.as_ref().and_then(|id| people.instruction(id));
     let outside = Outside {
         incident: resolved.incident.is_some(),
         processor_staff: staff,
-        instruction: resolved.instruction.as_ref().and_then(|id| walk.register.people().instruction(id)),
+        instruction,
+        author: instruction.and_then(|(instruction, _)| people.person(&instruction.entered_by)),
     };
     adopt(walk, Reach::Live(outside))
 }
@@ -318,7 +325,7 @@ fn sign_link<'a>(chain: &mut Chain<'a>, area: &'a AreaGround) -> Link<'a> {
 /// A window list opens, now.
 fn window_link<'a>(
     chain: &mut Chain<'a>,
-    windows: &'a Spans<FactRef>,
+    windows: &'a WindowTable<FactRef>,
     code: ReasonCode,
     period: &'a FactRef,
 ) -> Link<'a> {
@@ -374,7 +381,8 @@ fn period_links<'a>(
     }
 }
 
-/// The police instruction covers this camera now (V12).
+/// The police instruction covers this camera now (V12), and whoever gave it is a police operator who is authorised here
+/// now (Wpg 6c lid 3): an instruction ends with the authority behind it.
 fn instruction_link<'a>(
     chain: &mut Chain<'a>,
     outside: Outside<'a>,
@@ -392,7 +400,20 @@ fn instruction_link<'a>(
     }
     chain.changes(Some(instruction.until));
     chain.rests_on(fact);
-    Ok(())
+    let police = |author: &&PersonGround| matches!(author.organisation, Some((OrganisationKind::Police, _)));
+    for (authorisation, fact) in outside.author.filter(police).into_iter().flat_map(|a| &a.authorisations) {
+        if authorisation.role == Role::PoliceOperator
+            && authorisation.municipalities.contains(&camera.camera.municipality)
+        {
+            chain.changes(Some(authorisation.from));
+            if authorisation.from <= chain.at && chain.at < authorisation.until {
+                chain.changes(Some(authorisation.until));
+                chain.rests_on(fact);
+                return Ok(());
+            }
+        }
+    }
+    Err(failure)
 }
 
 fn covers_area(extra: &ExtraGround, area: &AreaGround) -> bool {

@@ -66,7 +66,7 @@ pub(crate) fn window(walk: &mut Walk<'_>) -> Step {
 }
 
 /// From start to end the decree is in force without a gap.
-fn within(
+pub(crate) fn within(
     ground: &DecreeGround,
     from: chrono::DateTime<chrono::Utc>,
     until: chrono::DateTime<chrono::Utc>,

@@ -387,15 +387,7 @@ impl<'a> World<'a> {
             }
         }
         self.second_person(bodies, &mut organisations);
-        if let Some(instruction) = text(self.said, "police_instruction_ref") {
-            bodies.push(FactBody::Instruction(PoliceInstruction {
-                id: instruction.into(),
-                cameras: vec![self.camera_id()],
-                from: always(),
-                until: DateTime::<Utc>::MAX_UTC,
-                entered_by: "police operator".into(),
-            }));
-        }
+        self.instruction(bodies);
         organisations.sort();
         organisations.dedup();
         bodies.extend(organisations.into_iter().map(|name| {
@@ -404,6 +396,45 @@ impl<'a> World<'a> {
                 kind: self.organisation_kind(&name),
                 name,
             })
+        }));
+    }
+
+    /// A police instruction that is named exists, covers the camera, and comes from a police operator in scope.
+    fn instruction(&self, bodies: &mut Vec<FactBody>) {
+        let Some(instruction) =
+            text(self.said, "police_instruction_ref").filter(|name| !name.trim().is_empty())
+        else {
+            return;
+        };
+        let author = PersonId::from("(police operator who instructs)");
+        let (from, until) = (always(), DateTime::<Utc>::MAX_UTC);
+        bodies.push(FactBody::Instruction(PoliceInstruction {
+            id: instruction.into(),
+            cameras: vec![self.camera_id()],
+            from,
+            until,
+            entered_by: author.clone(),
+        }));
+        bodies.push(FactBody::Person(Person {
+            id: author.clone(),
+            name: author.to_string(),
+            organisation: "politie".into(),
+            secrecy_signed_at: Some(from),
+            wpbr_permission_until: None,
+            personnel_no: None,
+            training_until: None,
+        }));
+        bodies.push(FactBody::Authorisation(Authorisation {
+            id: format!("authorisation of {author}").into(),
+            person: author,
+            role: Role::PoliceOperator,
+            municipalities: vec![
+                text(field(self.given, "camera"), "municipality").unwrap_or_default().into(),
+            ],
+            from,
+            until,
+            document_ref: None,
+            granted_by: None,
         }));
     }
 

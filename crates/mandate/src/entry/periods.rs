@@ -1,0 +1,295 @@
+//! Consultations, periods, and event and emergency windows (Gemeentewet 151c lid 3).
+
+use super::{Look, decrees::has};
+use crate::{
+    facts::{Consultation, ExtraKind, ExtraWindow, FactBody, Period, Use, WeeklyWindow},
+    grounds::competent,
+    ids::{AreaId, ConsultationId, DecreeId, MunicipalityId},
+    outlook::{Interval, union, without},
+    windows,
+};
+use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
+
+impl Look<'_> {
+    pub(super) fn consultation(&mut self, f: &Consultation) {
+        self.known_municipality("municipality", &f.municipality);
+        self.past(Some(f.held_at), "held_at");
+        let mode = f.mode.as_deref();
+        self.need(
+            mode.is_none_or(|mode| ["meeting", "telephone", "mail"].contains(&mode)),
+            "mode",
+            "Gemeentewet 151c lid 3",
+            ("schrijf `meeting`, `telephone` of `mail`", "write `meeting`, `telephone` or `mail`"),
+        );
+        // Consultation, not consent: what came out of it is for the reader.
+        self.expect(
+            has(f.outcome.as_ref()),
+            "outcome",
+            "Gemeentewet 151c lid 3",
+            (
+                "leg vast wat eruit kwam; elke uitkomst telt als overleg",
+                "record what came of it; any outcome is consultation",
+            ),
+        );
+    }
+
+    pub(super) fn period(&mut self, f: &Period) {
+        self.ordered(f.effective_from, f.effective_until, "effective_until");
+        self.not_late(f.effective_from, "effective_from");
+        let windows = match &f.used {
+            Use::Continuous => &[][..],
+            Use::Weekly { windows } => windows.as_slice(),
+        };
+        self.need(
+            !matches!(&f.used, Use::Weekly { windows } if windows.is_empty()),
+            "use",
+            "Gemeentewet 151c lid 3",
+            (
+                "noem ten minste één gebruiksperiode, of `continuous`",
+                "name at least one window of use, or `continuous`",
+            ),
+        );
+        let mut ids = BTreeSet::new();
+        for window in windows.iter().chain(&f.live) {
+            self.need(
+                !window.days.is_empty(),
+                "days",
+                "Gemeentewet 151c lid 3",
+                ("noem de dagen waarop het begint", "name the days on which it starts"),
+            );
+            self.need(
+                ids.insert(&window.id),
+                "id",
+                "policy",
+                (
+                    "elke periode heeft een eigen naam binnen het besluit op gebruik en uitkijken",
+                    "each window has a name of its own within its period",
+                ),
+            );
+        }
+        if f.used == Use::Continuous {
+            self.expect(
+                has(f.motivation.as_ref()),
+                "motivation",
+                "Gemeentewet 151c lid 3",
+                (
+                    "dag en nacht opnemen vraagt een motivering waarom korter niet volstaat",
+                    "recording day and night needs the reasons why shorter does not suffice",
+                ),
+            );
+        } else {
+            self.live_inside_use(windows, f);
+        }
+        let Some(decree) = self.with.decree(&f.decree) else {
+            self.known(false, "decree", f.decree.as_str());
+            return;
+        };
+        self.inside(&f.decree, f.effective_from, f.effective_until, "effective_until");
+        self.consulted(f.consultation.as_ref(), &decree.municipality, f.effective_from);
+        if let Some(FactBody::Period(earlier)) = self.earlier() {
+            self.need(
+                earlier.decree == f.decree,
+                "decree",
+                "Gemeentewet 151c lid 3",
+                (
+                    "een periode hoort bij één besluit; geef de nieuwe een eigen naam",
+                    "a period belongs to one decree; give the new one a name of its own",
+                ),
+            );
+        }
+    }
+
+    /// Every live window lies in the windows of use, over a year with both changes of the clock.
+    fn live_inside_use(&mut self, used: &[WeeklyWindow], f: &Period) {
+        let from = f.effective_from;
+        let until = from.checked_add_days(chrono::Days::new(370)).unwrap_or(from);
+        let spans = |windows: &[WeeklyWindow]| {
+            let windows: Vec<(WeeklyWindow, ())> = windows.iter().map(|w| (w.clone(), ())).collect();
+            let spans = windows::compile(&windows, from, until);
+            union(spans.into_iter().map(|span| Interval { from: span.from, until: span.until }).collect())
+        };
+        let used = spans(used);
+        for window in &f.live {
+            if let Some(outside) = without(&spans(std::slice::from_ref(window)), &used).first() {
+                let nl = format!(
+                    "`{}` loopt op {} buiten de gebruiksperiode; uitkijken kan alleen tijdens \
+                     gebruik",
+                    window.id, outside.from
+                );
+                let en = format!(
+                    "`{}` runs at {} outside the windows of use; watching is part of use",
+                    window.id, outside.from
+                );
+                self.need(false, "live", "Gemeentewet 151c lid 3", (&nl, &en));
+            }
+        }
+    }
+
+    pub(super) fn extra_window(&mut self, f: &ExtraWindow) {
+        self.ordered(f.from, Some(f.until), "until");
+        self.need(
+            competent(&f.ordered_by),
+            "ordered_by",
+            "Gemeentewet 151c lid 3",
+            (
+                "alleen de burgemeester (of wie namens hem mag) beveelt dit; schrijf `mayor` of \
+             `mayor_mandated`",
+                "only the mayor (or who may on his behalf) orders this; write `mayor` or \
+             `mayor_mandated`",
+            ),
+        );
+        self.past(f.ordered_at, "ordered_at");
+        self.past(f.written_confirmation_at, "written_confirmation_at");
+        let emergency = f.kind == ExtraKind::Emergency;
+        if emergency {
+            self.need(
+                f.ordered_at.is_some(),
+                "ordered_at",
+                "Gemeentewet 151c lid 3",
+                ("noem wanneer de burgemeester het beval", "name when the mayor ordered it"),
+            );
+            self.need(
+                has(f.ground.as_ref()),
+                "ground",
+                "Gemeentewet 151c lid 3",
+                ("noem de aanleiding", "name the ground"),
+            );
+            self.expect(
+                f.written_confirmation_at.is_some(),
+                "written_confirmation_at",
+                "policy",
+                (
+                    "de schriftelijke bevestiging moet nog volgen",
+                    "the written confirmation is still to follow",
+                ),
+            );
+        } else {
+            self.expect(
+                has(f.ground.as_ref()),
+                "ground",
+                "Gemeentewet 151c lid 3",
+                ("noem de aanleiding", "name the ground"),
+            );
+            // The fast path is entered while it runs; an event is planned.
+            self.not_late(f.from, "from");
+        }
+        self.need(
+            self.at.is_none_or(|at| at < f.until),
+            "until",
+            "Awb 3:40",
+            (
+                "deze periode is al voorbij; wat zonder basis is opgenomen, krijgt die niet \
+                 achteraf",
+                "this window is over; what was recorded without a basis gets none afterwards",
+            ),
+        );
+        let Some(decree) = self.with.decree(&f.decree) else {
+            self.known(false, "decree", f.decree.as_str());
+            return;
+        };
+        if let Some(area) = &f.area {
+            self.need(
+                self.is_area_of(area, &f.decree),
+                "area",
+                "Gemeentewet 151c lid 2",
+                (
+                    "dit gebied hoort niet bij het besluit; een spoedperiode kan geen ander \
+                     gebied openen",
+                    "this area is not of this decree; no window opens another area",
+                ),
+            );
+        }
+        self.inside(&f.decree, f.from, Some(f.until), "until");
+        self.consulted(f.consultation.as_ref(), &decree.municipality, f.from);
+    }
+
+    /// Nothing starts before it is entered (Awb 3:40); at the first start the past is recorded as it was.
+    fn not_late(&mut self, from: DateTime<Utc>, field: &'static str) {
+        // A new version may leave a start that has passed where it was.
+        let unchanged = match self.earlier() {
+            Some(FactBody::Period(earlier)) => earlier.effective_from == from,
+            Some(FactBody::ExtraWindow(earlier)) => earlier.from == from,
+            _ => false,
+        };
+        self.need(
+            unchanged || self.at.is_none_or(|at| at <= from),
+            field,
+            "Awb 3:40",
+            (
+                "dit begint vóór het is vastgelegd; kies een begin dat nog moet komen",
+                "this starts before it is entered; choose a start that is still to come",
+            ),
+        );
+    }
+
+    /// From start to end the decree is in force without a gap (151c lid 3: the period executes the decree).
+    fn inside(
+        &mut self,
+        decree: &DecreeId,
+        from: DateTime<Utc>,
+        until: Option<DateTime<Utc>>,
+        field: &'static str,
+    ) {
+        let Some(ground) = self.with.grounds().decree(decree) else { return };
+        // Without an end of its own it ends with the decree.
+        let end = until.or_else(|| self.with.decree_end(decree));
+        let inside = end.is_some_and(|end| crate::conditions::configure::within(ground, from, end));
+        self.need(
+            inside,
+            field,
+            "Gemeentewet 151c lid 2",
+            (
+                "dit valt niet geheel binnen het besluit (looptijd, verlenging, intrekking); pas \
+             begin of einde aan",
+                "this does not lie wholly inside the decree (duration, extension, revocation); \
+             change its start or end",
+            ),
+        );
+    }
+
+    fn consulted(
+        &mut self,
+        id: Option<&ConsultationId>,
+        municipality: &MunicipalityId,
+        before: DateTime<Utc>,
+    ) {
+        let Some(id) = id else {
+            self.need(
+                false,
+                "consultation",
+                "Gemeentewet 151c lid 3",
+                (
+                    "de burgemeester overlegt eerst met de officier van justitie; leg dat overleg \
+                 vast en verwijs ernaar",
+                    "the mayor consults the public prosecutor first; record that consultation and \
+                 refer to it",
+                ),
+            );
+            return;
+        };
+        let consultation = self.with.facts().iter().find_map(|fact| match &fact.body {
+            FactBody::Consultation(c) if c.id == *id => Some(c),
+            _ => None,
+        });
+        let Some(consultation) = consultation else {
+            self.known(false, "consultation", id.as_str());
+            return;
+        };
+        let before = consultation.held_at <= before && consultation.municipality == *municipality;
+        self.need(
+            before,
+            "consultation",
+            "Gemeentewet 151c lid 3",
+            (
+                "dit overleg is van een andere gemeente of kwam na het begin",
+                "this consultation is another municipality's or came after the start",
+            ),
+        );
+    }
+
+    fn is_area_of(&self, id: &AreaId, decree: &DecreeId) -> bool {
+        let areas = self.with.grounds().decree(decree).map(|ground| ground.areas.as_slice());
+        areas.unwrap_or_default().iter().any(|ground| ground.area.id == *id)
+    }
+}
