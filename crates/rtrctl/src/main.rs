@@ -2,6 +2,7 @@
 
 mod check;
 mod law;
+mod vault;
 
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
@@ -21,9 +22,24 @@ enum Verb {
         #[arg(default_value = "config/rtr.toml")]
         file: PathBuf,
     },
+    /// The footage store's folder, without keys and without the daemon
+    #[command(subcommand)]
+    Vault(Vault),
     /// The rules themselves
     #[command(subcommand)]
     Law(Law),
+}
+
+#[derive(Subcommand)]
+enum Vault {
+    /// Checks structure, hashes, index, keys' commitments and gaps; ends with 1 when something is wrong
+    Check {
+        /// The vault's folder; the daemon must not run
+        dir: PathBuf,
+        /// Make the index anew from the volumes first
+        #[arg(long)]
+        rebuild_index: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -40,6 +56,7 @@ enum Law {
 fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Check { file } => check::run(&file),
+        Verb::Vault(Vault::Check { dir, rebuild_index }) => vault::run(&dir, rebuild_index),
         Verb::Law(Law::Check { file }) => law::check(&file),
         Verb::Law(Law::Matrix) => law::matrix(),
     }

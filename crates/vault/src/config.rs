@@ -128,18 +128,3 @@ pub struct Destroyed {
     /// Volumes unlinked because nothing lives in them.
     pub volumes_unlinked: u64,
 }
-
-/// A volume that will never change again; its root goes into the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SealedVolume {
-    /// Number of the volume, counting up.
-    pub number: u64,
-    /// Its identity.
-    pub uuid: [u8; 16],
-    /// Retention class.
-    pub retention_class: u32,
-    /// BLAKE3 Merkle root over its records.
-    pub root: [u8; 32],
-    /// Size in bytes.
-    pub bytes: u64,
-}

@@ -180,9 +180,9 @@ fn a_rebuilt_index_equals_the_one_that_grew() {
             vault.destroy_expired(StreamId(7), Micros(FROM + 1)).unwrap();
         }
     }
-    let grown = Index::open(&dir.join(INDEX)).unwrap().0.dump();
+    let grown = Index::open(&dir.join(INDEX)).unwrap().0.dump().unwrap();
     recovery::rebuild_index(&dir).unwrap();
-    let rebuilt = Index::open(&dir.join(INDEX)).unwrap().0.dump();
+    let rebuilt = Index::open(&dir.join(INDEX)).unwrap().0.dump().unwrap();
     assert!(grown.len() > 20, "{}", grown.len());
     for (old, new) in grown.iter().zip(&rebuilt) {
         assert_eq!(old, new);

@@ -182,11 +182,9 @@ impl KeyStore {
             .collect();
         let mut gone = Vec::new();
         for (hour, id, _) in &due {
-            let commitment = self.key(stream, *hour, *id).map_or_else(String::new, |slot| {
-                blake3::Hash::from_bytes(blake3::derive_key("RTR vault slot key commitment v1", &*slot.key))
-                    .to_hex()
-                    .to_string()
-            });
+            let commitment = self
+                .key(stream, *hour, *id)
+                .map_or_else(String::new, |slot| commitment(&slot.key).to_hex().to_string());
             gone.push((*hour, commitment));
         }
         // Copy by copy, each synced: at no instant may a key survive in a copy that a later start would trust.
@@ -227,6 +225,11 @@ impl KeyStore {
     fn sync(&self) -> Result<(), VaultError> {
         self.copies.iter().try_for_each(|(file, path)| rustix::fs::fdatasync(file).at(path))
     }
+}
+
+/// What says which key it was without giving it away.
+pub(crate) fn commitment(key: &[u8; 32]) -> blake3::Hash {
+    blake3::Hash::from_bytes(blake3::derive_key("RTR vault slot key commitment v1", key))
 }
 
 #[derive(PartialEq, Eq)]

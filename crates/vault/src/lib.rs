@@ -7,29 +7,28 @@
 //!
 //! The vault reads no clock: every instant comes with a unit or an argument (µs UTC).
 //!
-//! Order of reading: `config` (what the outside sees); `volume`, `chunk` and `keys` (the formats, byte by byte);
-//! `queue`, `writer`, `staging`, `index` (the way in); `timeline`, `reader` (the way out); `identity`, `recovery`, `vault`
-//! (opening, recovery, destruction).
+//! What needs no key (volumes, index, recovery) is the crate [`volumes`]; this one adds the keys and the threads.
+//!
+//! Order of reading: `config` (what the outside sees); `chunk` and `keys` (the formats, byte by byte);
+//! `queue`, `writer`, `staging` (the way in); `timeline`, `reader` (the way out); `vault` (opening and
+//! destruction).
 
 mod chunk;
 mod config;
-mod error;
 #[cfg(test)]
 mod golden;
-mod identity;
-mod index;
 mod keys;
 mod queue;
 mod reader;
-mod recovery;
 mod staging;
 mod timeline;
 mod vault;
-mod volume;
 mod writer;
 
-pub use config::{Destroyed, Item, SealedVolume, Span, SpanKind, Stats, StreamPolicy, VaultConfig};
+use volumes::{error, identity, index, recovery, volume};
+
+pub use config::{Destroyed, Item, Span, SpanKind, Stats, StreamPolicy, VaultConfig};
 pub use error::VaultError;
 pub use reader::Reader;
-pub use recovery::rebuild_index;
 pub use vault::Vault;
+pub use volumes::{recovery::rebuild_index, volume::SealedVolume};

@@ -1,7 +1,7 @@
 //! The vault itself: opening and closing, the small public verbs, and destruction.
 
 use crate::{
-    config::{Destroyed, SealedVolume, Span, Stats, StreamPolicy, VaultConfig},
+    config::{Destroyed, Span, Stats, StreamPolicy, VaultConfig},
     error::{At, VaultError},
     identity::{self, Identity},
     index::{GapMark, Index, MINUTE, is_open},
@@ -9,7 +9,7 @@ use crate::{
     queue::{Event, Queues},
     reader::{self, Reader},
     recovery,
-    volume::{self, OPEN},
+    volume::{self, OPEN, SealedVolume},
     writer::{self, Command, IndexCommand, Writer},
 };
 use media::{AccessUnit, GapReason, Micros, StreamId};

@@ -8,14 +8,13 @@
 
 use crate::{
     chunk,
-    config::SealedVolume,
     error::VaultError,
     index::{Batch, ChunkRef, GapMark, Index, Removed},
     keys::{self, SlotKey},
     queue::{Event, StreamQueue, cost, cut},
     staging::{Staging, VolumeFile},
     vault::Shared,
-    volume::{self, BLOCK, Kind, RecordHead, VolumeHead},
+    volume::{self, BLOCK, Kind, RecordHead, SealedVolume, VolumeHead},
 };
 use media::{GapReason, Micros, Parameters, StreamId};
 use std::{
@@ -61,6 +60,8 @@ struct OpenVolume {
     next_record: u64,
     records: Vec<(u64, [u8; 32])>,
     parameters: HashMap<StreamId, (Arc<Parameters>, u64)>,
+    /// Key ids whose commitment stands in this volume, and where.
+    keys: HashMap<u64, u64>,
     newest: Micros,
     dirty: bool,
 }
@@ -302,7 +303,7 @@ impl Writer {
             Event::Gap(_) => None,
         });
         let plain = chunk::plain_length(units.clone());
-        let room = (plain + 2 * volume::OVERHEAD + chunk::TAG + 4096) as u64;
+        let room = (plain + 3 * volume::OVERHEAD + chunk::TAG + 4096) as u64;
         self.make_room(job.class, room, jobs)?;
         let Some(open) = self.volumes.get_mut(&job.class) else { return Err(VaultError::Closed) };
         let mut placed = Placed { job: number, done, chunk: None, gap: None, units: 0, bytes: 0 };
@@ -319,6 +320,7 @@ impl Writer {
             let parameters = place_parameters(open, &mut self.buffer, stream, &first.parameters);
             let hour = keys::hour_of(first.captured);
             let Some(slot) = slot_keys.get(&(stream.0, hour)) else { return Err(VaultError::Closed) };
+            place_key(open, &mut self.buffer, stream, hour, slot);
             let head = RecordHead {
                 kind: Kind::Chunk { starts_with_key: first.key },
                 stream,
@@ -382,6 +384,7 @@ impl Writer {
                 next_record: 0,
                 records: Vec::new(),
                 parameters: HashMap::new(),
+                keys: HashMap::new(),
                 newest: Micros(i64::MIN),
                 dirty: false,
             },
@@ -436,6 +439,7 @@ impl Writer {
             let size = open.size;
             open.records.retain(|(at, _)| *at < size);
             open.parameters.retain(|_, (_, at)| *at < size);
+            open.keys.retain(|_, at| *at < size);
             if let Err(error) = open.file.cut(size) {
                 // The torn part stays behind what counts; the next write overwrites it.
                 tracing::warn!(%error, "a partly written batch could not be cut off");
@@ -570,6 +574,22 @@ fn place_parameters(
     open.records.push((at, leaf));
     open.parameters.insert(stream, (Arc::clone(parameters), at));
     at
+}
+
+/// Says which key seals what follows, once a volume.
+fn place_key(open: &mut OpenVolume, buffer: &mut Staging, stream: StreamId, hour: u32, slot: &SlotKey) {
+    if open.keys.contains_key(&slot.id) {
+        return;
+    }
+    let at = open.size + buffer.len() as u64;
+    let mut head = RecordHead::plain(Kind::Key, stream, open.next_record, 32);
+    head.from = Micros(i64::from(hour) * keys::HOUR);
+    head.until = head.from.plus(keys::HOUR);
+    head.key = slot.id;
+    open.next_record += 1;
+    let leaf = volume::append_plain(buffer.out(), &head, keys::commitment(&slot.key).as_bytes());
+    open.records.push((at, leaf));
+    open.keys.insert(slot.id, at);
 }
 
 fn is_disk_full(error: &VaultError) -> bool {

@@ -272,3 +272,43 @@ fn what_must_not_be_touched_is_refused() {
     std::fs::remove_file(root.path().join("vault/identity")).unwrap();
     assert!(matches!(Vault::open(config(root.path())), Err(VaultError::IdentityMissing(_))));
 }
+
+/// The check needs no key, finds nothing wrong with what a vault left, and names the place where something is.
+#[test]
+fn the_check_finds_every_bent_byte_and_nothing_else() {
+    use std::os::unix::fs::FileExt;
+    let root = tempfile::tempdir().unwrap();
+    let vault = Vault::open(config(root.path())).unwrap();
+    let p = parameters(1);
+    for number in 0..2000 {
+        for stream in [1, 2] {
+            vault.accept(unit(stream, number, &p));
+        }
+    }
+    vault.gap(StreamId(1), at(2000), GapReason::NotInUse);
+    let dir = root.path().join("vault");
+    assert!(matches!(volumes::check::check(&dir), Err(VaultError::Locked(_))));
+    drop(vault);
+    let report = volumes::check::check(&dir).unwrap();
+    assert!(report.is_clean(), "{:?}", report.problems);
+    assert_eq!((report.units, report.streams, report.keys), (4000, 2, 2));
+    // A bent byte in the middle of a volume.
+    let path = volumes(root.path()).remove(0);
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, 20_000).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], 20_000).unwrap();
+    let report = volumes::check::check(&dir).unwrap();
+    assert!(
+        !report.is_clean() && report.problems[0].contains("0000000001.vol at byte"),
+        "{:?}",
+        report.problems
+    );
+    file.write_all_at(&byte, 20_000).unwrap();
+    // A lost index, made anew.
+    std::fs::remove_file(dir.join("index.sqlite")).unwrap();
+    assert!(volumes::check::check(&dir).unwrap().problems[0].contains("--rebuild-index"));
+    volumes::recovery::rebuild_index(&dir).unwrap();
+    let report = volumes::check::check(&dir).unwrap();
+    assert!(report.is_clean(), "{:?}", report.problems);
+}

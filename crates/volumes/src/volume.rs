@@ -26,16 +26,16 @@
 //! | bytes of the head | what |
 //! | --- | --- |
 //! | 0..4 | `RTRr` |
-//! | 4 | kind: 1 chunk, 2 parameters, 3 gap, 4 footer |
+//! | 4 | kind: 1 chunk, 2 parameters, 3 gap, 4 footer, 5 key |
 //! | 5 | chunk: bit 0 set when it starts with a key frame; gap: the reason ([`media::GapReason`]); else 0 |
 //! | 6..8 | 0 |
 //! | 8..12 | stream |
 //! | 12..16 | chunk: number of access units |
 //! | 16..24 | record number: counts up in the volume, never used twice, may skip after a failed write |
-//! | 24..32 | start: capture time of the first unit, or start of the gap |
+//! | 24..32 | start: capture time of the first unit, or start of the gap or of the key's hour |
 //! | 32..40 | end: end of the last unit, or of the gap (greatest i64: not ended yet; a later record with the same stream and start ends it) |
 //! | 40..48 | chunk: offset in this file of the parameters record that decodes it |
-//! | 48..56 | chunk: id of the key slot |
+//! | 48..56 | chunk, key: id of the key slot |
 //! | 56..60 | chunk: bytes of predicted pictures (the activity curve) |
 //! | 60..64 | length of the body |
 //! | 64..80 | 0 |
@@ -45,11 +45,15 @@
 //!
 //! *Body of a chunk*: AES-256-GCM ciphertext, then the 16-byte tag. Key: HKDF-SHA-256(salt = the volume's salt,
 //! secret = slot key, info = `RTR chunk` ‖ record number). Nonce: record number as 12 bytes; the key is used once, so
-//! it cannot repeat. Associated data: head ‖ key commitment. For the plaintext see [`crate::chunk`].
+//! it cannot repeat. Associated data: head ‖ key commitment. The plaintext is the crate `vault`'s.
 //! A chunk never crosses a UTC second, so it belongs to one minute of the index and one hour of the key store.
 //!
 //! *Body of parameters*: codec (u8: 1 H.264, 2 H.265), 0 (u8), generation (u16), width (u16), height (u16), then the
 //! decoder configuration record.
+//!
+//! *Body of a key record*: the commitment to the slot key (32): BLAKE3 in derive-key mode, context `RTR vault slot key
+//! commitment v1`. It stands before the first chunk that the key seals in this volume, is covered by the root, and so says
+//! from the key's first use on which key it was, without opening anything.
 //!
 //! *Body of the footer*: Merkle root (32), number of records n (u64), then n times: offset (u64), leaf (32).
 //! **Tail**, after the footer: offset of the footer (u64), `RTRSEAL\x01`. A file without it was not sealed.
@@ -61,28 +65,33 @@ use crate::error::{At, VaultError};
 use media::{Codec, GapReason, Micros, Parameters, StreamId};
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
-pub(crate) const VERSION: u32 = 1;
-pub(crate) const HEAD: usize = 128;
+/// The format version this program writes and reads.
+pub const VERSION: u32 = 1;
+/// Bytes of a volume's head.
+pub const HEAD: usize = 128;
 /// Writes begin at multiples of this.
-pub(crate) const BLOCK: u64 = 4096;
-pub(crate) const RECORD_HEAD: usize = 80;
-pub(crate) const COMMITMENT: usize = 32;
-pub(crate) const LEAF: usize = 32;
+pub const BLOCK: u64 = 4096;
+/// Bytes of a record's head.
+pub const RECORD_HEAD: usize = 80;
+/// Bytes of a key commitment.
+pub const COMMITMENT: usize = 32;
+/// Bytes of a leaf.
+pub const LEAF: usize = 32;
 /// Bytes of a record before its body.
-pub(crate) const PREFIX: usize = RECORD_HEAD + COMMITMENT;
+pub const PREFIX: usize = RECORD_HEAD + COMMITMENT;
 /// Bytes of a record beside its body.
-pub(crate) const OVERHEAD: usize = PREFIX + LEAF;
+pub const OVERHEAD: usize = PREFIX + LEAF;
 /// The end of a gap that has not ended.
-pub(crate) const OPEN: Micros = Micros(i64::MAX);
+pub const OPEN: Micros = Micros(i64::MAX);
 /// No body is longer: a length beyond it is damage. (The writer cuts chunks at 8 MiB; one picture may be larger.)
-pub(crate) const LONGEST_BODY: u32 = 512 << 20;
+pub const LONGEST_BODY: u32 = 512 << 20;
 
 const MAGIC: [u8; 8] = *b"RTRVOLUM";
 const RECORD_MAGIC: [u8; 4] = *b"RTRr";
 const SEAL: [u8; 8] = *b"RTRSEAL\x01";
 
 /// `N` bytes of `bytes` from `at`; zeros beyond its end, which the callers' length checks rule out.
-pub(crate) fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+pub fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut out = [0; N];
     if let Some(source) = bytes.get(at..at.saturating_add(N)) {
         out.copy_from_slice(source);
@@ -90,28 +99,37 @@ pub(crate) fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
-pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+/// A little-endian number of `bytes` at `at`.
+pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(take(bytes, at))
 }
-pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+/// A little-endian number of `bytes` at `at`.
+pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(take(bytes, at))
 }
-pub(crate) fn i64_at(bytes: &[u8], at: usize) -> i64 {
+/// A little-endian number of `bytes` at `at`.
+pub fn i64_at(bytes: &[u8], at: usize) -> i64 {
     i64::from_le_bytes(take(bytes, at))
 }
 
 /// The head of a volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct VolumeHead {
-    pub(crate) class: u32,
-    pub(crate) vault: [u8; 16],
-    pub(crate) uuid: [u8; 16],
-    pub(crate) number: u64,
-    pub(crate) salt: [u8; 32],
+pub struct VolumeHead {
+    /// Retention class.
+    pub class: u32,
+    /// Identity of the vault.
+    pub vault: [u8; 16],
+    /// Identity of the volume.
+    pub uuid: [u8; 16],
+    /// Number of the volume.
+    pub number: u64,
+    /// Salt of its chunk keys.
+    pub salt: [u8; 32],
 }
 
 impl VolumeHead {
-    pub(crate) fn encode(&self) -> [u8; HEAD] {
+    /// Its bytes.
+    pub fn encode(&self) -> [u8; HEAD] {
         let mut bytes = Vec::with_capacity(HEAD);
         bytes.extend(MAGIC);
         bytes.extend(VERSION.to_le_bytes());
@@ -126,7 +144,8 @@ impl VolumeHead {
         take(&bytes, 0)
     }
 
-    pub(crate) fn read(file: &File, path: &Path) -> Result<Self, VaultError> {
+    /// Reads it from the start of a file.
+    pub fn read(file: &File, path: &Path) -> Result<Self, VaultError> {
         let not_ours = || VaultError::NotOurs { path: path.to_owned(), expected: "a volume of footage" };
         let mut bytes = [0; HEAD];
         file.read_exact_at(&mut bytes, 0).map_err(|_| not_ours())?;
@@ -152,31 +171,50 @@ impl VolumeHead {
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Chunk { starts_with_key: bool },
+pub enum Kind {
+    /// Access units under a key.
+    Chunk {
+        /// Whether it can be decoded from.
+        starts_with_key: bool,
+    },
+    /// What a decoder needs.
     Parameters,
+    /// Why there are no pictures.
     Gap(GapReason),
+    /// The last record.
     Footer,
+    /// The commitment to an hour's key, made when the volume first uses it.
+    Key,
 }
 
 /// The head of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RecordHead {
-    pub(crate) kind: Kind,
-    pub(crate) stream: StreamId,
-    pub(crate) units: u32,
-    pub(crate) number: u64,
-    pub(crate) from: Micros,
-    pub(crate) until: Micros,
-    pub(crate) parameters: u64,
-    pub(crate) key: u64,
-    pub(crate) predicted: u32,
-    pub(crate) length: u32,
+pub struct RecordHead {
+    /// What the record is.
+    pub kind: Kind,
+    /// Whose it is.
+    pub stream: StreamId,
+    /// Access units in it.
+    pub units: u32,
+    /// Counts up in the volume.
+    pub number: u64,
+    /// Start.
+    pub from: Micros,
+    /// End.
+    pub until: Micros,
+    /// Where the parameters record lies.
+    pub parameters: u64,
+    /// Id of the key slot.
+    pub key: u64,
+    /// Bytes of predicted pictures.
+    pub predicted: u32,
+    /// Bytes of the body.
+    pub length: u32,
 }
 
 impl RecordHead {
     /// A head without what only chunks have.
-    pub(crate) fn plain(kind: Kind, stream: StreamId, number: u64, length: u32) -> Self {
+    pub fn plain(kind: Kind, stream: StreamId, number: u64, length: u32) -> Self {
         Self {
             kind,
             stream,
@@ -191,12 +229,14 @@ impl RecordHead {
         }
     }
 
-    pub(crate) fn encode(&self) -> [u8; RECORD_HEAD] {
+    /// Its bytes.
+    pub fn encode(&self) -> [u8; RECORD_HEAD] {
         let (kind, detail) = match self.kind {
             Kind::Chunk { starts_with_key } => (1, u8::from(starts_with_key)),
             Kind::Parameters => (2, 0),
             Kind::Gap(reason) => (3, reason as u8),
             Kind::Footer => (4, 0),
+            Kind::Key => (5, 0),
         };
         let mut bytes = Vec::with_capacity(RECORD_HEAD);
         bytes.extend(RECORD_MAGIC);
@@ -215,7 +255,7 @@ impl RecordHead {
     }
 
     /// The head in these bytes, if they are one.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         if bytes.len() < RECORD_HEAD || take::<4>(bytes, 0) != RECORD_MAGIC {
             return None;
         }
@@ -226,6 +266,7 @@ impl RecordHead {
                 2 => Kind::Parameters,
                 3 => Kind::Gap(GapReason::from_u8(detail)?),
                 4 => Kind::Footer,
+                5 => Kind::Key,
                 _ => return None,
             },
             stream: StreamId(u32_at(bytes, 8)),
@@ -242,13 +283,13 @@ impl RecordHead {
     }
 
     /// Bytes of the whole record.
-    pub(crate) fn total(&self) -> u64 {
+    pub fn total(&self) -> u64 {
         OVERHEAD as u64 + u64::from(self.length)
     }
 }
 
 /// Appends a record whose body is in clear (parameters, gap, footer) and gives its leaf.
-pub(crate) fn append_plain(out: &mut Vec<u8>, head: &RecordHead, body: &[u8]) -> [u8; 32] {
+pub fn append_plain(out: &mut Vec<u8>, head: &RecordHead, body: &[u8]) -> [u8; 32] {
     let start = out.len();
     out.extend(head.encode());
     out.extend([0; COMMITMENT]);
@@ -259,7 +300,7 @@ pub(crate) fn append_plain(out: &mut Vec<u8>, head: &RecordHead, body: &[u8]) ->
 }
 
 /// The body of a parameters record.
-pub(crate) fn encode_parameters(parameters: &Parameters) -> Vec<u8> {
+pub fn encode_parameters(parameters: &Parameters) -> Vec<u8> {
     let mut bytes = vec![
         match parameters.codec {
             Codec::H264 => 1,
@@ -275,7 +316,7 @@ pub(crate) fn encode_parameters(parameters: &Parameters) -> Vec<u8> {
 }
 
 /// Reads the body of a parameters record.
-pub(crate) fn decode_parameters(body: &[u8]) -> Option<Parameters> {
+pub fn decode_parameters(body: &[u8]) -> Option<Parameters> {
     Some(Parameters {
         codec: match body.first()? {
             1 => Codec::H264,
@@ -290,7 +331,7 @@ pub(crate) fn decode_parameters(body: &[u8]) -> Option<Parameters> {
 }
 
 /// The root over leaves (RFC 9162 section 2.1.1 with BLAKE3; no leaves: BLAKE3 of nothing).
-pub(crate) fn merkle_root(leaves: &[[u8; 32]]) -> [u8; 32] {
+pub fn merkle_root(leaves: &[[u8; 32]]) -> [u8; 32] {
     match leaves {
         [] => *blake3::hash(&[]).as_bytes(),
         [leaf] => *leaf,
@@ -306,7 +347,7 @@ pub(crate) fn merkle_root(leaves: &[[u8; 32]]) -> [u8; 32] {
 }
 
 /// The bytes that seal a volume: footer record and tail. `at` is where they go in the file.
-pub(crate) fn seal(at: u64, number: u64, records: &[(u64, [u8; 32])]) -> (Vec<u8>, [u8; 32]) {
+pub fn seal(at: u64, number: u64, records: &[(u64, [u8; 32])]) -> (Vec<u8>, [u8; 32]) {
     let leaves: Vec<_> = records.iter().map(|(_, leaf)| *leaf).collect();
     let root = merkle_root(&leaves);
     let mut body = root.to_vec();
@@ -322,15 +363,32 @@ pub(crate) fn seal(at: u64, number: u64, records: &[(u64, [u8; 32])]) -> (Vec<u8
     (out, root)
 }
 
+/// A volume that will never change again; its root goes into the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedVolume {
+    /// Number of the volume, counting up.
+    pub number: u64,
+    /// Its identity.
+    pub uuid: [u8; 16],
+    /// Retention class.
+    pub retention_class: u32,
+    /// BLAKE3 Merkle root over its records.
+    pub root: [u8; 32],
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
 /// What the footer of a sealed volume says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Footer {
-    pub(crate) root: [u8; 32],
-    pub(crate) records: Vec<(u64, [u8; 32])>,
+pub struct Footer {
+    /// The Merkle root.
+    pub root: [u8; 32],
+    /// Offset and leaf of every record.
+    pub records: Vec<(u64, [u8; 32])>,
 }
 
 /// The footer of a sealed volume; none when the file was not sealed or its footer is damaged.
-pub(crate) fn read_footer(file: &File, path: &Path) -> Result<Option<Footer>, VaultError> {
+pub fn read_footer(file: &File, path: &Path) -> Result<Option<Footer>, VaultError> {
     let size = file.metadata().at(path)?.len();
     let mut tail = [0; 16];
     if size < (HEAD + 16) as u64
@@ -349,7 +407,7 @@ pub(crate) fn read_footer(file: &File, path: &Path) -> Result<Option<Footer>, Va
 }
 
 /// The record at `offset` and its body in clear, if it is whole (its leaf matches).
-pub(crate) fn read_record(file: &File, offset: u64, size: u64) -> Option<(RecordHead, Vec<u8>)> {
+pub fn read_record(file: &File, offset: u64, size: u64) -> Option<(RecordHead, Vec<u8>)> {
     let (head, mut bytes) = read_raw(file, offset, size)?;
     let end = bytes.len() - LEAF;
     let (content, leaf) = bytes.split_at(end);
@@ -362,7 +420,7 @@ pub(crate) fn read_record(file: &File, offset: u64, size: u64) -> Option<(Record
 }
 
 /// All bytes of the record at `offset`, unchecked but for its head and length.
-pub(crate) fn read_raw(file: &File, offset: u64, size: u64) -> Option<(RecordHead, Vec<u8>)> {
+pub fn read_raw(file: &File, offset: u64, size: u64) -> Option<(RecordHead, Vec<u8>)> {
     let mut head = [0; RECORD_HEAD];
     file.read_exact_at(&mut head, offset).ok()?;
     let head = RecordHead::decode(&head)?;
@@ -376,16 +434,19 @@ pub(crate) fn read_raw(file: &File, offset: u64, size: u64) -> Option<(RecordHea
 
 /// A record met while walking a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) offset: u64,
-    pub(crate) head: RecordHead,
-    pub(crate) leaf: [u8; 32],
+pub struct Found {
+    /// Where it begins.
+    pub offset: u64,
+    /// Its head.
+    pub head: RecordHead,
+    /// Its leaf.
+    pub leaf: [u8; 32],
 }
 
 /// Walks a volume that was not sealed. Records before `trusted` are believed by their heads; from there on each must
 /// prove whole by its leaf. Whatever is not whole is skipped, and the walk goes on at the next whole record: the
 /// order in which pages reach a disk at a power cut is nobody's promise.
-pub(crate) fn walk(file: &File, path: &Path, trusted: u64) -> Result<Vec<Found>, VaultError> {
+pub fn walk(file: &File, path: &Path, trusted: u64) -> Result<Vec<Found>, VaultError> {
     let size = file.metadata().at(path)?.len();
     let mut found = Vec::new();
     let mut at = HEAD as u64;
@@ -447,12 +508,12 @@ fn next_magic(file: &File, mut from: u64, size: u64) -> Option<u64> {
 }
 
 /// The name of the volume with this number.
-pub(crate) fn file_name(number: u64) -> String {
+pub fn file_name(number: u64) -> String {
     format!("{number:010}.vol")
 }
 
 /// The number in a volume's file name.
-pub(crate) fn number_of(name: &str) -> Option<u64> {
+pub fn number_of(name: &str) -> Option<u64> {
     name.strip_suffix(".vol")?.parse().ok()
 }
 

@@ -7,9 +7,8 @@
 //! transaction, then it is unlinked, then it leaves `garbage`. No file is ever without an owner.
 
 use crate::{
-    config::SealedVolume,
     error::{At, VaultError},
-    volume::{self, Kind, OPEN, RecordHead},
+    volume::{self, Kind, OPEN, RecordHead, SealedVolume},
 };
 use media::{GapReason, Micros, StreamId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
@@ -20,11 +19,11 @@ use std::{
 
 const SCHEMA_VERSION: u32 = 1;
 /// Microseconds in a minute.
-pub(crate) const MINUTE: i64 = 60_000_000;
+pub const MINUTE: i64 = 60_000_000;
 /// Microseconds in a second.
-pub(crate) const SECOND: i64 = 1_000_000;
+pub const SECOND: i64 = 1_000_000;
 /// Stretches that belong together may be this far apart: the jitter of arrival, not a hole.
-pub(crate) const JITTER: i64 = 2 * SECOND;
+pub const JITTER: i64 = 2 * SECOND;
 
 const SCHEMA: &str = "
 -- A volume; `scanned`: every record before this offset is in the index.
@@ -54,22 +53,28 @@ CREATE TABLE garbage (number INTEGER PRIMARY KEY);
 
 /// Where a chunk lies and what is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ChunkRef {
-    pub(crate) volume: u64,
-    pub(crate) offset: u64,
+pub struct ChunkRef {
+    /// Number of its volume.
+    pub volume: u64,
+    /// Where its record begins in the volume.
+    pub offset: u64,
     /// Bytes of the whole record.
-    pub(crate) total: u64,
-    pub(crate) from: Micros,
-    pub(crate) until: Micros,
-    pub(crate) starts_with_key: bool,
-    pub(crate) units: u32,
+    pub total: u64,
+    /// Capture time of its first unit.
+    pub from: Micros,
+    /// End of its last unit.
+    pub until: Micros,
+    /// Whether it can be decoded from.
+    pub starts_with_key: bool,
+    /// Access units in it.
+    pub units: u32,
     /// Bytes of predicted pictures; 0 when read back from a row, whose activity curve has them.
-    pub(crate) predicted: u32,
+    pub predicted: u32,
 }
 
 impl ChunkRef {
     /// The chunk that this record is.
-    pub(crate) fn of(volume: u64, offset: u64, head: &RecordHead) -> Option<Self> {
+    pub fn of(volume: u64, offset: u64, head: &RecordHead) -> Option<Self> {
         let Kind::Chunk { starts_with_key } = head.kind else { return None };
         Some(Self {
             volume,
@@ -83,70 +88,87 @@ impl ChunkRef {
         })
     }
 
-    pub(crate) fn minute(&self) -> i64 {
+    /// The minute it belongs to, since 1970 UTC.
+    pub fn minute(&self) -> i64 {
         self.from.0.div_euclid(MINUTE)
     }
 
-    pub(crate) fn second(&self) -> i64 {
+    /// The second it belongs to, since 1970 UTC.
+    pub fn second(&self) -> i64 {
         self.from.0.div_euclid(SECOND)
     }
 }
 
 /// A gap; `until` is [`OPEN`] while it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct GapMark {
-    pub(crate) from: Micros,
-    pub(crate) until: Micros,
-    pub(crate) reason: GapReason,
+pub struct GapMark {
+    /// Its start.
+    pub from: Micros,
+    /// Its end, or [`OPEN`].
+    pub until: Micros,
+    /// Why there are no pictures.
+    pub reason: GapReason,
 }
 
 /// A stretch with pictures, as coarse as its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
-    pub(crate) from: Micros,
-    pub(crate) until: Micros,
-    pub(crate) bytes: u64,
+pub struct Piece {
+    /// Start.
+    pub from: Micros,
+    /// End.
+    pub until: Micros,
+    /// Bytes on disk.
+    pub bytes: u64,
     /// Predicted bytes by UTC second.
-    pub(crate) activity: Vec<(i64, u32)>,
+    pub activity: Vec<(i64, u32)>,
 }
 
 /// Where a stream ends: the end of its newest footage, and its newest gap.
-pub(crate) type StreamEnd = (StreamId, Option<Micros>, Option<GapMark>);
+pub type StreamEnd = (StreamId, Option<Micros>, Option<GapMark>);
 
 /// What one commit adds, in the order in which it is applied.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
-    pub(crate) opened: Vec<(u64, u32, [u8; 16])>,
-    pub(crate) chunks: Vec<(StreamId, ChunkRef)>,
-    pub(crate) gaps: Vec<(StreamId, GapMark)>,
+pub struct Batch {
+    /// Volumes begun: number, class, identity.
+    pub opened: Vec<(u64, u32, [u8; 16])>,
+    /// Chunks that are synced.
+    pub chunks: Vec<(StreamId, ChunkRef)>,
+    /// Gaps that are synced.
+    pub gaps: Vec<(StreamId, GapMark)>,
     /// Volume, safe offset, newest instant.
-    pub(crate) scanned: Vec<(u64, u64, Micros)>,
-    pub(crate) sealed: Vec<SealedVolume>,
+    pub scanned: Vec<(u64, u64, Micros)>,
+    /// Volumes sealed.
+    pub sealed: Vec<SealedVolume>,
 }
 
 impl Batch {
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether it adds nothing.
+    pub fn is_empty(&self) -> bool {
         self.opened.is_empty() && self.chunks.is_empty() && self.gaps.is_empty() && self.sealed.is_empty()
     }
 }
 
 /// What a destruction removed from the index.
 #[derive(Debug, Default)]
-pub(crate) struct Removed {
-    pub(crate) stretches: Vec<(Micros, Micros)>,
-    pub(crate) bytes: u64,
-    pub(crate) volumes_unlinked: u64,
-    pub(crate) bytes_unlinked: u64,
+pub struct Removed {
+    /// What is gone, as stretches of time.
+    pub stretches: Vec<(Micros, Micros)>,
+    /// Bytes that no longer open.
+    pub bytes: u64,
+    /// Volumes unlinked.
+    pub volumes_unlinked: u64,
+    /// Their bytes.
+    pub bytes_unlinked: u64,
 }
 
 /// The index, open for writing or for reading.
-pub(crate) struct Index {
+pub struct Index {
     connection: Connection,
 }
 
 impl Index {
     /// Opens it for writing; a missing, foreign or broken one is made anew, and `true` says that it is empty.
-    pub(crate) fn open(path: &Path) -> Result<(Self, bool), VaultError> {
+    pub fn open(path: &Path) -> Result<(Self, bool), VaultError> {
         match Self::try_open(path) {
             Ok(Some(index)) => return Ok((index, false)),
             Ok(None) => {}
@@ -157,6 +179,39 @@ impl Index {
         prepare(&connection)?;
         connection.execute_batch(&format!("BEGIN;{SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"))?;
         Ok((Self { connection }, true))
+    }
+
+    /// An empty one that lives in memory only.
+    pub fn in_memory() -> Result<Self, VaultError> {
+        let connection = Connection::open_in_memory()?;
+        connection.execute_batch(SCHEMA)?;
+        Ok(Self { connection })
+    }
+
+    /// Holes longer than `tolerance` (µs) between the first and the last that is known of a stream, for which neither
+    /// footage, nor a gap, nor a destruction stands.
+    pub fn unexplained(&self, tolerance: i64) -> Result<Vec<(StreamId, Micros, Micros)>, VaultError> {
+        let mut statement = self.connection.prepare(
+            "SELECT stream, first, last FROM minute UNION ALL SELECT stream, since, until FROM gap
+             UNION ALL SELECT stream, since, until FROM destroyed ORDER BY 1, 2",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut holes = Vec::new();
+        let mut before: Option<(u32, i64)> = None;
+        while let Some(row) = rows.next()? {
+            let (stream, from, until): (u32, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let end = match before {
+                Some((known, end)) if known == stream => {
+                    if from > end.saturating_add(tolerance) {
+                        holes.push((StreamId(stream), Micros(end), Micros(from)));
+                    }
+                    end.max(until)
+                }
+                _ => until,
+            };
+            before = Some((stream, end));
+        }
+        Ok(holes)
     }
 
     fn try_open(path: &Path) -> Result<Option<Self>, rusqlite::Error> {
@@ -170,7 +225,7 @@ impl Index {
     }
 
     /// Removes the database and its side files.
-    pub(crate) fn remove(path: &Path) -> Result<(), VaultError> {
+    pub fn remove(path: &Path) -> Result<(), VaultError> {
         for suffix in ["", "-wal", "-shm"] {
             let mut name = path.as_os_str().to_owned();
             name.push(suffix);
@@ -183,14 +238,14 @@ impl Index {
     }
 
     /// A second connection that only reads. In WAL mode it neither blocks the writing one nor waits for it.
-    pub(crate) fn reader(path: &Path) -> Result<Self, VaultError> {
+    pub fn reader(path: &Path) -> Result<Self, VaultError> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         Ok(Self { connection })
     }
 
     /// Applies a batch in one transaction.
-    pub(crate) fn commit(&mut self, batch: &Batch) -> Result<(), VaultError> {
+    pub fn commit(&mut self, batch: &Batch) -> Result<(), VaultError> {
         let tx = self.connection.transaction()?;
         for (number, class, uuid) in &batch.opened {
             tx.prepare_cached("INSERT OR IGNORE INTO volume VALUES (?1, ?2, ?3, 0, 0, 0, ?4, NULL)")?
@@ -232,7 +287,7 @@ impl Index {
     }
 
     /// How far a volume is indexed: `None` when it is unknown, else (sealed, safe offset).
-    pub(crate) fn volume(&self, number: u64) -> Result<Option<(bool, u64)>, VaultError> {
+    pub fn volume(&self, number: u64) -> Result<Option<(bool, u64)>, VaultError> {
         Ok(self
             .connection
             .query_row("SELECT sealed, scanned FROM volume WHERE number = ?1", [number as i64], |row| {
@@ -242,7 +297,7 @@ impl Index {
     }
 
     /// Forgets volumes that are no longer there, with their rows. Gives how many.
-    pub(crate) fn forget_missing(&mut self, present: &[u64]) -> Result<usize, VaultError> {
+    pub fn forget_missing(&mut self, present: &[u64]) -> Result<usize, VaultError> {
         let tx = self.connection.transaction()?;
         let known: Vec<i64> = tx
             .prepare("SELECT number FROM volume")?
@@ -259,7 +314,7 @@ impl Index {
     }
 
     /// The volumes sealed after this number.
-    pub(crate) fn sealed_after(&self, after: u64) -> Result<Vec<SealedVolume>, VaultError> {
+    pub fn sealed_after(&self, after: u64) -> Result<Vec<SealedVolume>, VaultError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT number, uuid, class, root, bytes FROM volume WHERE sealed = 1 AND number > ?1 ORDER BY number",
         )?;
@@ -276,7 +331,7 @@ impl Index {
     }
 
     /// Every stream with footage or gaps: where its footage ends, and its newest gap. Seeks only; no scan.
-    pub(crate) fn streams(&self) -> Result<Vec<StreamEnd>, VaultError> {
+    pub fn streams(&self) -> Result<Vec<StreamEnd>, VaultError> {
         let mut found = Vec::new();
         let mut after = -1_i64;
         loop {
@@ -309,7 +364,7 @@ impl Index {
     }
 
     /// The chunks of the minutes in `minutes`, in order of minute and place.
-    pub(crate) fn chunks(&self, stream: StreamId, minutes: (i64, i64)) -> Result<Vec<ChunkRef>, VaultError> {
+    pub fn chunks(&self, stream: StreamId, minutes: (i64, i64)) -> Result<Vec<ChunkRef>, VaultError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT minute, volume, chunks FROM minute WHERE stream = ?1 AND minute BETWEEN ?2 AND ?3
              ORDER BY minute, volume",
@@ -327,7 +382,7 @@ impl Index {
     }
 
     /// The newest minute with footage before `minute`.
-    pub(crate) fn minute_before(&self, stream: StreamId, minute: i64) -> Result<Option<i64>, VaultError> {
+    pub fn minute_before(&self, stream: StreamId, minute: i64) -> Result<Option<i64>, VaultError> {
         Ok(self.connection.query_row(
             "SELECT max(minute) FROM minute WHERE stream = ?1 AND minute < ?2",
             params![stream.0, minute],
@@ -336,7 +391,7 @@ impl Index {
     }
 
     /// The stretches of the minutes in `minutes`.
-    pub(crate) fn pieces(&self, stream: StreamId, minutes: (i64, i64)) -> Result<Vec<Piece>, VaultError> {
+    pub fn pieces(&self, stream: StreamId, minutes: (i64, i64)) -> Result<Vec<Piece>, VaultError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT minute, first, last, bytes, activity FROM minute WHERE stream = ?1 AND minute BETWEEN ?2 AND ?3",
         )?;
@@ -353,12 +408,7 @@ impl Index {
     }
 
     /// The gaps that touch an interval, the destroyed stretches among them.
-    pub(crate) fn gaps(
-        &self,
-        stream: StreamId,
-        from: Micros,
-        until: Micros,
-    ) -> Result<Vec<GapMark>, VaultError> {
+    pub fn gaps(&self, stream: StreamId, from: Micros, until: Micros) -> Result<Vec<GapMark>, VaultError> {
         let mut gaps = Vec::new();
         // Gaps of a stream do not overlap, so at most one that began earlier reaches into the interval.
         let mut statement = self.connection.prepare_cached(
@@ -384,12 +434,7 @@ impl Index {
     /// Removes the minutes of a stream before `minute`, records them as destroyed, and unlinks the volumes in which
     /// nothing lives any more and whose newest instant lies before it. The newest volume stays: its number says, even
     /// when the index is lost, which numbers were used.
-    pub(crate) fn destroy(
-        &mut self,
-        dir: &Path,
-        stream: StreamId,
-        minute: i64,
-    ) -> Result<Removed, VaultError> {
+    pub fn destroy(&mut self, dir: &Path, stream: StreamId, minute: i64) -> Result<Removed, VaultError> {
         let mut removed = Removed::default();
         let tx = self.connection.transaction()?;
         {
@@ -423,7 +468,7 @@ impl Index {
     }
 
     /// The second step of deletion: unlinks what the garbage table names. Gives how many volumes and bytes went.
-    pub(crate) fn collect_garbage(&mut self, dir: &Path) -> Result<(u64, u64), VaultError> {
+    pub fn collect_garbage(&mut self, dir: &Path) -> Result<(u64, u64), VaultError> {
         let (mut volumes, mut bytes) = (0, 0);
         let numbers: Vec<i64> = self
             .connection
@@ -451,7 +496,7 @@ impl Index {
     }
 
     /// Removes the chunks of a stream that a destruction met while rebuilding has covered.
-    pub(crate) fn forget_destroyed(
+    pub fn forget_destroyed(
         &mut self,
         stream: StreamId,
         from: Micros,
@@ -465,23 +510,23 @@ impl Index {
     }
 
     /// Every row as text, for comparing two indexes.
-    #[cfg(test)]
-    pub(crate) fn dump(&self) -> Vec<String> {
+    pub fn dump(&self) -> Result<Vec<String>, VaultError> {
         let mut lines = Vec::new();
         for table in ["volume", "minute", "gap", "destroyed", "garbage"] {
             let mut statement = self
                 .connection
                 .prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3"))
-                .or_else(|_| self.connection.prepare(&format!("SELECT * FROM {table}")))
-                .unwrap();
+                .or_else(|_| self.connection.prepare(&format!("SELECT * FROM {table}")))?;
             let columns = statement.column_count();
-            let mut rows = statement.query([]).unwrap();
-            while let Some(row) = rows.next().unwrap() {
-                let cells: Vec<_> = (0..columns).map(|c| format!("{:?}", row.get_ref(c).unwrap())).collect();
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let cells: Vec<_> = (0..columns)
+                    .map(|c| row.get_ref(c).map(|cell| format!("{cell:?}")))
+                    .collect::<Result<_, _>>()?;
                 lines.push(format!("{table}: {}", cells.join(", ")));
             }
         }
-        lines
+        Ok(lines)
     }
 }
 
@@ -642,7 +687,7 @@ fn decode_activity(mut bytes: &[u8]) -> Vec<u32> {
 }
 
 /// Splits an open crash gap at the bound of what a crash can lose: beyond it nothing ran.
-pub(crate) fn ended(gap: GapMark, until: Micros) -> (GapMark, Option<GapMark>) {
+pub fn ended(gap: GapMark, until: Micros) -> (GapMark, Option<GapMark>) {
     let bound = gap.from.plus(JITTER);
     if gap.reason == GapReason::Crash && until > bound {
         (GapMark { until: bound, ..gap }, Some(GapMark { from: bound, until, reason: GapReason::NotRunning }))
@@ -652,7 +697,7 @@ pub(crate) fn ended(gap: GapMark, until: Micros) -> (GapMark, Option<GapMark>) {
 }
 
 /// Whether a gap goes on.
-pub(crate) fn is_open(gap: &GapMark) -> bool {
+pub fn is_open(gap: &GapMark) -> bool {
     gap.until == OPEN
 }
 

@@ -65,7 +65,8 @@ pub enum VaultError {
 }
 
 /// Adds the path to an I/O error.
-pub(crate) trait At<T> {
+pub trait At<T> {
+    /// The same, with the path in its error.
     fn at(self, path: impl Into<PathBuf>) -> Result<T, VaultError>;
 }
 

@@ -20,16 +20,31 @@ const MAGIC: [u8; 8] = *b"RTRVAULT";
 const VERSION: u32 = 1;
 
 /// An open, locked folder. Dropping it releases the lock.
-pub(crate) struct Identity {
-    pub(crate) vault: [u8; 16],
+pub struct Identity {
+    /// Identity of the vault.
+    pub vault: [u8; 16],
     /// Numbers of the volumes there, in order.
-    pub(crate) volumes: Vec<u64>,
+    pub volumes: Vec<u64>,
     _lock: File,
 }
 
 impl Identity {
+    /// Reads who an existing folder is, and sees to it that no daemon opens it meanwhile. Makes nothing.
+    pub fn existing(dir: &Path) -> Result<Self, VaultError> {
+        let path = dir.join("identity");
+        let mut file = File::open(&path).at(&path)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(VaultError::Locked(dir.to_owned())),
+            other => other.at(&path)?,
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).at(&path)?;
+        let vault = decode(&bytes, &path)?;
+        Ok(Self { vault, volumes: volumes(dir)?, _lock: file })
+    }
+
     /// Locks the folder and reads who it is; an empty folder gets an identity.
-    pub(crate) fn open(dir: &Path) -> Result<Self, VaultError> {
+    pub fn open(dir: &Path) -> Result<Self, VaultError> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).at(dir)?;
         let path = dir.join("identity");
         let mut file = OpenOptions::new()
@@ -62,22 +77,27 @@ impl Identity {
             File::open(dir).and_then(|dir| dir.sync_all()).at(dir)?;
             return Ok(Self { vault: take(&head, 16), volumes, _lock: file });
         }
-        if take::<8>(&bytes, 0) != MAGIC {
-            return Err(VaultError::NotOurs { path, expected: "the identity of a vault" });
-        }
-        let found = u32_at(&bytes, 8);
-        if found != VERSION {
-            return Err(VaultError::UnknownVersion { path, found, known: VERSION });
-        }
-        if take::<16>(blake3::hash(&take::<32>(&bytes, 0)).as_bytes(), 0) != take::<16>(&bytes, 32) {
-            return Err(VaultError::NotOurs { path, expected: "the identity of a vault" });
-        }
-        Ok(Self { vault: take(&bytes, 16), volumes, _lock: file })
+        Ok(Self { vault: decode(&bytes, &path)?, volumes, _lock: file })
     }
 }
 
+/// The vault that these bytes name.
+fn decode(bytes: &[u8], path: &Path) -> Result<[u8; 16], VaultError> {
+    if take::<8>(bytes, 0) != MAGIC {
+        return Err(VaultError::NotOurs { path: path.to_owned(), expected: "the identity of a vault" });
+    }
+    let found = u32_at(bytes, 8);
+    if found != VERSION {
+        return Err(VaultError::UnknownVersion { path: path.to_owned(), found, known: VERSION });
+    }
+    if take::<16>(blake3::hash(&take::<32>(bytes, 0)).as_bytes(), 0) != take::<16>(bytes, 32) {
+        return Err(VaultError::NotOurs { path: path.to_owned(), expected: "the identity of a vault" });
+    }
+    Ok(take(bytes, 16))
+}
+
 /// The numbers of the volumes in a folder, in order.
-pub(crate) fn volumes(dir: &Path) -> Result<Vec<u64>, VaultError> {
+pub fn volumes(dir: &Path) -> Result<Vec<u64>, VaultError> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(dir).at(dir)? {
         numbers.extend(entry.at(dir)?.file_name().to_str().and_then(number_of));

@@ -2,11 +2,10 @@
 //! and brings the index up to date. Also the rebuilding of the index from the volumes alone. Neither needs a key.
 
 use crate::{
-    config::SealedVolume,
     error::{At, VaultError},
     identity::{self, Identity},
     index::{Batch, ChunkRef, GapMark, Index},
-    volume::{self, Found, HEAD, Kind, RECORD_HEAD, RecordHead, VolumeHead},
+    volume::{self, Found, HEAD, Kind, RECORD_HEAD, RecordHead, SealedVolume, VolumeHead},
 };
 use media::{GapReason, Micros};
 use std::{
@@ -16,10 +15,10 @@ use std::{
 };
 
 /// The index's file in a vault's folder.
-pub(crate) const INDEX: &str = "index.sqlite";
+pub const INDEX: &str = "index.sqlite";
 
 /// Opens the index and brings it up to date with the volumes that are there.
-pub(crate) fn open_index(dir: &Path, identity: &Identity) -> Result<Index, VaultError> {
+pub fn open_index(dir: &Path, identity: &Identity) -> Result<Index, VaultError> {
     let (mut index, _) = Index::open(&dir.join(INDEX))?;
     index.collect_garbage(dir)?;
     let present = identity::volumes(dir)?;
@@ -38,7 +37,7 @@ pub(crate) fn open_index(dir: &Path, identity: &Identity) -> Result<Index, Vault
 }
 
 /// Brings one volume into the index, sealing it if a crash left it open. Records before `scanned` are there already.
-fn adopt(
+pub(crate) fn adopt(
     dir: &Path,
     identity: &Identity,
     number: u64,
@@ -98,7 +97,7 @@ fn adopt(
                 }
                 batch.gaps.push((stream, gap));
             }
-            Kind::Parameters | Kind::Footer => {}
+            Kind::Parameters | Kind::Footer | Kind::Key => {}
         }
     }
     let end = found.last().map_or(HEAD as u64, |last| last.offset + last.head.total());
