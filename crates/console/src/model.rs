@@ -2,25 +2,31 @@
 //! happen between frames, in [`Model::apply`] and [`Model::learn`], which leave what must be asked of the daemon in
 //! [`Model::outbox`].
 
+mod learn;
+mod obey;
+#[cfg(test)]
+mod tests;
+mod zoom;
+
+pub use zoom::Zoom;
+
 use crate::{
-    command::{Command, Keypad, Room},
+    command::{Keypad, Room},
     feeds::{Feed, Feeds, Phase, Shows, Want, stream_for},
     i18n::{Language, Texts},
     layout::Layout,
-    net::{Ask, News, Trouble},
+    net::{Ask, Trouble},
     time::DaemonClock,
     video::{PlayerId, PlayerStats},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use egui::{Pos2, Rect, Vec2, pos2, vec2};
-use fluent_bundle::FluentValue;
 use mandate::{Action, CameraId, IncidentId, MunicipalityId, roles::may_ever};
 use protocol::{
     api::{
-        About, Access, CameraState, CameraView, Health, Incident, IncidentCategory, IncidentSource,
-        LedgerHealth, Me, MunicipalityView, NewIncident, Refusal, Sentence, StreamRole, Why,
+        About, Access, CameraState, CameraView, Health, Incident, LedgerHealth, Me, MunicipalityView,
+        Refusal, Sentence, StreamRole, Why,
     },
-    socket::{EndCause, ServerMessage},
+    socket::EndCause,
 };
 use std::{collections::HashMap, time::Instant};
 
@@ -30,8 +36,6 @@ pub const LOOK_BACK: TimeDelta = TimeDelta::seconds(30);
 const SUB_WIDTH: f32 = 640.0;
 /// With key frames only, a picture this old is late.
 const KEY_FRAME_PATIENCE: TimeDelta = TimeDelta::milliseconds(3_500);
-/// Largest digital zoom.
-const ZOOM_MAX: f32 = 8.0;
 
 /// Whether somebody is logged in.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,51 +83,6 @@ pub struct LookBack {
     pub until: DateTime<Utc>,
     /// The incident; none while it is being opened.
     pub incident: Option<IncidentId>,
-}
-
-/// Part of the picture that a tile shows: digital zoom.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Zoom {
-    /// 1 shows all.
-    pub factor: f32,
-    /// Middle of what is shown, 0..1 in both directions.
-    pub centre: Pos2,
-}
-
-impl Default for Zoom {
-    fn default() -> Self {
-        Self { factor: 1.0, centre: pos2(0.5, 0.5) }
-    }
-}
-
-impl Zoom {
-    /// The part of the picture that is shown.
-    pub fn part(self) -> Rect {
-        Rect::from_center_size(self.centre, Vec2::splat(1.0 / self.factor))
-    }
-
-    /// Zooms by `by`, keeping the point of the tile at `at` (0..1) where it is.
-    #[must_use]
-    pub fn zoomed(self, by: f32, at: Pos2) -> Self {
-        let factor = (self.factor * by).clamp(1.0, ZOOM_MAX);
-        let part = self.part();
-        let anchor = part.min + vec2(at.x * part.width(), at.y * part.height());
-        let side = 1.0 / factor;
-        let centre = anchor + vec2(0.5 - at.x, 0.5 - at.y) * side;
-        Self { factor, centre }.clamped()
-    }
-
-    /// Moves by a part of the tile.
-    #[must_use]
-    pub fn moved(self, by: Vec2) -> Self {
-        Self { centre: self.centre - by / self.factor, ..self }.clamped()
-    }
-
-    fn clamped(self) -> Self {
-        let half = 0.5 / self.factor;
-        let centre = pos2(self.centre.x.clamp(half, 1.0 - half), self.centre.y.clamp(half, 1.0 - half));
-        Self { centre, ..self }
-    }
 }
 
 /// One tile of the wall.
@@ -424,336 +383,6 @@ impl Model {
         self.notice = Some(Notice { text, grave, until });
     }
 
-    /// Carries out a command.
-    pub fn apply(&mut self, command: Command) {
-        if self.me().is_none() && !matches!(command, Command::LogIn { .. } | Command::SwitchLanguage) {
-            return;
-        }
-        match command {
-            Command::LogIn { username, password } => {
-                if !matches!(self.log_in, LogIn::Asked) {
-                    self.log_in = LogIn::Asked;
-                    self.outbox.push(Ask::LogIn { username, password });
-                }
-            }
-            Command::LogOut => self.outbox.push(Ask::LogOut),
-            Command::Enter(room) => {
-                if self.rooms().contains(&room) {
-                    self.room = room;
-                    self.overlay = Overlay::None;
-                    if room == Room::Health {
-                        self.outbox.push(Ask::Health);
-                    }
-                }
-            }
-            Command::Divide(layout) => {
-                self.layout = layout;
-                self.enlarged = false;
-                self.selected = self.selected.min(layout.tiles() - 1);
-                self.fill_tiles();
-            }
-            Command::Select(tile) if tile < self.layout.tiles() => self.selected = tile,
-            Command::Select(_) => {}
-            Command::Move(direction) => self.selected = self.layout.neighbour(self.selected, direction),
-            Command::ShowNumber { number, tile } => {
-                let camera = self.cameras.iter().find(|c| c.number == number).map(|c| c.id.clone());
-                if let Some(camera) = camera {
-                    self.show(camera, tile);
-                } else {
-                    let text = self.texts.with("no-such-camera", &[("number", number.into())]);
-                    self.say(text, true);
-                }
-            }
-            Command::Show { camera, tile } => self.show(camera, tile),
-            Command::Zoom { tile, by, at } => {
-                if let Some(tile) = self.tiles.get_mut(tile) {
-                    tile.zoom = tile.zoom.zoomed(by, at);
-                }
-            }
-            Command::Pan { tile, by } => {
-                if let Some(tile) = self.tiles.get_mut(tile) {
-                    tile.zoom = tile.zoom.moved(by);
-                }
-            }
-            Command::Enlarge => self.enlarged = !self.enlarged,
-            Command::OpenMark => {
-                if let Some(camera) = self.selected_open_camera() {
-                    self.overlay = Overlay::Mark { at: self.clock.now(), camera };
-                }
-            }
-            Command::Mark { category, note, source, instruction } => {
-                if let Overlay::Mark { at, camera } = std::mem::take(&mut self.overlay) {
-                    let quick = false;
-                    let cameras = vec![camera];
-                    self.outbox.push(Ask::Mark(NewIncident {
-                        at,
-                        cameras,
-                        category,
-                        note,
-                        source,
-                        instruction,
-                        quick,
-                    }));
-                }
-            }
-            Command::CloseIncident(id) => self.outbox.push(Ask::CloseIncident(id)),
-            Command::LookBack => self.look_back(),
-            Command::Still => {
-                // The picture itself is taken by the window, which owns it.
-                if self.tiles.get(self.selected).is_some_and(|t| t.still.is_some())
-                    && let Some(tile) = self.tiles.get_mut(self.selected)
-                {
-                    tile.still = None;
-                }
-            }
-            Command::Why => {
-                if let Some(camera) = self.selected_camera().map(|c| c.id.clone()) {
-                    self.outbox.push(Ask::Why(camera.clone()));
-                    self.overlay = Overlay::Why { camera, answer: None };
-                }
-            }
-            Command::Back => self.back(),
-            Command::Help => self.overlay = Overlay::Help,
-            Command::Palette => self.overlay = Overlay::Palette,
-            Command::Search => {
-                self.room = Room::Wall;
-                self.search_wanted = true;
-            }
-            Command::SwitchLanguage => {
-                let other = self.texts.language().other();
-                self.texts.set_language(other);
-            }
-        }
-    }
-
-    fn show(&mut self, camera: CameraId, tile: Option<usize>) {
-        let tile = tile.unwrap_or(self.selected);
-        if tile >= self.layout.tiles() {
-            let text = self.texts.with("no-such-tile", &[("number", FluentValue::from(tile + 1))]);
-            self.say(text, true);
-            return;
-        }
-        // A camera stands on one tile; what stood there changes places with it.
-        let other = self.tile_of(&camera).filter(|&other| other != tile);
-        if let Some(place) = self.tiles.get_mut(tile) {
-            let before = std::mem::replace(place, Tile { camera: Some(camera), ..Tile::default() });
-            if let Some(other) = other.and_then(|other| self.tiles.get_mut(other)) {
-                *other = Tile { camera: before.camera, ..Tile::default() };
-            }
-        }
-        self.selected = tile;
-        self.room = Room::Wall;
-    }
-
-    /// The selected tile's camera if it may be seen; else says why not.
-    fn selected_open_camera(&mut self) -> Option<CameraId> {
-        let view = self.selected_camera()?.clone();
-        match &view.access {
-            Access::Open { .. } => Some(view.id.clone()),
-            Access::Closed(refusal) => {
-                let text = self.texts.sentence(&refusal.sentence).to_owned();
-                self.say(text, true);
-                None
-            }
-        }
-    }
-
-    fn look_back(&mut self) {
-        let tile = self.selected;
-        if self.tiles.get(tile).is_some_and(|t| t.look_back.is_some()) {
-            self.back();
-            return;
-        }
-        let Some(camera) = self.selected_open_camera() else { return };
-        let now = self.clock.now();
-        let mut look = LookBack { from: now - LOOK_BACK, until: now, incident: None };
-        if let Some(incident) = self.open_incident(&camera) {
-            look.incident = Some(incident.id.clone());
-        } else {
-            // Looking back has its incident (`decisions.md` 22): a quick mark first, then the replay.
-            self.look_back_waits = Some((tile, look.clone()));
-            self.outbox.push(Ask::Mark(NewIncident {
-                at: now,
-                cameras: vec![camera],
-                category: IncidentCategory::Other,
-                note: String::new(),
-                source: IncidentSource::Own,
-                instruction: None,
-                quick: true,
-            }));
-        }
-        if let Some(tile) = self.tiles.get_mut(tile) {
-            tile.look_back = Some(look);
-            tile.still = None;
-        }
-    }
-
-    fn back(&mut self) {
-        if self.keypad.clear() {
-            return;
-        }
-        if self.overlay != Overlay::None {
-            self.overlay = Overlay::None;
-            return;
-        }
-        if self.room != Room::Wall && self.rooms().contains(&Room::Wall) {
-            self.room = Room::Wall;
-            return;
-        }
-        self.notice = None;
-        let Some(tile) = self.tiles.get_mut(self.selected) else { return };
-        if tile.still.take().is_some() {
-            return;
-        }
-        if tile.look_back.take().is_some() {
-            self.look_back_waits = None;
-            return;
-        }
-        if tile.zoom.factor > 1.0 {
-            tile.zoom = Zoom::default();
-            return;
-        }
-        self.enlarged = false;
-    }
-
-    /// Puts cameras on the empty tiles of the layout, by number; when there are more cameras than tiles, open ones first.
-    fn fill_tiles(&mut self) {
-        if self.cameras.is_empty() {
-            return;
-        }
-        self.filled = true;
-        let mut rest: Vec<(bool, u32, CameraId)> = self
-            .cameras
-            .iter()
-            .filter(|c| !self.tiles.iter().any(|t| t.camera.as_ref() == Some(&c.id)))
-            .map(|c| (matches!(c.access, Access::Closed(_)), c.number, c.id.clone()))
-            .collect();
-        rest.sort();
-        let empty: Vec<&mut Tile> =
-            self.tiles.iter_mut().take(self.layout.tiles()).filter(|t| t.camera.is_none()).collect();
-        rest.truncate(empty.len());
-        rest.sort_by_key(|(_, number, _)| *number);
-        for (tile, (_, _, camera)) in empty.into_iter().zip(rest) {
-            tile.camera = Some(camera);
-        }
-    }
-
-    /// Learns something from the daemon. Returns players that show nothing any more.
-    pub fn learn(&mut self, news: News) -> Vec<u32> {
-        match news {
-            News::About(about) => {
-                self.clock.learn_roughly(about.now, Utc::now());
-                self.about = Some(about);
-            }
-            News::LoggedIn(me) => {
-                self.since = self.clock.now();
-                self.log_in = LogIn::In(me);
-                self.room = self.rooms().first().copied().unwrap_or_default();
-            }
-            News::Me(me) => self.log_in = LogIn::In(me),
-            News::LoggedOut(trouble) => {
-                // The next person starts from an empty wall.
-                let language = self.texts.language();
-                let (about, clock) = (self.about.take(), self.clock);
-                let players = self.feeds.lose_all();
-                *self =
-                    Self { about, clock, log_in: LogIn::Out(trouble), ..Self::new(language, self.layout) };
-                return players;
-            }
-            News::Municipalities(list) => self.municipalities = list,
-            News::Cameras(mut list) => {
-                list.sort_by_key(|c| c.number);
-                self.cameras = list;
-                if !self.filled {
-                    self.fill_tiles();
-                }
-            }
-            News::Incidents(mut list) => {
-                list.sort_by_key(|i| std::cmp::Reverse(i.at));
-                self.incidents = list;
-            }
-            News::Health(health) => {
-                self.ledger = health.ledger.clone();
-                self.health = Some(*health);
-            }
-            News::Why(why) => {
-                if let Overlay::Why { camera, answer } = &mut self.overlay
-                    && *camera == why.camera
-                {
-                    *answer = Some(why);
-                }
-            }
-            News::Incident(incident) => self.learn_incident(incident),
-            News::Socket(state) => {
-                let lost = state.is_err();
-                self.socket = state;
-                if lost {
-                    return self.feeds.lose_all();
-                }
-            }
-            News::Clock(clock) => self.clock = clock,
-            News::Failed(trouble) => {
-                if let Some((tile, _)) = self.look_back_waits.take()
-                    && let Some(tile) = self.tiles.get_mut(tile)
-                {
-                    tile.look_back = None;
-                }
-                let text = self.trouble(&trouble);
-                self.say(text, true);
-            }
-            News::Media(message) => self.learn_media(&message),
-        }
-        Vec::new()
-    }
-
-    fn learn_incident(&mut self, incident: Incident) {
-        if let Some((tile, look)) = self.look_back_waits.take_if(|_| incident.closed_at.is_none())
-            && let Some(tile) = self.tiles.get_mut(tile)
-            && tile.look_back.as_ref() == Some(&look)
-        {
-            tile.look_back = Some(LookBack { incident: Some(incident.id.clone()), ..look });
-        }
-        self.incidents.retain(|i| i.id != incident.id);
-        let place = self.incidents.partition_point(|i| i.at > incident.at);
-        self.incidents.insert(place, incident);
-    }
-
-    fn learn_media(&mut self, message: &ServerMessage) {
-        let refused = self.feeds.learn(message, Instant::now()).and_then(|feed| match &feed.phase {
-            Phase::Ended(cause) if feed.shows != Shows::Live => Some((feed.tile, cause.clone())),
-            _ => None,
-        });
-        // A refused replay goes back to live and says why.
-        if let Some((
-            tile,
-            EndCause::Refused(Refusal { sentence, .. })
-            | EndCause::LogUnavailable { sentence }
-            | EndCause::Invalid { sentence },
-        )) = refused
-        {
-            if let Some(tile) = self.tiles.get_mut(tile) {
-                tile.look_back = None;
-            }
-            let text = self.texts.sentence(&sentence).to_owned();
-            self.say(text, true);
-        }
-        match message {
-            ServerMessage::Hello { ledger, .. } | ServerMessage::Ledger { ledger } => {
-                self.ledger = ledger.clone();
-            }
-            ServerMessage::Camera { camera, state } => {
-                if let Some(view) = self.cameras.iter_mut().find(|c| &c.id == camera) {
-                    view.state = state.clone();
-                }
-            }
-            ServerMessage::Error { sentence } => {
-                let text = self.texts.sentence(sentence).to_owned();
-                self.say(text, true);
-            }
-            _ => {}
-        }
-    }
-
     /// What went wrong, in the language chosen now.
     pub fn trouble(&self, trouble: &Trouble) -> String {
         match trouble {
@@ -767,86 +396,5 @@ impl Model {
     /// The look whose pictures a tile shows.
     pub fn shown(&self, tile: usize, has_picture: impl FnMut(u32) -> bool) -> Option<&Feed> {
         self.feeds.shown(tile, has_picture)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gallery::made_up_model;
-
-    #[test]
-    fn zoom_keeps_the_point_under_the_pointer() {
-        let zoom = Zoom::default().zoomed(2.0, pos2(0.25, 0.75));
-        let part = zoom.part();
-        let under = part.min + vec2(0.25 * part.width(), 0.75 * part.height());
-        assert!((under - pos2(0.25, 0.75)).length() < 1e-5);
-        assert_eq!(Zoom::default().zoomed(0.5, pos2(0.5, 0.5)), Zoom::default());
-        let far = zoom.moved(vec2(10.0, 10.0)).part();
-        assert!(Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0)).expand(1e-5).contains_rect(far));
-    }
-
-    #[test]
-    fn looking_back_opens_an_incident_first() {
-        let mut model = made_up_model(Language::Nl);
-        model.incidents.clear();
-        model.selected = 0;
-        model.apply(Command::LookBack);
-        assert!(matches!(&model.outbox[..], [Ask::Mark(NewIncident { quick: true, .. })]));
-        assert!(model.wants(false).iter().all(|w| w.shows == Shows::Live), "no replay before its incident");
-        let camera = model.tiles[0].camera.clone().unwrap();
-        let incident = Incident {
-            id: "INC-9".into(),
-            at: model.clock.now(),
-            cameras: vec![camera],
-            category: IncidentCategory::Other,
-            note: String::new(),
-            source: IncidentSource::Own,
-            instruction: None,
-            marked_by: "observant".into(),
-            closed_at: None,
-        };
-        model.learn(News::Incident(incident));
-        assert!(
-            matches!(&model.wants(false)[0].shows, Shows::Replay { incident: Some(id), .. } if id.as_str() == "INC-9")
-        );
-        model.apply(Command::Back);
-        assert!(model.wants(false).iter().all(|w| w.shows == Shows::Live));
-    }
-
-    #[test]
-    fn a_refused_mark_ends_the_look_back_that_waits_for_it() {
-        let mut model = made_up_model(Language::Nl);
-        model.incidents.clear();
-        model.apply(Command::LookBack);
-        model.learn(News::Failed(Trouble::Said(Sentence { nl: "Nee.".into(), en: "No.".into() })));
-        assert!(model.tiles[0].look_back.is_none());
-        assert_eq!(model.notice.as_ref().map(|n| n.text.as_str()), Some("Nee."));
-    }
-
-    #[test]
-    fn a_camera_stands_on_one_tile() {
-        let mut model = made_up_model(Language::Nl);
-        let (first, second) = (model.tiles[0].camera.clone(), model.tiles[1].camera.clone());
-        let number = model.camera(second.as_ref().unwrap()).unwrap().number;
-        model.apply(Command::ShowNumber { number, tile: Some(0) });
-        assert_eq!((&model.tiles[0].camera, &model.tiles[1].camera), (&second, &first));
-    }
-
-    #[test]
-    fn closed_cameras_are_never_asked_for() {
-        let mut model = made_up_model(Language::Nl);
-        for want in model.wants(false) {
-            assert!(matches!(model.camera(&want.camera).unwrap().access, Access::Open { .. }));
-        }
-    }
-
-    #[test]
-    fn logging_out_leaves_nothing_behind() {
-        let mut model = made_up_model(Language::En);
-        model.learn(News::LoggedOut(None));
-        assert!(model.cameras.is_empty() && model.incidents.is_empty());
-        assert!(model.tiles.iter().all(|t| t.camera.is_none()));
-        assert_eq!(model.texts.language(), Language::En);
     }
 }
