@@ -201,6 +201,22 @@ impl Gate {
         self.pass(ask, Effect::Propose, None).await
     }
 
+    /// Like [`Gate::act`], decided on a register that is not in force: what it would be if entries that are confirmed
+    /// together took effect.
+    pub async fn act_supposing(&self, ask: &Ask, supposed: &Snapshot) -> Result<Pass, Refused> {
+        self.pass_on(supposed, ask, &ask.request, Effect::Act, None).await
+    }
+
+    /// A second person confirms what somebody else asks: decided is the other's request, logged is the confirmation.
+    pub async fn confirm(&self, own: &Ask, request: &Request, supposed: &Snapshot) -> Result<Pass, Refused> {
+        self.pass_on(supposed, own, request, Effect::Act, None).await
+    }
+
+    /// Like [`Gate::propose`], decided on a register in which what waits has taken effect.
+    pub async fn propose_supposing(&self, ask: &Ask, supposed: &Snapshot) -> Result<Pass, Refused> {
+        self.pass_on(supposed, ask, &ask.request, Effect::Propose, None).await
+    }
+
     /// Asks for a look; when this returns `Ok`, its start is durable in the log and pictures may flow.
     pub async fn look(&self, ask: Ask) -> Result<Lease, Refused> {
         let look = look_id().ok_or(Refused::LogUnavailable)?;
@@ -214,15 +230,25 @@ impl Gate {
 
     /// The one function: decide, log, then effect.
     async fn pass(&self, ask: &Ask, effect: Effect, look: Option<&str>) -> Result<Pass, Refused> {
-        let snapshot = self.snapshot();
+        self.pass_on(&self.snapshot(), ask, &ask.request, effect, look).await
+    }
+
+    async fn pass_on(
+        &self,
+        snapshot: &Snapshot,
+        ask: &Ask,
+        request: &Request,
+        effect: Effect,
+        look: Option<&str>,
+    ) -> Result<Pass, Refused> {
         let now = self.0.clock.now();
-        let decision = decide(&snapshot.register, &ask.request, now);
+        let decision = decide(&snapshot.register, request, now);
         let basis = match &decision {
             Decision::Permit(permit) => permit.basis().to_vec(),
             Decision::Deny(denial) if effect == Effect::Propose && denial.code == ReasonCode::FourEyes => {
                 Vec::new()
             }
-            Decision::Deny(denial) => return Err(self.denied(ask, denial, now, &snapshot).await),
+            Decision::Deny(denial) => return Err(self.denied(ask, denial, now, snapshot).await),
         };
         let until = decision.until();
         let ledger_seq = if effect == Effect::List {
@@ -233,7 +259,7 @@ impl Gate {
             }
             let suffix = if effect == Effect::Look { ".start" } else { "" };
             let mut entry =
-                entry_of(ask, operation(decision.obligations().log), suffix, now, &snapshot, &basis, until);
+                entry_of(ask, operation(decision.obligations().log), suffix, now, snapshot, &basis, until);
             entry.look = look.map(ToOwned::to_owned);
             entry.outcome = Outcome::Permit;
             let receipt = self.0.log.append(entry).await.map_err(|error| {

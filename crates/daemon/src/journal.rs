@@ -2,8 +2,19 @@
 //! snapshot of the register that follows from it.
 //!
 //! Each event has one leaf in the ledger, and takes effect in three steps (`decisions.md` 10): the row is *pending*,
-//! the leaf is durable, the row is *effective*. After a crash between them, [`Journal::open`] asks the ledger which side
-//! it is on. Events are chained by salted hashes; a journal whose head is not the ledger's last register leaf is refused.
+//! the leaf is durable, the row is *effective*. When it is not known whether the leaf became durable (the log took too
+//! long, or the daemon died), the ledger is asked: at run time as soon as it can be written again (`settle`), after a
+//! crash by [`Journal::open`]. Events are chained by salted hashes; a journal whose head is not the ledger's last register
+//! leaf is refused.
+
+mod history;
+mod proposals;
+mod schema;
+mod settle;
+
+pub use history::Recorded;
+pub use proposals::{Ending, Outcome as ProposalOutcome, Proposed};
+use settle::People;
 
 use crate::{
     clock::SharedClock,
@@ -15,7 +26,7 @@ use ledger::{Change, Entry, Object, Operation, Outcome};
 use mandate::{CameraId, Fact, FactBody, MunicipalityId, PersonId, Policy, Register};
 use media::StreamId;
 use protocol::api::StreamRole;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use sha2::{Digest as _, Sha256};
 use std::{
     path::Path,
@@ -63,6 +74,25 @@ pub enum JournalError {
     /// Already filled.
     #[error("the journal is not empty: the first facts are entered once only")]
     NotEmpty,
+    /// A later release wrote it.
+    #[error("the journal has version {version}, this program knows {known}: start the release that wrote it")]
+    Newer {
+        /// The store's version.
+        version: usize,
+        /// The newest that is known here.
+        known: usize,
+    },
+    /// It is not known whether the log holds an event; asked again as soon as the log can be written.
+    #[error(
+        "event {seq} waits for the log to say whether it was written; wait until the log can be written again"
+    )]
+    Unsettled {
+        /// Which.
+        seq: u64,
+    },
+    /// Somebody else ended the proposal first.
+    #[error("proposal {0} has ended already")]
+    Ended(u64),
 }
 
 /// The register at one moment, with the head of the journal that it is the projection of.
@@ -111,6 +141,8 @@ pub struct Provenance {
     pub entered_by: Option<PersonId>,
     /// The second person.
     pub verified_by: Option<PersonId>,
+    /// The proposal that becomes effective by it.
+    pub proposal: Option<u64>,
     /// For the leaf: who acts now.
     pub actor: Option<ledger::Actor>,
     /// For the leaf: from where.
@@ -125,6 +157,8 @@ struct Inner {
     snapshot: watch::Sender<Arc<Snapshot>>,
     /// One event at a time, from pending to effective.
     writing: tokio::sync::Mutex<()>,
+    /// Rung when an event was left pending.
+    unsettled: tokio::sync::Notify,
 }
 
 /// The journal. Cheap to clone.
@@ -149,23 +183,9 @@ impl Journal {
         policy: Policy,
         last_leaf: Option<&RegisterLeaf>,
     ) -> Result<Self, JournalError> {
-        let store = Connection::open(path)?;
-        store.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-             CREATE TABLE IF NOT EXISTS events (
-               seq INTEGER PRIMARY KEY, hash TEXT NOT NULL, salt BLOB NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
-               version INTEGER NOT NULL, body TEXT NOT NULL, entered_by TEXT, verified_by TEXT,
-               known_from INTEGER, ledger_seq INTEGER,
-               state TEXT NOT NULL CHECK (state IN ('pending', 'effective')),
-               UNIQUE (kind, id, version)) STRICT;
-             CREATE TABLE IF NOT EXISTS proposals (
-               id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL, entered_by TEXT NOT NULL,
-               entered_role TEXT NOT NULL, entered_at INTEGER NOT NULL, verified_by TEXT) STRICT;
-             CREATE TABLE IF NOT EXISTS streams (
-               stream INTEGER PRIMARY KEY AUTOINCREMENT, camera TEXT NOT NULL, role TEXT NOT NULL,
-               UNIQUE (camera, role)) STRICT;",
-        )?;
-        reconcile(&store, last_leaf)?;
+        let mut store = Connection::open(path)?;
+        schema::migrate(&mut store)?;
+        settle::after_crash(&mut store, last_leaf)?;
         let (facts, head) = load(&store)?;
         let ledger_head = last_leaf.map_or("", |leaf| leaf.hash.as_str());
         if head != ledger_head {
@@ -180,6 +200,7 @@ impl Journal {
             policy,
             snapshot,
             writing: tokio::sync::Mutex::default(),
+            unsettled: tokio::sync::Notify::new(),
         })))
     }
 
@@ -201,13 +222,25 @@ impl Journal {
         Ok(())
     }
 
-    /// Records a fact: pending, leaf durable, effective. Not cancellation safe in its answer, but safe in its effect:
-    /// what a dropped call left pending is settled by the next call or start.
+    /// Records a fact: pending, leaf durable, effective. Runs to its end also when the caller goes away.
+    ///
+    /// # Errors
+    /// [`JournalError::Log`] and [`JournalError::Unsettled`]: no effect yet; when the log's answer is not known, the event
+    /// takes effect or vanishes as soon as the log can be asked. Others: no effect.
     pub async fn record(&self, body: FactBody, by: Provenance) -> Result<Fact, JournalError> {
-        self.record_all(vec![body], by)
+        self.record_many(vec![(body, by)])
             .await?
             .pop()
             .ok_or_else(|| JournalError::Machine("no event".to_owned()))
+    }
+
+    /// Records several facts in order; the register changes once, when all are recorded. When one cannot be, those
+    /// before it have taken effect.
+    pub async fn record_many(&self, entries: Vec<(FactBody, Provenance)>) -> Result<Vec<Fact>, JournalError> {
+        let journal = self.clone();
+        // On a task of its own: a request that is dropped half-way must leave nothing in doubt.
+        let recording = tokio::spawn(async move { journal.record_here(entries).await });
+        recording.await.map_err(|e| JournalError::Machine(e.to_string()))?
     }
 
     /// Records the facts of the first start, on an empty journal only.
@@ -215,46 +248,100 @@ impl Journal {
         if !self.snapshot().facts.is_empty() {
             return Err(JournalError::NotEmpty);
         }
-        Ok(self.record_all(bodies, Provenance::default()).await?.len())
+        let entries = bodies.into_iter().map(|body| (body, Provenance::default())).collect();
+        Ok(self.record_many(entries).await?.len())
     }
 
-    async fn record_all(&self, bodies: Vec<FactBody>, by: Provenance) -> Result<Vec<Fact>, JournalError> {
-        let _one_at_a_time = self.0.writing.lock().await;
+    /// The register as it would be known now if these facts were recorded too.
+    pub fn suppose(&self, bodies: impl IntoIterator<Item = FactBody>) -> Result<Snapshot, JournalError> {
         let before = self.snapshot();
         let now = self.0.clock.now();
-        let mut facts: Vec<Fact> = before.facts.to_vec();
-        let mut head = before.head.to_string();
-        let mut added = Vec::new();
-        // First everything in memory, so that a contradiction is found before anything is written.
-        for body in bodies {
-            let key = body.key();
-            let version = facts.iter().filter(|f| f.body.key() == key).count() as u32 + 1;
-            let fact = Fact { known_from: now, version, body };
-            facts.push(fact.clone());
-            added.push(fact);
-        }
-        snapshot(facts.clone(), &head, now, &self.0.policy)?;
-        let first = facts.len() - added.len();
-        let mut done = Vec::new();
-        for (i, fact) in added.into_iter().enumerate() {
-            let seq = self.next_seq()?;
-            let old = before.facts.iter().rev().find(|f| f.body.key() == fact.body.key()).map(|f| &f.body);
-            let (hash, entry) = self.pend(seq, &head, &fact, old, now, &by)?;
-            let receipt = self.0.log.append(entry).await?;
-            let known_from = receipt.at;
-            self.store().execute(
-                "UPDATE events SET state = 'effective', known_from = ?, ledger_seq = ? WHERE seq = ?",
-                params![known_from.timestamp_micros(), receipt.seq as i64, seq as i64],
-            )?;
-            let fact = Fact { known_from, ..fact };
-            if let Some(slot) = facts.get_mut(first + i) {
-                *slot = fact.clone();
+        let (facts, _) = with_added(&before.facts, bodies, now);
+        snapshot(facts, &before.head, now, &self.0.policy)
+    }
+
+    /// The register as it was known at an instant (UTC).
+    pub fn as_known(&self, at: DateTime<Utc>) -> Result<Snapshot, JournalError> {
+        let facts: Vec<Fact> = self.snapshot().facts.iter().filter(|f| f.known_from <= at).cloned().collect();
+        let head = self.head_at(at)?;
+        snapshot(facts, &head, at, &self.0.policy)
+    }
+
+    async fn record_here(&self, entries: Vec<(FactBody, Provenance)>) -> Result<Vec<Fact>, JournalError> {
+        let _one_at_a_time = self.0.writing.lock().await;
+        self.settle().await?;
+        for proposal in entries.iter().filter_map(|(_, by)| by.proposal) {
+            if self.proposal(proposal)?.is_none_or(|known| known.end.is_some()) {
+                return Err(JournalError::Ended(proposal));
             }
-            done.push(fact);
-            head = hash;
         }
-        self.0.snapshot.send_replace(Arc::new(snapshot(facts, &head, self.0.clock.now(), &self.0.policy)?));
-        Ok(done)
+        let before = self.snapshot();
+        let now = self.0.clock.now();
+        let (bodies, by): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
+        // First everything in memory, so that a contradiction is found before anything is written.
+        let (all, first) = with_added(&before.facts, bodies, now);
+        snapshot(all.clone(), &before.head, now, &self.0.policy)?;
+        let mut facts = before.facts.to_vec();
+        let mut head = before.head.to_string();
+        let mut outcome = Ok(());
+        for (fact, by) in all.into_iter().skip(first).zip(by) {
+            match self.take_effect(&head, fact, &facts, now, by).await {
+                Ok((hash, fact)) => {
+                    head = hash;
+                    facts.push(fact);
+                }
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        let done: Vec<Fact> = facts.iter().skip(first).cloned().collect();
+        if !done.is_empty() {
+            self.publish(facts, &head)?;
+        }
+        outcome.map(|()| done)
+    }
+
+    fn publish(&self, facts: Vec<Fact>, head: &str) -> Result<(), JournalError> {
+        let fresh = snapshot(facts, head, self.0.clock.now(), &self.0.policy)?;
+        self.0.snapshot.send_replace(Arc::new(fresh));
+        Ok(())
+    }
+
+    /// Pending, leaf durable, effective. Gives the new head.
+    async fn take_effect(
+        &self,
+        head: &str,
+        fact: Fact,
+        facts: &[Fact],
+        now: DateTime<Utc>,
+        by: Provenance,
+    ) -> Result<(String, Fact), JournalError> {
+        let seq = self.next_seq()?;
+        let key = fact.body.key();
+        let old = facts.iter().rev().find(|f| f.body.key() == key).map(|f| &f.body);
+        let (hash, entry) = self.pend(seq, head, &fact, old, now, &by)?;
+        match self.0.log.append(entry).await {
+            Ok(receipt) => {
+                let by =
+                    People { entered_by: by.entered_by, verified_by: by.verified_by, proposal: by.proposal };
+                let effective = self.effective(seq, receipt.at, receipt.seq, &by);
+                if let Err(error) = effective {
+                    self.0.unsettled.notify_one();
+                    return Err(error);
+                }
+                Ok((hash, Fact { known_from: receipt.at, ..fact }))
+            }
+            Err(error) => {
+                if settle::never_tried(&error) {
+                    self.take_back(seq)?;
+                } else {
+                    self.0.unsettled.notify_one();
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// Writes the pending row and makes its leaf.
@@ -273,8 +360,8 @@ impl Journal {
         let salt: [u8; 16] = random().map_err(|e| JournalError::Machine(e.to_string()))?;
         let hash = event_hash(head, &salt, &body);
         self.store().execute(
-            "INSERT INTO events (seq, hash, salt, kind, id, version, body, entered_by, verified_by, state)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
+            "INSERT INTO events (seq, hash, salt, kind, id, version, body, entered_by, verified_by, proposal, state)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
             params![
                 seq as i64,
                 hash,
@@ -284,7 +371,8 @@ impl Journal {
                 fact.version,
                 body,
                 by.entered_by.as_ref().map(PersonId::as_str),
-                by.verified_by.as_ref().map(PersonId::as_str)
+                by.verified_by.as_ref().map(PersonId::as_str),
+                by.proposal.map(|id| id as i64)
             ],
         )?;
         let old = old.map(json).transpose()?.unwrap_or_default();
@@ -301,24 +389,15 @@ impl Journal {
         entry.legal_context.register_head = Some(head.to_owned());
         entry.data = Some(serde_json::json!({
             "journal": seq, "event": hash, "previous": head, "kind": kind, "version": fact.version,
+            "proposal": by.proposal,
         }));
         Ok((hash, entry))
     }
 
-    /// The number after the last effective event; a pending row that a failed append left behind gives way.
+    /// The number after the last event.
     fn next_seq(&self) -> Result<u64, JournalError> {
-        let store = self.store();
-        // A failed append may still have become durable; then the ledger is ahead, which the next start finds and
-        // repairs from this row. Until then nothing else may take its place.
-        let pending: Option<i64> = store
-            .query_row("SELECT seq FROM events WHERE state = 'pending'", [], |row| row.get(0))
-            .optional()?;
-        if let Some(seq) = pending {
-            return Err(JournalError::Machine(format!(
-                "event {seq} waits for the log to say whether it was written; restart the daemon when the log works again"
-            )));
-        }
-        let last: Option<i64> = store.query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
+        let last: Option<i64> =
+            self.store().query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
         Ok(last.map_or(1, |seq| seq as u64 + 1))
     }
 
@@ -344,18 +423,6 @@ impl Journal {
     pub(crate) fn store(&self) -> MutexGuard<'_, Connection> {
         self.0.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Settles the row that a crash left pending: effective if its leaf is in the ledger, else as if it had never been.
-fn reconcile(store: &Connection, last_leaf: Option<&RegisterLeaf>) -> Result<(), JournalError> {
-    if let Some(leaf) = last_leaf {
-        store.execute(
-            "UPDATE events SET state = 'effective', known_from = ?, ledger_seq = ? WHERE state = 'pending' AND seq = ? AND hash = ?",
-            params![leaf.at.timestamp_micros(), leaf.ledger_seq as i64, leaf.journal_seq as i64, leaf.hash],
-        )?;
-    }
-    store.execute("DELETE FROM events WHERE state = 'pending'", [])?;
-    Ok(())
 }
 
 fn load(store: &Connection) -> Result<(Vec<Fact>, String), JournalError> {
@@ -387,6 +454,22 @@ fn load(store: &Connection) -> Result<(Vec<Fact>, String), JournalError> {
         head = row.hash;
     }
     Ok((facts, head))
+}
+
+/// The facts with new versions behind them, and how many there were.
+fn with_added(
+    facts: &[Fact],
+    bodies: impl IntoIterator<Item = FactBody>,
+    now: DateTime<Utc>,
+) -> (Vec<Fact>, usize) {
+    let first = facts.len();
+    let mut facts = facts.to_vec();
+    for body in bodies {
+        let key = body.key();
+        let version = facts.iter().filter(|f| f.body.key() == key).map(|f| f.version).max().unwrap_or(0) + 1;
+        facts.push(Fact { known_from: now, version, body });
+    }
+    (facts, first)
 }
 
 fn snapshot(
@@ -463,100 +546,4 @@ pub fn municipality_of(snapshot: &Snapshot, body: &FactBody) -> Option<Municipal
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        clock::ManualClock,
-        testing::{FakeLog, facts, journal},
-    };
-
-    fn clock() -> ManualClock {
-        ManualClock::new("2026-06-13T20:00:00Z".parse().unwrap())
-    }
-
-    /// The newest register leaf, as the ledger would give it back.
-    fn leaf(log: &FakeLog, back: usize) -> Option<RegisterLeaf> {
-        let entries = log.entries.lock().unwrap();
-        let (seq, entry) = entries.iter().enumerate().rev().filter(|(_, e)| e.action == RECORD).nth(back)?;
-        let json = serde_json::json!({ "action": RECORD, "at": entry.at, "data": entry.data });
-        RegisterLeaf::read(seq as u64, &json)
-    }
-
-    fn open(folder: &Path, log: &Arc<FakeLog>, leaf: Option<&RegisterLeaf>) -> Result<Journal, JournalError> {
-        Journal::open(&folder.join("journal.sqlite"), log.clone(), Arc::new(clock()), Policy::default(), leaf)
-    }
-
-    #[tokio::test]
-    async fn what_was_recorded_is_there_after_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = FakeLog::new(&clock());
-        let first = journal(folder.path(), &log, &clock()).await;
-        let (head, count) = (first.snapshot().head.clone(), first.snapshot().facts.len());
-        assert_eq!(count, facts().len());
-        assert_eq!(log.entries.lock().unwrap().len(), count, "one leaf for each event");
-        assert!(matches!(first.record_first(facts()).await, Err(JournalError::NotEmpty)));
-        drop(first);
-        let again = open(folder.path(), &log, leaf(&log, 0).as_ref()).unwrap();
-        assert_eq!(again.snapshot().head, head);
-        assert_eq!(again.snapshot().facts.len(), count);
-    }
-
-    #[tokio::test]
-    async fn a_crash_between_the_steps_is_settled_by_the_ledger() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = FakeLog::new(&clock());
-        let journal = journal(folder.path(), &log, &clock()).await;
-        let count = journal.snapshot().facts.len() as i64;
-        let pending = |journal: &Journal| {
-            let sql =
-                "UPDATE events SET state = 'pending', known_from = NULL, ledger_seq = NULL WHERE seq = ?";
-            journal.store().execute(sql, [count]).unwrap();
-        };
-        // The leaf was durable: the event took place.
-        pending(&journal);
-        drop(journal);
-        let journal = open(folder.path(), &log, leaf(&log, 0).as_ref()).unwrap();
-        assert_eq!(journal.snapshot().facts.len() as i64, count);
-        // It was not: the event never was.
-        pending(&journal);
-        drop(journal);
-        let journal = open(folder.path(), &log, leaf(&log, 1).as_ref()).unwrap();
-        assert_eq!(journal.snapshot().facts.len() as i64, count - 1);
-    }
-
-    #[tokio::test]
-    async fn a_journal_that_is_not_the_ledgers_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = FakeLog::new(&clock());
-        let journal = journal(folder.path(), &log, &clock()).await;
-        drop(journal);
-        assert!(matches!(open(folder.path(), &log, leaf(&log, 3).as_ref()), Err(JournalError::Apart { .. })));
-        assert!(matches!(open(folder.path(), &log, None), Err(JournalError::Apart { .. })));
-    }
-
-    #[tokio::test]
-    async fn a_changed_event_is_noticed() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = FakeLog::new(&clock());
-        let journal = journal(folder.path(), &log, &clock()).await;
-        let sql = "UPDATE events SET body = replace(body, '21:00', '20:00') WHERE kind = 'period'";
-        assert_eq!(journal.store().execute(sql, []).unwrap(), 1);
-        drop(journal);
-        assert!(matches!(
-            open(folder.path(), &log, leaf(&log, 0).as_ref()),
-            Err(JournalError::Damaged { .. })
-        ));
-    }
-
-    #[tokio::test]
-    async fn nothing_takes_effect_without_its_leaf() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = FakeLog::new(&clock());
-        let journal = journal(folder.path(), &log, &clock()).await;
-        let before = journal.snapshot();
-        log.fail(Some(before.register.known_at()));
-        let refused = journal.record(facts().remove(0), Provenance::default()).await;
-        assert!(matches!(refused, Err(JournalError::Log(_))));
-        assert!(Arc::ptr_eq(&before, &journal.snapshot()));
-    }
-}
+mod tests;

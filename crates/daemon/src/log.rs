@@ -1,7 +1,7 @@
 //! What the daemon asks of the ledger, as a seam: tests put a log in its place that fails on command.
 
 use futures::future::BoxFuture;
-use ledger::{Entry, Ledger, LedgerError, LedgerHealth, Receipt};
+use ledger::{Entry, Filter, Ledger, LedgerError, LedgerHealth, Receipt};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -13,6 +13,8 @@ pub trait Log: Send + Sync + 'static {
     fn append_spooled(&self, entry: Entry);
     /// The state of the log, as it changes.
     fn health(&self) -> watch::Receiver<LedgerHealth>;
+    /// The newest durable entry of an action, as its leaf and with its number. Reads from disk: not on an async thread.
+    fn newest(&self, action: &str) -> Result<Option<(u64, serde_json::Value)>, LedgerError>;
 }
 
 /// The log in the daemon's hands.
@@ -29,5 +31,11 @@ impl Log for Ledger {
 
     fn health(&self) -> watch::Receiver<LedgerHealth> {
         Ledger::health(self)
+    }
+
+    fn newest(&self, action: &str) -> Result<Option<(u64, serde_json::Value)>, LedgerError> {
+        let newest =
+            Filter { action: Some(action.to_owned()), newest_first: true, limit: 1, ..Filter::default() };
+        Ok(self.query(&newest)?.pop())
     }
 }

@@ -59,10 +59,8 @@ fn open_stores(settings: &Settings) -> anyhow::Result<Stores> {
     let clock: SharedClock = Arc::new(SystemClock);
     let ledger = open_ledger(settings)?;
     let log: SharedLog = Arc::new(ledger.clone());
-    let newest =
-        Filter { action: Some(RECORD.to_owned()), newest_first: true, limit: 1, ..Filter::default() };
-    let leaves = ledger.query(&newest).context("the log cannot be read")?;
-    let last_leaf = leaves.first().and_then(|(seq, leaf)| RegisterLeaf::read(*seq, leaf));
+    let newest = log.newest(RECORD).context("the log cannot be read")?;
+    let last_leaf = newest.and_then(|(seq, leaf)| RegisterLeaf::read(seq, &leaf));
     let policy = Policy {
         replay_limit: TimeDelta::try_minutes(settings.law.observer_replay_limit_minutes.into()),
         ..Policy::default()
@@ -202,6 +200,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         Some(serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "demo": settings.daemon.demo }));
     stores.log.append_spooled(started);
     let supervisor = tokio::spawn(gate.clone().supervise());
+    tokio::spawn(stores.journal.clone().keep_settled());
     let recorder = Recorder::new(gate.clone(), ingest.clone(), vault.clone(), streams.clone(), &recording);
     let recorder = tokio::spawn(recorder.run(stop.clone()));
     tokio::spawn(schedule(app.clone(), stop.clone()));

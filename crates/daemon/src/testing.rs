@@ -15,6 +15,8 @@ use tokio::sync::watch;
 /// A log in memory.
 pub(crate) struct FakeLog {
     pub(crate) entries: Mutex<Vec<Entry>>,
+    /// Set: the next append takes too long. It keeps the entry to write it late.
+    late: Mutex<Option<Vec<Entry>>>,
     health: watch::Sender<LedgerHealth>,
     clock: ManualClock,
 }
@@ -30,7 +32,12 @@ impl FakeLog {
             spooled: 0,
             spool_lost: 0,
         };
-        Arc::new(Self { entries: Mutex::default(), health: watch::Sender::new(health), clock: clock.clone() })
+        Arc::new(Self {
+            entries: Mutex::default(),
+            late: Mutex::default(),
+            health: watch::Sender::new(health),
+            clock: clock.clone(),
+        })
     }
 
     /// From now on nothing can be written, or all can again.
@@ -39,6 +46,21 @@ impl FakeLog {
             h.writable = failing_since.is_none();
             h.failing_since = failing_since;
         });
+    }
+
+    /// The next append takes too long: it fails with `Slow`, and so does every later one until [`FakeLog::recover`].
+    pub(crate) fn hang(&self) {
+        *self.late.lock().unwrap() = Some(Vec::new());
+    }
+
+    /// The disk answers again, having written what hung, or not.
+    pub(crate) fn recover(&self, written: bool) {
+        for entry in self.late.lock().unwrap().take().unwrap_or_default() {
+            if written {
+                self.keep(entry);
+            }
+        }
+        self.fail(None);
     }
 
     pub(crate) fn actions(&self) -> Vec<String> {
@@ -61,6 +83,11 @@ impl Log for FakeLog {
             if !self.health.borrow().writable {
                 return Err(LedgerError::Unwritable { since: self.clock.now() });
             }
+            if let Some(late) = self.late.lock().unwrap().as_mut() {
+                late.push(entry);
+                self.fail(Some(self.clock.now()));
+                return Err(LedgerError::Slow);
+            }
             let at = entry.at;
             Ok(Receipt { seq: self.keep(entry), at })
         })
@@ -72,6 +99,13 @@ impl Log for FakeLog {
 
     fn health(&self) -> watch::Receiver<LedgerHealth> {
         self.health.subscribe()
+    }
+
+    fn newest(&self, action: &str) -> Result<Option<(u64, serde_json::Value)>, LedgerError> {
+        let entries = self.entries.lock().unwrap();
+        Ok(entries.iter().enumerate().rev().find(|(_, e)| e.action == action).map(|(seq, e)| {
+            (seq as u64, serde_json::json!({ "action": e.action, "at": e.at, "data": e.data }))
+        }))
     }
 }
 

@@ -113,7 +113,10 @@ pub(crate) fn conditions(walk: &mut Walk<'_>) -> Step {
         | Action::ListCameras
         | Action::ReadRegister
         | Action::ListIncidents
-        | Action::ReadHealth => {}
+        | Action::ReadHealth
+        | Action::ConfigureCamera
+        | Action::Instruct
+        | Action::ReadQuarantine => {}
         // `forbidden::never` has answered; nobody is in the matrix for these either.
         Action::DeleteLogEntry | Action::BiometricSearch | Action::ProvideToDataSubject => {
             return refuse(ReasonCode::RoleNotPermitted, None);

@@ -68,6 +68,12 @@ pub enum Action {
     ListIncidents,
     /// See the state of cameras, disks and services (no pictures).
     ReadHealth,
+    /// Enter a camera (no pictures).
+    ConfigureCamera,
+    /// Instruct observers to look outside the live windows (V12).
+    Instruct,
+    /// See which footage was closed off as unlawfully recorded (no pictures).
+    ReadQuarantine,
 }
 
 /// Who asks.

@@ -73,6 +73,9 @@ pub const ROLE_MATRIX: &[(Action, &[Role])] = &[
         ],
     ),
     (Action::ReadHealth, &[Role::RoomCoordinator, Role::PoliceOperator, Role::SystemAdmin]),
+    (Action::ConfigureCamera, &[Role::SystemAdmin]),
+    (Action::Instruct, &[Role::PoliceOperator]),
+    (Action::ReadQuarantine, &[Role::PoliceOperator, Role::PoliceApprover, Role::PrivacyOfficer]),
 ];
 
 /// Whether the matrix lets a role do an action at all.
@@ -121,7 +124,8 @@ pub(crate) fn logged_as(action: Action) -> LogOperation {
         | Action::ListCameras
         | Action::ReadRegister
         | Action::ListIncidents
-        | Action::ReadHealth => LogOperation::Consult,
+        | Action::ReadHealth
+        | Action::ReadQuarantine => LogOperation::Consult,
         Action::ApproveExport | Action::DownloadExport | Action::ShareLive | Action::ProvideToDataSubject => {
             LogOperation::Disclose
         }
@@ -130,7 +134,9 @@ pub(crate) fn logged_as(action: Action) -> LogOperation {
         | Action::ConfigureDecree
         | Action::ConfigureWindow
         | Action::ConfigureMask
-        | Action::ManageUsers => LogOperation::Alter,
+        | Action::ManageUsers
+        | Action::ConfigureCamera
+        | Action::Instruct => LogOperation::Alter,
         Action::BiometricSearch => LogOperation::Combine,
         Action::Destroy | Action::DeleteLogEntry | Action::PurgeLog => LogOperation::Destroy,
     }

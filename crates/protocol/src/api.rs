@@ -1,5 +1,9 @@
 //! Bodies of the HTTP API under `/api/v1`. All instants are UTC (RFC 3339).
 
+mod register;
+
+pub use register::*;
+
 use chrono::{DateTime, Utc};
 use mandate::{CameraId, FactBody, FactRef, IncidentId, MunicipalityId, PersonId, ReasonCode, Role};
 use serde::{Deserialize, Serialize};
@@ -306,29 +310,6 @@ pub struct Incident {
     /// When it was closed.
     #[serde(default)]
     pub closed_at: Option<DateTime<Utc>>,
-}
-
-/// `POST /register/proposals`: a fact that waits for a second person.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NewProposal {
-    /// What is to be recorded.
-    pub body: FactBody,
-}
-
-/// `GET /register/proposals`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Proposal {
-    /// Its number.
-    pub id: u64,
-    /// What is to be recorded.
-    pub body: FactBody,
-    /// Who entered it.
-    pub entered_by: PersonId,
-    /// When.
-    pub entered_at: DateTime<Utc>,
-    /// Who verified it, once someone did.
-    #[serde(default)]
-    pub verified_by: Option<PersonId>,
 }
 
 /// `GET /health`.

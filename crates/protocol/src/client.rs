@@ -4,10 +4,14 @@
 //! All methods are async and need a tokio runtime. Those of [`Client`] and [`Session`] may be dropped at any point
 //! (a dropped change may or may not have taken effect); [`MediaReceiver::next`] is cancellation safe.
 
+mod register;
+
+pub use register::{FactFilter, OutlookOf};
+
 use crate::{
     api::{
         About, CameraView, Health, Incident, IncidentChange, LedgerEntry, LogIn, Me, MunicipalityView,
-        NewIncident, NewProposal, PeriodView, Problem, Proposal, Why,
+        NewIncident, Problem, Why,
     },
     socket::{ClientMessage, ServerMessage},
     wire::{self, UnitHeader},
@@ -17,7 +21,7 @@ use futures::{
     SinkExt as _, StreamExt as _,
     stream::{SplitSink, SplitStream},
 };
-use mandate::{CameraId, Fact, IncidentId};
+use mandate::{CameraId, IncidentId};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{sync::Arc, time::Duration};
@@ -271,31 +275,6 @@ impl Session {
     ) -> Result<Incident, ClientError> {
         let path = format!("incidents/{}", segment(id.as_str()));
         self.client.call(reqwest::Method::PATCH, &path, Some(&self.token), Some(change)).await
-    }
-
-    /// Use and live periods of the scope's decrees.
-    pub async fn periods(&self) -> Result<Vec<PeriodView>, ClientError> {
-        self.get("periods").await
-    }
-
-    /// All facts of the register in every version.
-    pub async fn facts(&self) -> Result<Vec<Fact>, ClientError> {
-        self.get("register/facts").await
-    }
-
-    /// Facts that wait for a second person, and those that were verified.
-    pub async fn proposals(&self) -> Result<Vec<Proposal>, ClientError> {
-        self.get("register/proposals").await
-    }
-
-    /// Enters a fact; it takes effect when a second person verifies it.
-    pub async fn propose(&self, proposal: &NewProposal) -> Result<Proposal, ClientError> {
-        self.post("register/proposals", proposal).await
-    }
-
-    /// Verifies somebody else's proposal, which then takes effect.
-    pub async fn verify(&self, proposal: u64) -> Result<Proposal, ClientError> {
-        self.post(&format!("register/proposals/{proposal}/verification"), &serde_json::json!({})).await
     }
 
     /// State of cameras, disk and log.

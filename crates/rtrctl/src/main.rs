@@ -2,6 +2,9 @@
 
 mod check;
 mod law;
+mod register;
+mod session;
+mod show;
 mod vault;
 
 use clap::{Parser, Subcommand};
@@ -10,6 +13,9 @@ use std::{path::PathBuf, process::ExitCode};
 #[derive(Parser)]
 #[command(name = "rtrctl", version, about = "RTR from a terminal")]
 struct Arguments {
+    /// The file that holds the session; in the user's own folder, if not given
+    #[arg(long, global = true, env = "RTR_SESSION")]
+    session: Option<PathBuf>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -28,6 +34,14 @@ enum Verb {
     /// The rules themselves
     #[command(subcommand)]
     Law(Law),
+    /// Logs in; the password comes from RTR_PASSWORD or is asked for
+    Login(session::Login),
+    /// Ends the session
+    Logout,
+    /// Says who is logged in
+    Me,
+    #[command(flatten)]
+    Register(register::Verb),
 }
 
 #[derive(Subcommand)]
@@ -54,10 +68,45 @@ enum Law {
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().verb {
+    let arguments = Arguments::parse();
+    match arguments.verb {
         Verb::Check { file } => check::run(&file),
         Verb::Vault(Vault::Check { dir, rebuild_index }) => vault::run(&dir, rebuild_index),
         Verb::Law(Law::Check { file }) => law::check(&file),
         Verb::Law(Law::Matrix) => law::matrix(),
+        verb => match online(arguments.session, verb) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("rtrctl: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
     }
+}
+
+/// The verbs that speak with the daemon.
+fn online(session: Option<PathBuf>, verb: Verb) -> anyhow::Result<()> {
+    let file = session::file(session)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match verb {
+            Verb::Login(given) => session::log_in(given, &file).await,
+            Verb::Logout => session::log_out(&file).await,
+            Verb::Me => {
+                let session = session::resume(&file).await?;
+                let me = session.me();
+                println!(
+                    "{} ({}) as {}, until {}",
+                    me.name,
+                    me.person,
+                    show::word(&me.role),
+                    show::instant(me.expires_at)
+                );
+                Ok(())
+            }
+            Verb::Register(verb) => register::run(&session::resume(&file).await?, verb).await,
+            // The others never come here: they need no daemon.
+            _ => Ok(()),
+        }
+    })
 }

@@ -129,6 +129,51 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Vec<FactFile>, SettingsError>
     paths.iter().map(|path| read(path)).collect()
 }
 
+/// Every `*.toml` of a folder and of the folders in it but `rtr.toml`, by name.
+pub(crate) fn read_tree(folder: &Path, files: &mut Vec<FactFile>) -> Result<(), SettingsError> {
+    let unreadable = |source| SettingsError::Unreadable { path: folder.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        paths.push(entry.map_err(unreadable)?.path());
+    }
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            read_tree(&path, files)?;
+        } else if path.extension().is_some_and(|e| e == "toml")
+            && path.file_name().is_some_and(|n| n != "rtr.toml")
+        {
+            files.push(read(&path)?);
+        }
+    }
+    Ok(())
+}
+
+/// The place of a kind in an order in which what is referred to comes first.
+pub(crate) fn rank(body: &FactBody) -> u8 {
+    match body {
+        FactBody::Municipality(_) => 0,
+        FactBody::Organisation(_) => 1,
+        FactBody::Agreement(_) => 2,
+        FactBody::Person(_) => 3,
+        FactBody::Authorisation(_) => 4,
+        FactBody::Shift(_) => 5,
+        FactBody::Ordinance(_) => 6,
+        FactBody::Decree(_) => 7,
+        FactBody::Area(_) => 8,
+        FactBody::Extension(_) => 9,
+        FactBody::Revocation(_) => 10,
+        FactBody::Consultation(_) => 11,
+        FactBody::Period(_) => 12,
+        FactBody::ExtraWindow(_) => 13,
+        FactBody::Signage(_) => 14,
+        FactBody::Camera(_) => 15,
+        FactBody::Position(_) => 16,
+        FactBody::Mask(_) => 17,
+        FactBody::Instruction(_) => 18,
+    }
+}
+
 impl FactFile {
     /// A mistake at the first place where `needle` stands in quotes, preferably behind `key`.
     pub(crate) fn mistake(&self, key: &str, needle: &str, message: String) -> Mistake {

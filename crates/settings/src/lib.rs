@@ -36,6 +36,25 @@ pub struct Settings {
     pub sources: Vec<CameraSource>,
 }
 
+/// Reads the facts of one file, or of every `*.toml` in a folder and the folders in it (but `rtr.toml`), references first.
+/// What is referred to may also be among the facts that are `known` already. Technical settings in them are left out.
+///
+/// # Errors
+/// All mistakes found, each with file, line and key.
+pub fn load_facts(path: &Path, known: &[FactBody]) -> Result<Vec<FactBody>, SettingsError> {
+    let mut files = Vec::new();
+    if path.is_dir() {
+        facts::read_tree(path, &mut files)?;
+    } else {
+        files.push(facts::read(path)?);
+    }
+    refer::check(&files, known)?;
+    // Kind by kind over all files, so that a file may refer to any other.
+    let mut bodies: Vec<FactBody> = files.into_iter().flat_map(facts::FactFile::bodies).collect();
+    bodies.sort_by_key(facts::rank);
+    Ok(bodies)
+}
+
 /// Reads `rtr.toml` at `path` and the files it names.
 ///
 /// # Errors
@@ -45,7 +64,7 @@ pub fn load(path: &Path) -> Result<Settings, SettingsError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut files = vec![facts::read(&folder.join(&file.organisations))?];
     files.extend(facts::read_folder(&folder.join(&file.municipalities))?);
-    refer::check(&files)?;
+    refer::check(&files, &[])?;
     let mut facts = Vec::new();
     let mut sources = Vec::new();
     for read in files {

@@ -5,6 +5,7 @@ use crate::{
     error::{Mistake, SettingsError},
     facts::FactFile,
 };
+use mandate::FactBody;
 use std::collections::{BTreeMap, HashSet};
 
 /// The ids of one kind that exist, over all files.
@@ -31,30 +32,37 @@ impl Known<'_> {
 }
 
 macro_rules! known {
-    ($files:expr, $what:literal, $table:ident) => {
+    ($files:expr, $also:expr, $what:literal, $table:ident, $kind:ident) => {
         Known {
             what: $what,
-            ids: $files.iter().flat_map(|f| f.tables.$table.iter()).map(|x| x.id.as_str()).collect(),
+            ids: $files
+                .iter()
+                .flat_map(|f| f.tables.$table.iter())
+                .map(|x| x.id.as_str())
+                .chain($also.iter().filter_map(|body| match body {
+                    FactBody::$kind(x) => Some(x.id.as_str()),
+                    _ => None,
+                }))
+                .collect(),
         }
     };
 }
 
+/// References may lead to facts of the files or to those that are known `also`.
+///
 /// # Errors
 /// Every broken reference, doubled id and impossible value of all files.
-pub(crate) fn check(files: &[FactFile]) -> Result<(), SettingsError> {
-    let municipalities = Known {
-        what: "municipality",
-        ids: files.iter().filter_map(|f| f.tables.municipality.as_ref()).map(|m| m.id.as_str()).collect(),
-    };
-    let organisations = known!(files, "organisation", organisation);
-    let agreements = known!(files, "agreement", agreement);
-    let persons = known!(files, "person", person);
-    let ordinances = known!(files, "ordinance", ordinance);
-    let decrees = known!(files, "decree", decree);
-    let areas = known!(files, "area", area);
-    let consultations = known!(files, "consultation", consultation);
-    let cameras = known!(files, "camera", camera);
-    let positions = known!(files, "position", position);
+pub(crate) fn check(files: &[FactFile], also: &[FactBody]) -> Result<(), SettingsError> {
+    let municipalities = known!(files, also, "municipality", municipality, Municipality);
+    let organisations = known!(files, also, "organisation", organisation, Organisation);
+    let agreements = known!(files, also, "agreement", agreement, Agreement);
+    let persons = known!(files, also, "person", person, Person);
+    let ordinances = known!(files, also, "ordinance", ordinance, Ordinance);
+    let decrees = known!(files, also, "decree", decree, Decree);
+    let areas = known!(files, also, "area", area, Area);
+    let consultations = known!(files, also, "consultation", consultation, Consultation);
+    let cameras = known!(files, also, "camera", camera, Camera);
+    let positions = known!(files, also, "position", position, Position);
 
     let mut out = Vec::new();
     for f in files {

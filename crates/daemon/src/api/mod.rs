@@ -4,8 +4,12 @@
 //! Each endpoint answers in this order: 401 without a session; 403, logged, for a role that may never do it; then what
 //! is wrong with path or body; then the law's own answer for the person and the object.
 
+mod emergency;
+mod entering;
 mod openapi;
+mod outlook;
 pub mod problem;
+mod query;
 mod records;
 mod register;
 pub(crate) mod room;
@@ -94,7 +98,7 @@ impl Needs {
                 .filter(|(action, _)| actions.contains(action))
                 .flat_map(|(_, roles)| roles.iter().copied())
                 .collect(),
-            Self::SecondPerson => register::SECOND_PERSONS.to_vec(),
+            Self::SecondPerson => entering::SECOND_PERSONS.to_vec(),
         };
         roles.sort_unstable();
         roles.dedup();
@@ -119,6 +123,14 @@ pub struct Endpoint {
     pub body: Option<&'static str>,
     /// Status and type of the answer.
     pub answer: (u16, Option<&'static str>),
+    /// Keys that may stand in the query.
+    pub query: &'static [&'static str],
+}
+
+impl Endpoint {
+    const fn asking(self, query: &'static [&'static str]) -> Self {
+        Self { query, ..self }
+    }
 }
 
 const fn endpoint(
@@ -130,24 +142,17 @@ const fn endpoint(
     body: Option<&'static str>,
     answer: (u16, Option<&'static str>),
 ) -> Endpoint {
-    Endpoint { method, path, needs, operation, summary, body, answer }
+    Endpoint { method, path, needs, operation, summary, body, answer, query: &[] }
 }
 
 /// Every endpoint there is, with its handler.
 pub fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
-    use Needs::{LogIn, Nothing, SecondPerson};
+    use Needs::{LogIn, Nothing};
     const LIST: Needs = Needs::Action(&[Action::ListCameras]);
-    const REGISTER: Needs = Needs::Action(&[Action::ReadRegister]);
     const MARK: Needs = Needs::Action(&[Action::MarkIncident]);
-    const ENTER: Needs = Needs::Action(&[
-        Action::ConfigureDecree,
-        Action::ConfigureWindow,
-        Action::ConfigureMask,
-        Action::ManageUsers,
-    ]);
     const LOG: Needs = Needs::Action(&[Action::ReadLog]);
     let e = endpoint;
-    vec![
+    let mut all = vec![
         (
             e("GET", "/about", Nothing, "about", "What this server is", None, (200, Some("About"))),
             get(room::about),
@@ -248,66 +253,6 @@ pub fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
         (
             e(
                 "GET",
-                "/register/facts",
-                REGISTER,
-                "facts",
-                "Every version of every fact",
-                None,
-                (200, Some("Fact[]")),
-            ),
-            get(register::facts),
-        ),
-        (
-            e(
-                "GET",
-                "/register/proposals",
-                REGISTER,
-                "proposals",
-                "Entries and who verified them",
-                None,
-                (200, Some("Proposal[]")),
-            ),
-            get(register::proposals),
-        ),
-        (
-            e(
-                "POST",
-                "/register/proposals",
-                ENTER,
-                "propose",
-                "Enter a fact; a second person makes it effective",
-                Some("NewProposal"),
-                (201, Some("Proposal")),
-            ),
-            post(register::propose),
-        ),
-        (
-            e(
-                "POST",
-                "/register/proposals/{id}/verification",
-                SecondPerson,
-                "verify",
-                "Confirm somebody else's entry",
-                None,
-                (200, Some("Proposal")),
-            ),
-            post(register::verify),
-        ),
-        (
-            e(
-                "GET",
-                "/periods",
-                REGISTER,
-                "periods",
-                "Use and live periods, event and emergency windows",
-                None,
-                (200, Some("PeriodView[]")),
-            ),
-            get(register::periods),
-        ),
-        (
-            e(
-                "GET",
                 "/health",
                 Needs::Action(&[Action::ReadHealth]),
                 "health",
@@ -353,7 +298,11 @@ pub fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
             ),
             get(media_socket::open),
         ),
-    ]
+    ];
+    all.extend(register::table());
+    all.extend(outlook::table());
+    all.extend(emergency::table());
+    all
 }
 
 /// The endpoints without their handlers.

@@ -102,6 +102,9 @@ fn operation(endpoint: &Endpoint) -> Value {
                 );
             }
         }
+        for name in endpoint.query {
+            parameters.push(json!({ "name": name, "in": "query", "schema": { "type": "string" } }));
+        }
         if !parameters.is_empty() {
             operation.insert("parameters".to_owned(), parameters.into());
         }

@@ -38,6 +38,8 @@ pub enum ApiError {
     Invalid(Sentence),
     /// Somebody else was first.
     Conflict(Sentence),
+    /// It is not known yet whether an entry took effect.
+    Unsettled,
     /// Ours.
     Internal(String),
 }
@@ -66,7 +68,15 @@ impl From<JournalError> for ApiError {
                 nl: format!("Dit past niet in het register: {reason}"),
                 en: format!("This does not fit the register: {reason}"),
             }),
+            JournalError::Log(
+                ledger::LedgerError::Slow | ledger::LedgerError::Write(_) | ledger::LedgerError::Closed,
+            )
+            | JournalError::Unsettled { .. } => Self::Unsettled,
             JournalError::Log(_) => Self::Refused(Refused::LogUnavailable),
+            JournalError::Ended(_) => Self::Conflict(Sentence {
+                nl: "Dit voorstel wacht niet meer.".to_owned(),
+                en: "This proposal waits no longer.".to_owned(),
+            }),
             other => Self::Internal(other.to_string()),
         }
     }
@@ -134,6 +144,17 @@ impl ApiError {
                 "log-unavailable".to_owned(),
                 "The log cannot be written",
                 log_unavailable(),
+            ),
+            Self::Unsettled => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unsettled".to_owned(),
+                "Not known yet",
+                sentence(
+                    "Het logboek gaf geen antwoord. Of dit is vastgelegd, blijkt zodra het logboek weer werkt: kijk dan \
+                     eerst in het register, en voer het niet opnieuw in.",
+                    "The log gave no answer. Whether this was recorded is known as soon as the log works again: look in \
+                     the register then, and do not enter it anew.",
+                ),
             ),
             Self::Refused(Refused::Denied { refusal, ledger_seq }) => {
                 let mut problem = problem(

@@ -1,184 +1,319 @@
-//! The register of decisions: reading it, entering facts, and the second person who makes them effective
-//! (`decisions.md` 8).
+//! The register of decisions: reading it as it stood, entering facts, and the second person who makes them effective.
 
 use super::{
-    App, Caller, ask,
+    App, Caller, Endpoint, Needs, ask, endpoint,
+    entering::{dangling, foreseen, newest, request_for, stamped, unstamped, way_in},
     problem::{ApiError, read_body},
+    query::Asked,
 };
 use crate::{
     gate::{Ask, actor, origin, request, word},
     identity::Session,
-    journal::{Provenance, Snapshot, municipality_of, name_of},
+    journal::{ProposalOutcome, Proposed, Provenance, Snapshot, municipality_of, name_of},
 };
 use axum::{
     Extension, Json,
     body::Bytes,
     extract::{Path, State},
     http::StatusCode,
+    routing::{MethodRouter, delete, get, post},
 };
-use chrono::DateTime;
-use mandate::{
-    Action, Actor, Fact, FactBody, MunicipalityId, Object, Operation, PersonId, ReasonCode, Request, Role,
-    Statement, statement,
+use chrono::{DateTime, Utc};
+use mandate::{Action, Actor, Fact, FactBody, MunicipalityId, Object, ReasonCode, Role, roles::may_ever};
+use protocol::api::{
+    FactRecord, FieldChange, NewProposal, PeriodView, Proposal, ProposalState, Sentence, Verification,
 };
-use protocol::api::{NewProposal, PeriodView, Proposal, Sentence};
-use rusqlite::{OptionalExtension as _, params};
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-/// Roles that may ever confirm an entry.
-pub(super) const SECOND_PERSONS: &[Role] =
-    &[Role::PoliceOperator, Role::PoliceApprover, Role::LegalAdmin, Role::MunicipalOfficer];
+/// Longest note, characters.
+const LONGEST_NOTE: usize = 2000;
+/// Most proposals in one list, and in one verification.
+const MOST: u32 = 1000;
 
-/// Which action it is to enter a fact; none: not through this door.
-fn action_of(body: &FactBody) -> Option<Action> {
-    Some(match body {
-        FactBody::Ordinance(_)
-        | FactBody::Decree(_)
-        | FactBody::Area(_)
-        | FactBody::Extension(_)
-        | FactBody::Revocation(_)
-        | FactBody::Consultation(_)
-        | FactBody::Signage(_)
-        | FactBody::Position(_)
-        | FactBody::Agreement(_) => Action::ConfigureDecree,
-        FactBody::Period(_) | FactBody::ExtraWindow(_) => Action::ConfigureWindow,
-        FactBody::Mask(_) => Action::ConfigureMask,
-        FactBody::Person(_) | FactBody::Authorisation(_) | FactBody::Shift(_) => Action::ManageUsers,
-        // Municipalities, organisations and cameras come with the configuration; instructions are entered by the
-        // police operator's own console, which has no such screen yet.
-        FactBody::Municipality(_)
-        | FactBody::Organisation(_)
-        | FactBody::Camera(_)
-        | FactBody::Instruction(_) => {
-            return None;
-        }
-    })
+/// The endpoints of this room.
+pub(super) fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
+    const REGISTER: Needs = Needs::Action(&[Action::ReadRegister]);
+    const ENTER: Needs = Needs::Action(&[
+        Action::ConfigureDecree,
+        Action::ConfigureWindow,
+        Action::ConfigureMask,
+        Action::ConfigureCamera,
+        Action::ManageUsers,
+        Action::Instruct,
+    ]);
+    let e = endpoint;
+    vec![
+        (
+            e(
+                "GET",
+                "/register/facts",
+                REGISTER,
+                "facts",
+                "Every version of every fact, or the register as known at an instant",
+                None,
+                (200, Some("Fact[]")),
+            )
+            .asking(&["known_at", "holding_at", "kind", "id", "municipality"]),
+            get(facts),
+        ),
+        (
+            e(
+                "GET",
+                "/register/history/{kind}/{id}",
+                REGISTER,
+                "history",
+                "Every version of one fact: who entered it, who verified it, what changed",
+                None,
+                (200, Some("FactRecord[]")),
+            ),
+            get(history),
+        ),
+        (
+            e(
+                "GET",
+                "/register/proposals",
+                REGISTER,
+                "proposals",
+                "Entries and how they stand",
+                None,
+                (200, Some("Proposal[]")),
+            )
+            .asking(&["state"]),
+            get(proposals),
+        ),
+        (
+            e(
+                "POST",
+                "/register/proposals",
+                ENTER,
+                "propose",
+                "Enter a fact; where a second person is needed, they make it effective",
+                Some("NewProposal"),
+                (201, Some("Proposal")),
+            ),
+            post(propose),
+        ),
+        (
+            e(
+                "DELETE",
+                "/register/proposals/{id}",
+                ENTER,
+                "withdraw",
+                "Take back an entry that waits",
+                None,
+                (200, Some("Proposal")),
+            ),
+            delete(withdraw),
+        ),
+        (
+            e(
+                "POST",
+                "/register/proposals/{id}/verification",
+                Needs::SecondPerson,
+                "verify",
+                "Confirm somebody else's entry",
+                None,
+                (200, Some("Proposal")),
+            ),
+            post(verify),
+        ),
+        (
+            e(
+                "POST",
+                "/register/verifications",
+                Needs::SecondPerson,
+                "verifyTogether",
+                "Confirm several entries, which take effect together",
+                Some("Verification"),
+                (200, Some("Proposal[]")),
+            ),
+            post(verify_together),
+        ),
+        (
+            e(
+                "GET",
+                "/periods",
+                REGISTER,
+                "periods",
+                "Use and live periods, event and emergency windows",
+                None,
+                (200, Some("PeriodView[]")),
+            ),
+            get(periods),
+        ),
+    ]
 }
 
-/// Who may confirm an entry of this action (`decisions.md` 8). Whether the person's organisation and scope fit is the
-/// law's own question, asked with the confirmation resolved.
-fn second_person_of(action: Action) -> &'static [Role] {
-    match action {
-        Action::ConfigureDecree | Action::ConfigureWindow => &[Role::MunicipalOfficer, Role::LegalAdmin],
-        Action::ConfigureMask => &[Role::PoliceOperator],
-        Action::ManageUsers => &[Role::PoliceApprover],
-        _ => &[],
-    }
-}
-
-/// What the entry says of itself, for the law to test.
-fn statement_of(snapshot: &Snapshot, body: &FactBody) -> Statement {
-    let consultation = |id: Option<&mandate::ConsultationId>| {
-        let held = id.and_then(|id| {
-            snapshot.facts.iter().rev().find_map(|f| match &f.body {
-                FactBody::Consultation(c) if c.id == *id => Some(c.held_at),
-                _ => None,
-            })
-        });
-        (id.map(ToString::to_string), held)
-    };
-    let mut said = Statement::default();
-    match body {
-        FactBody::Decree(d) => {
-            said.proposal = statement::Proposal {
-                valid_from: Some(d.valid_from),
-                valid_until: Some(d.valid_until),
-                published_at: d.published_at,
-                retention_days: Some(d.retention_days),
-                ..statement::Proposal::default()
-            };
-        }
-        FactBody::Period(p) => {
-            let decree = snapshot.register.decree(&p.decree);
-            let (consultation_ref, consultation_held_at) = consultation(p.consultation.as_ref());
-            said.proposal = statement::Proposal {
-                decree: Some(p.decree.clone()),
-                from: Some(p.effective_from),
-                until: p.effective_until.or(decree.map(|d| d.valid_until)),
-                consultation_ref,
-                consultation_held_at,
-                ..statement::Proposal::default()
-            };
-        }
-        FactBody::ExtraWindow(w) => {
-            let (consultation_ref, consultation_held_at) = consultation(w.consultation.as_ref());
-            said.proposal = statement::Proposal {
-                decree: Some(w.decree.clone()),
-                from: Some(w.from),
-                until: Some(w.until),
-                consultation_ref,
-                consultation_held_at,
-                ..statement::Proposal::default()
-            };
-        }
-        FactBody::Authorisation(a) => {
-            said.operation = Some(Operation::Grant);
-            said.subject = Some(a.person.clone());
-            said.role = Some(a.role);
-            said.authorisation_ref.clone_from(&a.document_ref);
-        }
-        // Taking on or changing a person or a shift gives no role.
-        FactBody::Person(_) | FactBody::Shift(_) => said.operation = Some(Operation::Revoke),
-        _ => {}
-    }
-    said
-}
-
-/// The law's question about an entry. Facts that are no decree themselves (areas, signs, revocations …) are asked like
-/// reading the register in that municipality: the role matrix and the person's chain decide.
-fn request_for(
-    snapshot: &Snapshot,
-    entered_by: &PersonId,
-    role: Role,
-    body: &FactBody,
-    action: Action,
-) -> Request {
-    let object = municipality_of(snapshot, body).map_or(Object::None, Object::Municipality);
-    let plain = !matches!(
-        body,
-        FactBody::Decree(_) | FactBody::Period(_) | FactBody::ExtraWindow(_) | FactBody::Authorisation(_)
-    ) && matches!(action, Action::ConfigureDecree | Action::ConfigureWindow);
-    let action = if plain { Action::ReadRegister } else { action };
-    Request::new(entered_by.clone(), role, action, object).saying(statement_of(snapshot, body))
-}
-
-fn municipality_scope(app: &App, session: &Session, municipality: Option<MunicipalityId>) -> bool {
+/// Whether this person reads the register of a municipality; of none: of everything that belongs to none.
+pub(super) fn municipality_scope(app: &App, session: &Session, municipality: Option<MunicipalityId>) -> bool {
     let object = municipality.map_or(Object::None, Object::Municipality);
     app.gate.preview(&request(session, Action::ReadRegister, object)).is_permit()
 }
 
+/// The same, remembered for the length of one answer.
+pub(super) struct Scope<'a> {
+    app: &'a App,
+    session: &'a Session,
+    known: HashMap<MunicipalityId, bool>,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(app: &'a App, session: &'a Session) -> Self {
+        Self { app, session, known: HashMap::new() }
+    }
+
+    /// Facts of no municipality (parties, agreements, people) are seen by whoever may read the register.
+    pub(super) fn holds(&mut self, municipality: Option<&MunicipalityId>) -> bool {
+        let Some(municipality) = municipality else { return true };
+        let (app, session) = (self.app, self.session);
+        *self
+            .known
+            .entry(municipality.clone())
+            .or_insert_with(|| municipality_scope(app, session, Some(municipality.clone())))
+    }
+}
+
 /// `GET /register/facts`.
-pub(super) async fn facts(
+async fn facts(
     State(app): State<App>,
     Extension(session): Caller,
+    asked: Asked,
 ) -> Result<Json<Vec<Fact>>, ApiError> {
     app.gate.list(&ask(&session, Action::ReadRegister, Object::None, "register.read")).await?;
+    let known_at = asked.instant("known_at")?;
+    let holding_at = asked.instant("holding_at")?;
+    let (kind, id) = (asked.text("kind"), asked.text("id"));
+    let municipality = asked.text("municipality");
     let snapshot = app.gate.snapshot();
-    let mut scope = HashMap::new();
-    let mut seen = Vec::new();
-    for fact in snapshot.facts.iter() {
-        // Facts of no municipality (parties, agreements, people) are seen by whoever may read the register.
-        let inside = municipality_of(&snapshot, &fact.body).is_none_or(|municipality| {
-            *scope
-                .entry(municipality.clone())
-                .or_insert_with(|| municipality_scope(&app, &session, Some(municipality)))
-        });
-        if inside {
+    let mut scope = Scope::new(&app, &session);
+    let mut seen: Vec<Fact> = Vec::new();
+    for fact in snapshot.facts.iter().filter(|f| known_at.is_none_or(|at| f.known_from <= at)) {
+        let (its_kind, its_id) = name_of(&fact.body);
+        let of = municipality_of(&snapshot, &fact.body);
+        let wanted = kind.is_none_or(|k| k == its_kind)
+            && id.is_none_or(|i| i == its_id)
+            && municipality.is_none_or(|m| of.as_ref().is_some_and(|of| of.as_str() == m));
+        if wanted && scope.holds(of.as_ref()) {
             seen.push(fact.clone());
         }
+    }
+    if known_at.is_some() || holding_at.is_some() {
+        seen = newest_versions(seen);
+    }
+    if let Some(at) = holding_at {
+        seen.retain(|fact| holds_at(&fact.body, at));
     }
     Ok(Json(seen))
 }
 
+/// Of each id the newest version, in the order in which the ids first became known.
+fn newest_versions(facts: Vec<Fact>) -> Vec<Fact> {
+    let mut places = HashMap::new();
+    let mut newest: Vec<Fact> = Vec::new();
+    for fact in facts {
+        match places.get(&fact.body.key()).and_then(|place: &usize| newest.get_mut(*place)) {
+            Some(older) if older.version < fact.version => *older = fact,
+            Some(_) => {}
+            None => {
+                places.insert(fact.body.key(), newest.len());
+                newest.push(fact);
+            }
+        }
+    }
+    newest
+}
+
+/// Whether a fact says of itself that it holds at an instant. A decree's extension and revocation are facts of their own.
+fn holds_at(body: &FactBody, at: DateTime<Utc>) -> bool {
+    let inside = |from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>| {
+        from.is_none_or(|from| from <= at) && until.is_none_or(|until| at < until)
+    };
+    match body {
+        FactBody::Ordinance(f) => inside(Some(f.in_force_from), f.in_force_until),
+        FactBody::Decree(f) => inside(Some(f.valid_from), Some(f.valid_until)),
+        FactBody::Extension(f) => inside(None, Some(f.valid_until)),
+        FactBody::Revocation(f) => inside(Some(f.revoked_from), None),
+        FactBody::Period(f) => inside(Some(f.effective_from), f.effective_until),
+        FactBody::ExtraWindow(f) => inside(Some(f.from), Some(f.until)),
+        FactBody::Signage(f) => f.placed_at.is_some() && inside(f.placed_at, f.removed_at),
+        FactBody::Position(f) => inside(Some(f.from), f.until),
+        FactBody::Mask(f) => f.verified_at.is_some() && inside(f.verified_at, None),
+        FactBody::Agreement(f) => inside(Some(f.valid_from), f.valid_until),
+        FactBody::Authorisation(f) => inside(Some(f.from), Some(f.until)),
+        FactBody::Shift(f) => inside(Some(f.from), Some(f.until)),
+        FactBody::Instruction(f) => inside(Some(f.from), Some(f.until)),
+        FactBody::Consultation(f) => inside(Some(f.held_at), None),
+        FactBody::Municipality(_)
+        | FactBody::Organisation(_)
+        | FactBody::Area(_)
+        | FactBody::Camera(_)
+        | FactBody::Person(_) => true,
+    }
+}
+
+/// What differs between two versions, field by field.
+pub(super) fn field_changes(old: Option<&FactBody>, new: &FactBody) -> Vec<FieldChange> {
+    use serde_json::{Map, Value};
+    let fields = |body: &FactBody| -> Map<String, Value> {
+        match serde_json::to_value(body) {
+            Ok(Value::Object(fields)) => fields,
+            _ => Map::new(),
+        }
+    };
+    let (old, new) = (old.map(fields).unwrap_or_default(), fields(new));
+    let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let value = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned().unwrap_or(Value::Null);
+    names
+        .into_iter()
+        .filter(|name| *name != "kind")
+        .map(|name| FieldChange { field: name.clone(), old: value(&old, name), new: value(&new, name) })
+        .filter(|change| change.old != change.new)
+        .collect()
+}
+
+/// `GET /register/history/{kind}/{id}`.
+async fn history(
+    State(app): State<App>,
+    Extension(session): Caller,
+    Path((kind, id)): Path<(String, String)>,
+) -> Result<Json<Vec<FactRecord>>, ApiError> {
+    app.gate.list(&ask(&session, Action::ReadRegister, Object::None, "register.read")).await?;
+    let snapshot = app.gate.snapshot();
+    let recorded = app.journal.history(&kind, &id)?;
+    let Some(newest) = recorded.last() else { return Err(ApiError::NotFound) };
+    let of = municipality_of(&snapshot, &newest.fact.body);
+    if !Scope::new(&app, &session).holds(of.as_ref()) {
+        return Err(ApiError::NotFound);
+    }
+    let mut old: Option<FactBody> = None;
+    let records = recorded.into_iter().map(|event| {
+        let changes = field_changes(old.as_ref(), &event.fact.body);
+        old = Some(event.fact.body.clone());
+        FactRecord {
+            seq: event.seq,
+            ledger_seq: event.ledger_seq,
+            fact: event.fact,
+            entered_by: event.entered_by,
+            verified_by: event.verified_by,
+            changes,
+        }
+    });
+    Ok(Json(records.collect()))
+}
+
 /// `GET /periods`.
-pub(super) async fn periods(
+async fn periods(
     State(app): State<App>,
     Extension(session): Caller,
 ) -> Result<Json<Vec<PeriodView>>, ApiError> {
     app.gate.list(&ask(&session, Action::ReadRegister, Object::None, "register.read")).await?;
     let snapshot = app.gate.snapshot();
-    let mut views: Vec<PeriodView> = Vec::new();
+    let mut scope = Scope::new(&app, &session);
     // Newest version of each only.
+    let mut views: BTreeMap<(MunicipalityId, String), PeriodView> = BTreeMap::new();
     for fact in snapshot.facts.iter().rev() {
         let (decree, kind) = match &fact.body {
             FactBody::Period(p) => (p.decree.to_string(), "period".to_owned()),
@@ -187,188 +322,282 @@ pub(super) async fn periods(
         };
         let (_, id) = name_of(&fact.body);
         let Some(municipality) = municipality_of(&snapshot, &fact.body) else { continue };
-        if views.iter().any(|v| v.id == id) || !municipality_scope(&app, &session, Some(municipality.clone()))
-        {
-            continue;
+        if scope.holds(Some(&municipality)) {
+            views.entry((municipality.clone(), id.clone())).or_insert_with(|| PeriodView {
+                municipality,
+                decree,
+                id,
+                kind,
+                fact: fact.body.clone(),
+            });
         }
-        views.push(PeriodView { municipality, decree, id, kind, fact: fact.body.clone() });
     }
-    views.sort_by(|a, b| (&a.municipality, &a.id).cmp(&(&b.municipality, &b.id)));
-    Ok(Json(views))
+    Ok(Json(views.into_values().collect()))
 }
 
-/// A proposal with the role in which it was entered.
-struct Stored {
-    proposal: Proposal,
-    role: Role,
+/// A proposal in the words of the API.
+pub(super) fn view(proposed: Proposed) -> Proposal {
+    let end = proposed.end.as_ref();
+    Proposal {
+        id: proposed.id,
+        state: match end.map(|end| end.outcome) {
+            None if proposed.settling => ProposalState::Settling,
+            None => ProposalState::Open,
+            Some(ProposalOutcome::Verified) => ProposalState::Verified,
+            Some(ProposalOutcome::Effective) => ProposalState::Effective,
+            Some(ProposalOutcome::Withdrawn) => ProposalState::Withdrawn,
+        },
+        verified_by: end.filter(|end| end.outcome == ProposalOutcome::Verified).map(|end| end.by.clone()),
+        ended_at: end.map(|end| end.at),
+        body: proposed.body,
+        entered_by: proposed.entered_by,
+        entered_at: proposed.entered_at,
+        note: proposed.note,
+    }
 }
 
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Stored>> {
-    let (id, body, entered_by, role) =
-        (row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, String>(3)?);
-    let (at, verified_by) = (row.get::<_, i64>(4)?, row.get::<_, Option<String>>(5)?);
-    Ok((|| {
-        Some(Stored {
-            proposal: Proposal {
-                id: id as u64,
-                body: serde_json::from_str(&body).ok()?,
-                entered_by: PersonId::from(entered_by),
-                entered_at: DateTime::from_timestamp_micros(at)?,
-                verified_by: verified_by.map(PersonId::from),
-            },
-            role: serde_json::from_value(serde_json::Value::String(role)).ok()?,
-        })
-    })())
+/// The register as it would be if everything that waits took effect; as it is, should that contradict itself.
+pub(super) fn with_waiting(app: &App) -> Result<Arc<Snapshot>, ApiError> {
+    let waiting = app.journal.open_proposals()?;
+    if waiting.is_empty() {
+        return Ok(app.gate.snapshot());
+    }
+    let supposed = app.journal.suppose(waiting.into_iter().map(|p| p.body));
+    Ok(supposed.map_or_else(|_| app.gate.snapshot(), Arc::new))
 }
-
-const COLUMNS: &str = "id, body, entered_by, entered_role, entered_at, verified_by";
 
 /// `GET /register/proposals`.
-pub(super) async fn proposals(
+async fn proposals(
     State(app): State<App>,
     Extension(session): Caller,
+    asked: Asked,
 ) -> Result<Json<Vec<Proposal>>, ApiError> {
     app.gate.list(&ask(&session, Action::ReadRegister, Object::None, "register.read")).await?;
-    let stored: Vec<Option<Stored>> = {
-        let store = app.journal.store();
-        let mut statement =
-            store.prepare(&format!("SELECT {COLUMNS} FROM proposals ORDER BY id DESC LIMIT 1000"))?;
-        let rows = statement.query_map([], read)?;
-        rows.collect::<Result<_, _>>()?
+    let supposed = with_waiting(&app)?;
+    let mut scope = Scope::new(&app, &session);
+    let state = asked.text("state");
+    let all = match state {
+        // The others may be many; what waits must never fall off the end of the list.
+        Some("open") => app.journal.open_proposals()?,
+        _ => app.journal.proposals(MOST)?,
     };
-    let snapshot = app.gate.snapshot();
-    let seen = stored.into_iter().flatten().map(|s| s.proposal);
-    Ok(Json(
-        seen.filter(|p| municipality_scope(&app, &session, municipality_of(&snapshot, &p.body))).collect(),
-    ))
+    let seen = all.into_iter().filter(|p| scope.holds(municipality_of(&supposed, &p.body).as_ref()));
+    let seen = seen.map(view).filter(|p| state.is_none_or(|state| word(&p.state) == state));
+    Ok(Json(seen.collect()))
+}
+
+fn invalid(nl: String, en: String) -> ApiError {
+    ApiError::Invalid(Sentence { nl, en })
+}
+
+/// What is wrong with a fact whoever enters it: a reference that leads nowhere, nothing new, a contradiction.
+pub(super) fn flaw(app: &App, snapshot: &Snapshot, body: &FactBody) -> Result<(), ApiError> {
+    if let Some((kind, id)) = dangling(snapshot, body) {
+        return Err(invalid(
+            format!("Het register kent geen {kind} `{id}`. Voer die eerst in."),
+            format!("The register knows no {kind} `{id}`. Enter that first."),
+        ));
+    }
+    if newest(snapshot, body).is_some_and(|known| unstamped(known.clone()) == *body) {
+        return Err(invalid(
+            "Dit staat al zo in het register.".to_owned(),
+            "The register says so already.".to_owned(),
+        ));
+    }
+    app.journal.suppose([body.clone()])?;
+    Ok(())
 }
 
 /// `POST /register/proposals`.
-pub(super) async fn propose(
+async fn propose(
     State(app): State<App>,
     Extension(session): Caller,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Proposal>), ApiError> {
-    let NewProposal { body } = read_body(&body)?;
-    let Some(action) = action_of(&body) else {
-        return Err(ApiError::Invalid(Sentence {
-            nl: "Dit gegeven wordt niet langs deze weg ingevoerd.".to_owned(),
-            en: "This kind of fact is not entered through this door.".to_owned(),
-        }));
-    };
-    let snapshot = app.gate.snapshot();
-    let ask = Ask {
-        request: request_for(&snapshot, &session.person, session.role, &body, action),
-        session: Some(session.clone()),
-        name: "register.propose",
-        display: None,
-    };
-    if !mandate::roles::may_ever(session.role, action) {
-        return Err(app.gate.refuse(&ask, ReasonCode::RoleNotPermitted).await.into());
+    let NewProposal { body, note } = read_body(&body)?;
+    if note.as_ref().is_some_and(|note| note.chars().count() > LONGEST_NOTE) {
+        return Err(invalid(
+            format!("De toelichting is langer dan {LONGEST_NOTE} tekens."),
+            format!("The note is longer than {LONGEST_NOTE} characters."),
+        ));
     }
-    app.gate.propose(&ask).await?;
-    let now = app.gate.clock().now();
-    let text = serde_json::to_string(&body).map_err(|e| ApiError::Internal(e.to_string()))?;
-    let id = {
-        let store = app.journal.store();
-        store.execute(
-            "INSERT INTO proposals (body, entered_by, entered_role, entered_at) VALUES (?, ?, ?, ?)",
-            params![text, session.person.as_str(), word(&session.role), now.timestamp_micros()],
-        )?;
-        store.last_insert_rowid() as u64
-    };
-    let proposal = Proposal { id, body, entered_by: session.person, entered_at: now, verified_by: None };
+    let proposal = enter(&app, &session, unstamped(body), note.as_deref()).await?;
     Ok((StatusCode::CREATED, Json(proposal)))
 }
 
-/// `POST /register/proposals/{id}/verification`.
-pub(super) async fn verify(
+/// Enters a fact: it waits for its second person, or takes effect where none is needed.
+pub(super) async fn enter(
+    app: &App,
+    session: &Session,
+    body: FactBody,
+    note: Option<&str>,
+) -> Result<Proposal, ApiError> {
+    let snapshot = app.gate.snapshot();
+    let way = way_in(&snapshot, &body);
+    let at_once = way.confirm.is_empty();
+    // What waits may refer to what waits; what takes effect at once may not.
+    let supposed = if at_once { snapshot } else { with_waiting(app)? };
+    let ask = Ask {
+        request: request_for(&supposed, &session.person, session.role, &body),
+        session: Some(session.clone()),
+        name: if at_once { "register.enter" } else { "register.propose" },
+        display: None,
+    };
+    if !may_ever(session.role, way.action) {
+        return Err(app.gate.refuse(&ask, ReasonCode::RoleNotPermitted).await.into());
+    }
+    let oneself = match &body {
+        FactBody::Person(f) => f.id == session.person,
+        FactBody::Shift(f) => f.person == session.person,
+        FactBody::Instruction(f) => f.entered_by != session.person,
+        _ => false,
+    };
+    if oneself {
+        return Err(app.gate.refuse(&ask, ReasonCode::SelfGrant).await.into());
+    }
+    if let Some(code) = foreseen(&supposed, &ask.request, app.gate.clock().now()) {
+        return Err(app.gate.refuse(&ask, code).await.into());
+    }
+    flaw(app, &supposed, &body)?;
+    if let FactBody::Instruction(instruction) = &body {
+        for camera in instruction.cameras.iter().skip(1) {
+            let mut each = ask.clone();
+            each.request.object = Object::Camera(camera.clone());
+            app.gate.act(&each).await?;
+        }
+    }
+    app.gate.propose_supposing(&ask, &supposed).await?;
+    let proposed = app.journal.propose(&body, &session.person, session.role, note)?;
+    if !at_once {
+        return Ok(view(proposed));
+    }
+    let person = Actor::Person { person: session.person.clone(), role: session.role };
+    let by = Provenance {
+        entered_by: Some(session.person.clone()),
+        verified_by: None,
+        proposal: Some(proposed.id),
+        actor: Some(actor(&person, &supposed, &[])),
+        origin: origin(session),
+    };
+    app.journal.record(body, by).await?;
+    again(app, proposed.id)
+}
+
+fn again(app: &App, id: u64) -> Result<Proposal, ApiError> {
+    app.journal.proposal(id)?.map(view).ok_or(ApiError::NotFound)
+}
+
+/// `DELETE /register/proposals/{id}`: whoever entered it, or a colleague in the same role.
+async fn withdraw(
     State(app): State<App>,
     Extension(session): Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Proposal>, ApiError> {
-    let number: i64 = id.parse().map_err(|_| ApiError::NotFound)?;
-    let stored = app
-        .journal
-        .store()
-        .query_row(&format!("SELECT {COLUMNS} FROM proposals WHERE id = ?"), [number], read)
-        .optional()?
-        .flatten()
-        .ok_or(ApiError::NotFound)?;
-    let snapshot = app.gate.snapshot();
-    let Stored { mut proposal, role } = stored;
-    let action = action_of(&proposal.body).ok_or(ApiError::NotFound)?;
-    let municipality = municipality_of(&snapshot, &proposal.body);
-    let mut ask = Ask {
-        request: request_for(&snapshot, &proposal.entered_by, role, &proposal.body, action),
-        session: Some(session.clone()),
-        name: "register.verify",
-        display: None,
-    };
-    // The refusal of a confirmation is the second person's own.
-    let own = Ask { request: request(&session, action, ask.request.object.clone()), ..ask.clone() };
-    if !second_person_of(action).contains(&session.role) {
+    let id: u64 = id.parse().map_err(|_| ApiError::NotFound)?;
+    let proposed = app.journal.proposal(id)?.ok_or(ApiError::NotFound)?;
+    let supposed = with_waiting(&app)?;
+    let mut own = ask(&session, Action::ReadRegister, Object::None, "register.withdraw");
+    own.request.object = request_for(&supposed, &session.person, session.role, &proposed.body).object;
+    if proposed.role != session.role {
         return Err(app.gate.refuse(&own, ReasonCode::RoleNotPermitted).await.into());
     }
-    if session.person == proposal.entered_by {
-        return Err(app.gate.refuse(&own, ReasonCode::FourEyes).await.into());
+    // Whoever keeps the cameras or gives instructions does not read the register; taking back one's own is no reading.
+    own.request.action = way_in(&supposed, &proposed.body).action;
+    if matches!(own.request.action, Action::ConfigureDecree | Action::ConfigureWindow | Action::ManageUsers) {
+        own.request.action = Action::ReadRegister;
     }
-    let elsewhere = {
-        let organisation = |p: &PersonId| snapshot.register.person(p).map(|p| p.organisation.clone());
-        organisation(&session.person) != organisation(&proposal.entered_by)
-    };
-    if session.role == Role::LegalAdmin && !elsewhere {
-        return Err(app.gate.refuse(&own, ReasonCode::FourEyes).await.into());
+    app.gate.act_supposing(&own, &supposed).await?;
+    if !app.journal.withdraw(id, &session.person)? {
+        return Err(ended());
     }
-    if municipality.is_some() && !municipality_scope(&app, &session, municipality) {
-        return Err(app.gate.refuse(&own, ReasonCode::AuthorisationScope).await.into());
+    Ok(Json(again(&app, id)?))
+}
+
+fn ended() -> ApiError {
+    ApiError::Conflict(Sentence {
+        nl: "Dit voorstel wacht niet meer: het is al bevestigd of ingetrokken.".to_owned(),
+        en: "This proposal waits no longer: it was confirmed or withdrawn already.".to_owned(),
+    })
+}
+
+/// `POST /register/proposals/{id}/verification`.
+async fn verify(
+    State(app): State<App>,
+    Extension(session): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Proposal>, ApiError> {
+    let id: u64 = id.parse().map_err(|_| ApiError::NotFound)?;
+    confirm(&app, &session, &[id]).await?.pop().map(Json).ok_or(ApiError::NotFound)
+}
+
+/// `POST /register/verifications`.
+async fn verify_together(
+    State(app): State<App>,
+    Extension(session): Caller,
+    body: Bytes,
+) -> Result<Json<Vec<Proposal>>, ApiError> {
+    let Verification { proposals } = read_body(&body)?;
+    if proposals.is_empty() || proposals.len() > MOST as usize {
+        return Err(invalid(
+            format!("Noem 1 tot {MOST} voorstellen."),
+            format!("Name 1 to {MOST} proposals."),
+        ));
     }
-    if proposal.verified_by.is_some() {
-        return Err(ApiError::Conflict(Sentence {
-            nl: "Dit voorstel is al bevestigd.".to_owned(),
-            en: "This proposal was confirmed already.".to_owned(),
-        }));
+    Ok(Json(confirm(&app, &session, &proposals).await?))
+}
+
+/// The second person's confirmation: every proposal is asked on the register that those before it would make, and only
+/// when all may take effect does any.
+async fn confirm(app: &App, session: &Session, ids: &[u64]) -> Result<Vec<Proposal>, ApiError> {
+    let mut bodies: Vec<FactBody> = Vec::new();
+    let mut entries = Vec::new();
+    for id in ids {
+        let proposed = app.journal.proposal(*id)?.ok_or(ApiError::NotFound)?;
+        let supposed = if bodies.is_empty() {
+            app.gate.snapshot()
+        } else {
+            Arc::new(app.journal.suppose(bodies.clone())?)
+        };
+        let way = way_in(&supposed, &proposed.body);
+        let mut law = request_for(&supposed, &proposed.entered_by, proposed.role, &proposed.body);
+        // The refusal of a confirmation is the second person's own.
+        let own = Ask {
+            request: request(session, way.action, law.object.clone()),
+            session: Some(session.clone()),
+            name: "register.verify",
+            display: None,
+        };
+        if !way.confirm.contains(&session.role) {
+            return Err(app.gate.refuse(&own, ReasonCode::RoleNotPermitted).await.into());
+        }
+        let organisation =
+            |p: &mandate::PersonId| supposed.register.person(p).map(|p| p.organisation.clone());
+        let elsewhere = organisation(&session.person) != organisation(&proposed.entered_by);
+        if session.person == proposed.entered_by || session.role == Role::LegalAdmin && !elsewhere {
+            return Err(app.gate.refuse(&own, ReasonCode::FourEyes).await.into());
+        }
+        let municipality = municipality_of(&supposed, &proposed.body);
+        if municipality.is_some() && !municipality_scope(app, session, municipality) {
+            return Err(app.gate.refuse(&own, ReasonCode::AuthorisationScope).await.into());
+        }
+        if proposed.end.is_some() || proposed.settling {
+            return Err(ended());
+        }
+        flaw(app, &supposed, &proposed.body)?;
+        law.resolved.verified_by = Some(session.person.clone());
+        app.gate.confirm(&own, &law, &supposed).await?;
+        let body = stamped(proposed.body, &session.person, app.gate.clock().now());
+        let person = Actor::Person { person: session.person.clone(), role: session.role };
+        let by = Provenance {
+            entered_by: Some(proposed.entered_by),
+            verified_by: Some(session.person.clone()),
+            proposal: Some(*id),
+            actor: Some(actor(&person, &supposed, &[])),
+            origin: origin(session),
+        };
+        bodies.push(body.clone());
+        entries.push((body, by));
     }
-    ask.request.resolved.verified_by = Some(session.person.clone());
-    app.gate.act(&ask).await?;
-    let mut body = proposal.body.clone();
-    if let FactBody::Mask(mask) = &mut body {
-        // The confirmation is the verification.
-        mask.verified_at = Some(app.gate.clock().now());
-        mask.verified_by = Some(session.person.clone());
-    }
-    if let FactBody::Authorisation(grant) = &mut body {
-        grant.granted_by = Some(session.person.clone());
-    }
-    let person = Actor::Person { person: session.person.clone(), role: session.role };
-    // Claimed before it is recorded, so that two confirmations at the same moment record it once.
-    let claimed = app.journal.store().execute(
-        "UPDATE proposals SET verified_by = ? WHERE id = ? AND verified_by IS NULL",
-        params![session.person.as_str(), number],
-    )?;
-    if claimed == 0 {
-        return Err(ApiError::Conflict(Sentence {
-            nl: "Dit voorstel is al bevestigd.".to_owned(),
-            en: "This proposal was confirmed already.".to_owned(),
-        }));
-    }
-    let recorded = app
-        .journal
-        .record(
-            body.clone(),
-            Provenance {
-                entered_by: Some(proposal.entered_by.clone()),
-                verified_by: Some(session.person.clone()),
-                actor: Some(actor(&person, &snapshot, &[])),
-                origin: origin(&session),
-            },
-        )
-        .await;
-    if let Err(error) = recorded {
-        app.journal.store().execute("UPDATE proposals SET verified_by = NULL WHERE id = ?", [number])?;
-        return Err(error.into());
-    }
-    proposal.body = body;
-    proposal.verified_by = Some(session.person);
-    Ok(Json(proposal))
+    app.journal.record_many(entries).await?;
+    ids.iter().map(|id| again(app, *id)).collect()
 }

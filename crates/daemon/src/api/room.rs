@@ -4,7 +4,7 @@ use super::{
     App, Caller, ask,
     problem::{ApiError, read_body},
 };
-use crate::{clock::instant, gate::request, identity::Session, incidents::LONGEST_NOTE};
+use crate::{clock::instant, gate::request, identity::Session, incidents::LONGEST_NOTE, journal::Snapshot};
 use axum::{
     Extension, Json,
     body::Bytes,
@@ -102,12 +102,13 @@ pub(super) async fn why(
         Decision::Permit(permit) => Access::Open { until: permit.until() },
         Decision::Deny(denial) => Access::Closed(app.gate.refusal(&live, denial)),
     };
-    let lines = basis.iter().map(|fact| line(&app, fact)).collect();
+    let snapshot = app.gate.snapshot();
+    let lines = basis.iter().map(|fact| line(&snapshot, fact)).collect();
     Ok(Json(Why { camera, at: app.gate.clock().now(), access, basis, lines }))
 }
 
 /// One fact of a basis in words.
-fn line(app: &App, fact: &FactRef) -> Sentence {
+pub(super) fn line(snapshot: &Snapshot, fact: &FactRef) -> Sentence {
     let (nl, en) = match fact.kind {
         FactKind::Municipality => ("Gemeente", "Municipality"),
         FactKind::Organisation => ("Organisatie", "Organisation"),
@@ -135,7 +136,6 @@ fn line(app: &App, fact: &FactRef) -> Sentence {
         FactKind::Instruction => ("Politie-instructie", "Police instruction"),
         FactKind::Incident => ("Incident", "Incident"),
     };
-    let snapshot = app.gate.snapshot();
     let body = snapshot
         .facts
         .iter()

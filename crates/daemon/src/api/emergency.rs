@@ -1,0 +1,195 @@
+//! The fast path when public order cannot wait (GW-20): the mayor orders, the prosecutor was telephoned, the window
+//! takes effect at once and is marked as waiting for written confirmation. It is an ordinary change under 151c lid 3 and
+//! nothing more: no expired decree and no other area is cured by it.
+
+use super::{
+    App, Caller, Endpoint, Needs, ask, endpoint,
+    entering::{foreseen, request_for},
+    problem::{ApiError, read_body},
+    register::{Scope, flaw},
+};
+use crate::{
+    gate::{Ask, actor, origin},
+    journal::{Provenance, Snapshot},
+};
+use axum::{
+    Extension, Json,
+    body::Bytes,
+    extract::State,
+    http::StatusCode,
+    routing::{MethodRouter, get, post},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use mandate::{
+    Action, Actor, ConsultationId, FactBody, Object, ReasonCode, WindowId,
+    endings::{Unconfirmed, unconfirmed},
+    facts::{Consultation, DecidedBy, ExtraKind, ExtraWindow},
+    roles::may_ever,
+};
+use protocol::api::{Emergency, NewEmergency, Sentence};
+use std::sync::Arc;
+
+/// A window that begins "now" begins this much later, so that it is entered before it begins, as the law asks.
+const AT_ONCE: TimeDelta = TimeDelta::milliseconds(250);
+
+/// The endpoints of this room.
+pub(super) fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
+    let e = endpoint;
+    vec![
+        (
+            e(
+                "GET",
+                "/register/emergencies",
+                Needs::Action(&[Action::ReadRegister]),
+                "emergencies",
+                "Emergency windows that wait for written confirmation",
+                None,
+                (200, Some("Unconfirmed[]")),
+            ),
+            get(waiting),
+        ),
+        (
+            e(
+                "POST",
+                "/register/emergencies",
+                Needs::Action(&[Action::ConfigureWindow]),
+                "declareEmergency",
+                "Enter an emergency window; it takes effect at once and must be confirmed in writing",
+                Some("NewEmergency"),
+                (201, Some("Emergency")),
+            ),
+            post(declare),
+        ),
+    ]
+}
+
+/// `GET /register/emergencies`.
+async fn waiting(
+    State(app): State<App>,
+    Extension(session): Caller,
+) -> Result<Json<Vec<Unconfirmed>>, ApiError> {
+    app.gate.list(&ask(&session, Action::ReadRegister, Object::None, "register.emergencies")).await?;
+    let mut scope = Scope::new(&app, &session);
+    let mut waiting = unconfirmed(&app.gate.snapshot().register, app.gate.clock().now());
+    waiting.retain(|window| scope.holds(window.municipality.as_ref()));
+    Ok(Json(waiting))
+}
+
+/// Whether the decree carries the whole window: the law tests that behind the second person, whom this path does not
+/// wait for.
+fn inside_decree(snapshot: &Snapshot, window: &ExtraWindow) -> bool {
+    let Some(decree) = snapshot.register.decree(&window.decree) else { return false };
+    let end = snapshot.register.decree_end(&window.decree).unwrap_or(decree.valid_until);
+    let revoked = snapshot.facts.iter().any(|fact| match &fact.body {
+        FactBody::Revocation(r) => r.decree == window.decree && r.revoked_from < window.until,
+        _ => false,
+    });
+    decree.valid_from <= window.from && window.from < window.until && window.until <= end && !revoked
+}
+
+fn invalid(nl: &str, en: &str) -> ApiError {
+    ApiError::Invalid(Sentence { nl: nl.to_owned(), en: en.to_owned() })
+}
+
+/// `POST /register/emergencies`.
+async fn declare(
+    State(app): State<App>,
+    Extension(session): Caller,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Emergency>), ApiError> {
+    let new: NewEmergency = read_body(&body)?;
+    let now: DateTime<Utc> = app.gate.clock().now();
+    let snapshot = app.gate.snapshot();
+    let Some(decree) = snapshot.register.decree(&new.decree) else {
+        return Err(invalid("Dit besluit is niet bekend.", "This decree is not known."));
+    };
+    let id = format!("SPOED-{}-{}", new.decree, now.format("%Y%m%d-%H%M%S%3f"));
+    let consultation = Consultation {
+        id: ConsultationId::new(format!("{id}-OVJ")),
+        municipality: decree.municipality.clone(),
+        held_at: new.consultation.held_at,
+        mode: Some("telephone".to_owned()),
+        outcome: Some(new.consultation.outcome.clone()),
+        prosecutor: Some(new.consultation.prosecutor.clone()),
+        minutes_ref: None,
+        review_at: None,
+    };
+    let window = ExtraWindow {
+        id: WindowId::new(&id),
+        decree: new.decree.clone(),
+        area: new.area.clone(),
+        kind: ExtraKind::Emergency,
+        from: new.from.unwrap_or(now + AT_ONCE),
+        until: new.until,
+        ordered_by: new.ordered_by.clone(),
+        ordered_at: Some(new.ordered_at),
+        consultation: Some(consultation.id.clone()),
+        ground: Some(new.ground.clone()),
+        written_confirmation_at: None,
+    };
+    let facts = [FactBody::Consultation(consultation.clone()), FactBody::ExtraWindow(window.clone())];
+    let supposed = Arc::new(app.journal.suppose([facts[0].clone()])?);
+    let ask = Ask {
+        request: request_for(&supposed, &session.person, session.role, &facts[1]),
+        session: Some(session.clone()),
+        name: "register.emergency",
+        display: None,
+    };
+    if !may_ever(session.role, Action::ConfigureWindow) {
+        return Err(app.gate.refuse(&ask, ReasonCode::RoleNotPermitted).await.into());
+    }
+    if new.ordered_at > now || new.consultation.held_at > now {
+        return Err(invalid(
+            "De opdracht en het overleg met de officier moeten er al zijn.",
+            "The order and the consultation with the prosecutor must have taken place.",
+        ));
+    }
+    if !matches!(new.ordered_by, DecidedBy::Mayor | DecidedBy::MayorMandated) {
+        return Err(app.gate.refuse(&ask, ReasonCode::NotCompetent).await.into());
+    }
+    if let Some(code) = foreseen(&supposed, &ask.request, now) {
+        return Err(app.gate.refuse(&ask, code).await.into());
+    }
+    if !inside_decree(&supposed, &window) {
+        return Err(app.gate.refuse(&ask, ReasonCode::WindowExceedsDecree).await.into());
+    }
+    let other_area = window.area.as_ref().is_some_and(|area| {
+        !snapshot
+            .facts
+            .iter()
+            .any(|f| matches!(&f.body, FactBody::Area(a) if a.id == *area && a.decree == window.decree))
+    });
+    if other_area {
+        return Err(invalid(
+            "Dit gebied is niet door dit besluit aangewezen.",
+            "This area is not designated by this decree.",
+        ));
+    }
+    flaw(&app, &supposed, &facts[1])?;
+    app.gate.propose_supposing(&ask, &supposed).await?;
+    let person = Actor::Person { person: session.person.clone(), role: session.role };
+    let mut entries = Vec::new();
+    for body in facts {
+        let proposal = app.journal.propose(&body, &session.person, session.role, Some(&new.ground))?;
+        let by = Provenance {
+            entered_by: Some(session.person.clone()),
+            verified_by: None,
+            proposal: Some(proposal.id),
+            actor: Some(actor(&person, &snapshot, &[])),
+            origin: origin(&session),
+        };
+        entries.push((body, by));
+    }
+    app.journal.record_many(entries).await?;
+    let hours = snapshot.register.policy().confirmation_hours;
+    Ok((
+        StatusCode::CREATED,
+        Json(Emergency {
+            window: window.id,
+            consultation: consultation.id,
+            from: window.from,
+            until: window.until,
+            confirm_by: window.from + TimeDelta::hours(hours.into()),
+        }),
+    ))
+}

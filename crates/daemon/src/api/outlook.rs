@@ -1,0 +1,417 @@
+//! Looking ahead and looking back: when something opens, what a proposal would change, what ends soon, and why something
+//! was permitted on a night long ago.
+
+use super::{
+    App, Caller, Endpoint, Needs, ask, endpoint,
+    entering::{newest, request_for, unstamped, way_in},
+    problem::{ApiError, read_body},
+    query::Asked,
+    register::{Scope, field_changes, flaw, with_waiting},
+    room::line,
+};
+use crate::{
+    identity::Session,
+    journal::{Snapshot, municipality_of, name_of},
+};
+use axum::{
+    Extension, Json,
+    body::Bytes,
+    extract::State,
+    routing::{MethodRouter, get, post},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use mandate::{
+    Action, Actor, CameraId, Decision, FactBody, IncidentId, LogPurpose, MunicipalityId, Object, PersonId,
+    Request, Role, Statement, decide, endings, outlook,
+    roles::{ROLE_MATRIX, may_ever},
+};
+use protocol::api::{ChangeState, Difference, Endings, Explanation, NewPreview, Outlook, Preview, Sentence};
+use std::{collections::HashSet, sync::Arc};
+
+/// How far a proposal's consequences are looked at.
+const PREVIEW: TimeDelta = TimeDelta::days(28);
+/// The longest stretch that may be asked about; people's costs a look at every camera.
+const LONGEST: TimeDelta = TimeDelta::days(366);
+const LONGEST_OF_PERSON: TimeDelta = TimeDelta::days(31);
+/// What ends within so many days, if nothing else is asked.
+const ENDINGS_DAYS: i64 = 90;
+
+/// The endpoints of this room.
+pub(super) fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
+    const REGISTER: Needs = Needs::Action(&[Action::ReadRegister]);
+    let e = endpoint;
+    vec![
+        (
+            e(
+                "GET",
+                "/register/outlook",
+                REGISTER,
+                "outlook",
+                "When a camera, a person or a municipality is open between two instants",
+                None,
+                (200, Some("Outlook")),
+            )
+            .asking(&["camera", "person", "municipality", "from", "until"]),
+            get(look_ahead),
+        ),
+        (
+            e(
+                "GET",
+                "/register/endings",
+                REGISTER,
+                "endings",
+                "What ends soon, and emergency windows that wait for written confirmation",
+                None,
+                (200, Some("Endings")),
+            )
+            .asking(&["days"]),
+            get(ends),
+        ),
+        (
+            e(
+                "POST",
+                "/register/preview",
+                Needs::Action(&[Action::ReadRegister, Action::ConfigureCamera]),
+                "preview",
+                "What facts would change, open and close; nothing is entered",
+                Some("NewPreview"),
+                (200, Some("Preview")),
+            ),
+            post(preview),
+        ),
+        (
+            e(
+                "GET",
+                "/register/explanation",
+                Needs::Action(&[Action::ReadLog]),
+                "explanation",
+                "Why something was permitted or refused, computed again from the facts as they stood",
+                None,
+                (200, Some("Explanation")),
+            )
+            .asking(&[
+                "purpose", "camera", "person", "role", "action", "at", "known_at", "incident", "from",
+                "until",
+            ]),
+            get(explain),
+        ),
+    ]
+}
+
+fn malformed(text: &str) -> ApiError {
+    ApiError::Malformed(text.to_owned())
+}
+
+/// Work that takes milliseconds to seconds, off the async threads.
+async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| ApiError::Internal(e.to_string()))
+}
+
+/// `GET /register/outlook`.
+async fn look_ahead(
+    State(app): State<App>,
+    Extension(session): Caller,
+    asked: Asked,
+) -> Result<Json<Outlook>, ApiError> {
+    app.gate.list(&ask(&session, Action::ReadRegister, Object::None, "register.outlook")).await?;
+    let now = app.gate.clock().now();
+    let from = asked.instant("from")?.unwrap_or(now);
+    let until = asked.instant("until")?.unwrap_or(from + TimeDelta::days(28));
+    let longest = if asked.text("person").is_some() { LONGEST_OF_PERSON } else { LONGEST };
+    if until <= from || until - from > longest {
+        return Err(malformed(&format!(
+            "`until` must lie after `from`, by at most {} days",
+            longest.num_days()
+        )));
+    }
+    let snapshot = app.gate.snapshot();
+    let mut scope = Scope::new(&app, &session);
+    let mut answer = Outlook { from, until, cameras: Vec::new(), person: None };
+    match (asked.text("camera"), asked.text("person"), asked.text("municipality")) {
+        (Some(camera), None, None) => {
+            let camera = CameraId::from(camera);
+            let of = snapshot
+                .register
+                .camera(&camera)
+                .map(|c| c.municipality.clone())
+                .ok_or(ApiError::NotFound)?;
+            if !scope.holds(Some(&of)) {
+                return Err(ApiError::NotFound);
+            }
+            let ahead =
+                computed(move || outlook::of_camera(&snapshot.register, &camera, from, until)).await?;
+            answer.cameras.extend(ahead);
+        }
+        (None, Some(person), None) => {
+            let person = PersonId::from(person);
+            let ahead =
+                computed(move || outlook::of_person(&snapshot.register, &person, from, until)).await?;
+            let mut ahead = ahead.ok_or(ApiError::NotFound)?;
+            let register = &app.gate.snapshot().register;
+            ahead.roles.retain(|role| scope.holds(Some(&role.municipality)));
+            ahead.cameras.retain(|(camera, _)| scope.holds(register.camera(camera).map(|c| &c.municipality)));
+            answer.person = Some(ahead);
+        }
+        (None, None, Some(municipality)) => {
+            let municipality = MunicipalityId::from(municipality);
+            if !scope.holds(Some(&municipality)) {
+                return Err(ApiError::NotFound);
+            }
+            answer.cameras =
+                computed(move || outlook::of_municipality(&snapshot.register, &municipality, from, until))
+                    .await?;
+        }
+        _ => return Err(malformed("name one of `camera`, `person`, `municipality`")),
+    }
+    Ok(Json(answer))
+}
+
+/// `GET /register/endings`.
+async fn ends(
+    State(app): State<App>,
+    Extension(session): Caller,
+    asked: Asked,
+) -> Result<Json<Endings>, ApiError> {
+    app.gate.list(&ask(&session, Action::ReadRegister, Object::None, "register.endings")).await?;
+    let days = match asked.text("days") {
+        Some(text) => text.parse().ok().filter(|days| (1..=3660).contains(days)),
+        None => Some(ENDINGS_DAYS),
+    };
+    let days = TimeDelta::days(days.ok_or_else(|| malformed("`days` is a number from 1 to 3660"))?);
+    let now = app.gate.clock().now();
+    let snapshot = app.gate.snapshot();
+    let mut scope = Scope::new(&app, &session);
+    let mut endings = endings::endings(&snapshot.register, now, now + days);
+    endings.retain(|e| e.municipalities.is_empty() || e.municipalities.iter().any(|m| scope.holds(Some(m))));
+    let mut unconfirmed = endings::unconfirmed(&snapshot.register, now);
+    unconfirmed.retain(|w| scope.holds(w.municipality.as_ref()));
+    Ok(Json(Endings { now, endings, unconfirmed }))
+}
+
+/// `POST /register/preview`.
+async fn preview(
+    State(app): State<App>,
+    Extension(session): Caller,
+    body: Bytes,
+) -> Result<Json<Preview>, ApiError> {
+    let action = [Action::ReadRegister, Action::ConfigureCamera]
+        .into_iter()
+        .find(|action| may_ever(session.role, *action))
+        .unwrap_or(Action::ReadRegister);
+    app.gate.list(&ask(&session, action, Object::None, "register.preview")).await?;
+    let NewPreview { bodies, proposals, complete } = read_body(&body)?;
+    let bodies: Vec<FactBody> = bodies.into_iter().map(unstamped).collect();
+    let mut all = Vec::new();
+    for id in proposals {
+        all.push(app.journal.proposal(id)?.ok_or(ApiError::NotFound)?.body);
+    }
+    all.extend(bodies);
+    let differences = differences(&app, &session, &all, complete)?;
+    let now = app.gate.clock().now();
+    let (from, until) = (now, now + PREVIEW);
+    let changing: Vec<FactBody> = all
+        .into_iter()
+        .zip(&differences)
+        .filter(|(_, d)| matches!(d.state, ChangeState::New | ChangeState::Changed))
+        .map(|(body, _)| as_confirmed(body, now))
+        .collect();
+    let mut changes = Vec::new();
+    if !changing.is_empty() {
+        let (before, after) = (app.gate.snapshot(), app.journal.suppose(changing)?);
+        changes = computed(move || outlook::compare(&before.register, &after.register, from, until)).await?;
+        let register = &app.gate.snapshot().register;
+        let mut scope = Scope::new(&app, &session);
+        changes.retain(|change| match &change.subject {
+            outlook::Subject::Camera { camera, .. } => {
+                scope.holds(register.camera(camera).map(|c| &c.municipality))
+            }
+            outlook::Subject::Person { municipality, .. } => scope.holds(Some(municipality)),
+        });
+    }
+    Ok(Json(Preview { differences, changes, from, until }))
+}
+
+/// As it will be once it is confirmed: a mask is looked at as verified.
+fn as_confirmed(body: FactBody, now: DateTime<Utc>) -> FactBody {
+    match body {
+        FactBody::Mask(mut mask) => {
+            mask.verified_at = mask.verified_at.or(Some(now));
+            FactBody::Mask(mask)
+        }
+        other => other,
+    }
+}
+
+fn differences(
+    app: &App,
+    session: &Session,
+    bodies: &[FactBody],
+    complete: bool,
+) -> Result<Vec<Difference>, ApiError> {
+    let snapshot = app.gate.snapshot();
+    let waiting = app.journal.open_proposals()?;
+    let supposed = with_waiting(app)?;
+    let now = app.gate.clock().now();
+    let mut differences = Vec::new();
+    for (index, body) in bodies.iter().enumerate() {
+        let (kind, id) = name_of(body);
+        let known = newest(&snapshot, body).map(|known| unstamped(known.clone()));
+        let fields = field_changes(known.as_ref(), body);
+        let state = match &known {
+            None => ChangeState::New,
+            Some(_) if fields.is_empty() => ChangeState::Unchanged,
+            Some(_) => ChangeState::Changed,
+        };
+        let way = way_in(&snapshot, body);
+        let roles =
+            ROLE_MATRIX.iter().find(|(action, _)| *action == way.action).map(|(_, roles)| roles.to_vec());
+        let mut difference = Difference {
+            kind,
+            id,
+            state,
+            fields: if state == ChangeState::Changed { fields } else { Vec::new() },
+            waits: waiting.iter().find(|p| p.body == *body).map(|p| p.id),
+            refused: None,
+            enter: roles.unwrap_or_default(),
+            confirm: way.confirm.to_vec(),
+        };
+        if state != ChangeState::Unchanged {
+            // What stands before it in the list counts as entered.
+            let with_earlier = app
+                .journal
+                .suppose(waiting.iter().map(|p| p.body.clone()).chain(bodies.iter().take(index).cloned()));
+            let basis: &Snapshot = with_earlier.as_ref().unwrap_or(&supposed);
+            difference.refused = objection(app, session, basis, body, &difference.enter, now);
+        }
+        differences.push(difference);
+    }
+    if complete {
+        differences.extend(gone(app, session, &snapshot, bodies));
+    }
+    Ok(differences)
+}
+
+/// Why a fact would be refused when somebody in the right role enters it.
+fn objection(
+    app: &App,
+    session: &Session,
+    basis: &Snapshot,
+    body: &FactBody,
+    enter: &[Role],
+    now: DateTime<Utc>,
+) -> Option<Sentence> {
+    if let Err(ApiError::Invalid(sentence)) = flaw(app, basis, body) {
+        return Some(sentence);
+    }
+    // In another role the person's own chain says nothing about the fact.
+    if !enter.contains(&session.role) {
+        return None;
+    }
+    let request = request_for(basis, &session.person, session.role, body);
+    super::entering::foreseen(basis, &request, now).map(|code| {
+        let (nl, en) = code.sentence();
+        Sentence { nl: nl.to_owned(), en: en.to_owned() }
+    })
+}
+
+/// Facts of the municipalities that are named, which the list itself does not name.
+fn gone(app: &App, session: &Session, snapshot: &Snapshot, bodies: &[FactBody]) -> Vec<Difference> {
+    let municipalities: HashSet<MunicipalityId> =
+        bodies.iter().filter_map(|b| municipality_of(snapshot, b)).collect();
+    let named: HashSet<(String, String)> = bodies.iter().map(name_of).collect();
+    let mut scope = Scope::new(app, session);
+    let mut seen = HashSet::new();
+    let mut gone = Vec::new();
+    for fact in snapshot.facts.iter() {
+        let (kind, id) = name_of(&fact.body);
+        let Some(of) = municipality_of(snapshot, &fact.body) else { continue };
+        let key = (kind.clone(), id.clone());
+        if municipalities.contains(&of)
+            && scope.holds(Some(&of))
+            && !named.contains(&key)
+            && !matches!(fact.body, FactBody::Instruction(_))
+            && seen.insert(key)
+        {
+            gone.push(Difference {
+                kind,
+                id,
+                state: ChangeState::Gone,
+                fields: Vec::new(),
+                waits: None,
+                refused: None,
+                enter: Vec::new(),
+                confirm: Vec::new(),
+            });
+        }
+    }
+    gone
+}
+
+/// `GET /register/explanation`.
+async fn explain(
+    State(app): State<App>,
+    Extension(session): Caller,
+    asked: Asked,
+) -> Result<Json<Explanation>, ApiError> {
+    let log_purpose: Option<LogPurpose> = asked.word("purpose")?;
+    let mut reading = ask(&session, Action::ReadLog, Object::None, "register.explain");
+    reading.request = reading.request.saying(Statement { log_purpose, ..Statement::default() });
+    let at = asked.instant("at")?.ok_or_else(|| malformed("`at` is missing in the query"))?;
+    let camera = CameraId::from(asked.needed("camera")?);
+    if app.gate.snapshot().register.camera(&camera).is_some() {
+        reading.request.object = Object::Camera(camera.clone());
+    }
+    app.gate.act(&reading).await?;
+
+    let known_at = asked.instant("known_at")?.unwrap_or(at);
+    let action: Action = asked.word("action")?.unwrap_or(Action::LiveView);
+    let object = if action == Action::Replay {
+        let from = asked.instant("from")?.unwrap_or(at - TimeDelta::minutes(1));
+        Object::Footage { camera: camera.clone(), from, until: asked.instant("until")?.unwrap_or(at) }
+    } else {
+        Object::Camera(camera.clone())
+    };
+    let actor = match asked.text("person") {
+        Some(person) => Actor::Person {
+            person: PersonId::from(person),
+            role: asked.word("role")?.ok_or_else(|| malformed("`role` is missing in the query"))?,
+        },
+        None => Actor::System,
+    };
+    let incident = match asked.text("incident") {
+        Some(id) => {
+            let found = app.incidents.find(&IncidentId::from(id))?.ok_or(ApiError::NotFound)?;
+            let open = found.at <= at && found.closed_at.is_none_or(|closed| at < closed);
+            (open && found.cameras.contains(&camera)).then_some(found.id)
+        }
+        None => None,
+    };
+    let snapshot = Arc::new(app.journal.as_known(known_at)?);
+    let mut request = Request::by_system(action, object);
+    request.actor = actor;
+    request.resolved.incident = incident;
+    request.resolved.instruction = snapshot.register.instruction_for(&camera, at).map(|i| i.id.clone());
+    let decision = decide(&snapshot.register, &request, at);
+    let (basis, code, sentence) = match &decision {
+        Decision::Permit(permit) => {
+            let sentence = Sentence { nl: "Toegestaan.".to_owned(), en: "Permitted.".to_owned() };
+            (permit.basis().to_vec(), None, sentence)
+        }
+        Decision::Deny(denial) => {
+            let (nl, en) = denial.sentence();
+            (denial.fact.iter().cloned().collect(), Some(denial.code), Sentence { nl, en })
+        }
+    };
+    Ok(Json(Explanation {
+        at,
+        known_at,
+        register_head: snapshot.head.to_string(),
+        policy_version: snapshot.register.policy_version().to_string(),
+        permitted: decision.is_permit(),
+        code,
+        sentence,
+        lines: basis.iter().map(|fact| line(&snapshot, fact)).collect(),
+        basis,
+        until: decision.until(),
+    }))
+}

@@ -1,0 +1,151 @@
+//! How things are printed: instants in local time with their offset, facts as lines of fields.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use chrono_tz::Europe::Amsterdam;
+use mandate::outlook::{Interval, Subject};
+use protocol::api::{ChangeState, Difference, FieldChange, Preview};
+use serde::Serialize;
+use serde_json::Value;
+
+/// An instant as people here read it, to the second.
+pub(crate) fn instant(at: DateTime<Utc>) -> String {
+    at.with_timezone(&Amsterdam).format("%Y-%m-%d %H:%M:%S%:z").to_string()
+}
+
+/// An instant that somebody typed: RFC 3339, `now`, or a local date and time.
+pub(crate) fn read_instant(text: &str) -> Result<DateTime<Utc>, String> {
+    use chrono::{LocalResult, NaiveDate, NaiveDateTime, TimeZone as _};
+    if text == "now" {
+        return Ok(Utc::now());
+    }
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Ok(at.to_utc());
+    }
+    let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M")
+        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M"))
+        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S"))
+        .ok()
+        .or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0))
+        .ok_or("write 2026-06-13T21:00:00+02:00, 2026-06-13T21:00 (Dutch time), 2026-06-13 or now")?;
+    match Amsterdam.from_local_datetime(&local) {
+        LocalResult::Single(at) => Ok(at.to_utc()),
+        LocalResult::Ambiguous(..) => {
+            Err("that hour comes twice in this night: write it with its offset".to_owned())
+        }
+        LocalResult::None => {
+            Err("that hour does not exist in this night: write it with its offset".to_owned())
+        }
+    }
+}
+
+/// The stable word of an enum.
+pub(crate) fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(text)) => text,
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
+/// A value on one line; instants in local time.
+pub(crate) fn value(value: &Value) -> String {
+    match value {
+        Value::Null => "–".to_owned(),
+        Value::String(text) => match DateTime::parse_from_rfc3339(text) {
+            Ok(at) => instant(at.to_utc()),
+            Err(_) => text.clone(),
+        },
+        other => other.to_string(),
+    }
+}
+
+/// The fields of a fact on one line, without kind and id.
+pub(crate) fn fields(body: &impl Serialize) -> String {
+    let Ok(Value::Object(fields)) = serde_json::to_value(body) else { return String::new() };
+    let shown = fields.iter().filter(|(key, v)| {
+        !v.is_null() && *key != "kind" && *key != "id" && v.as_array().is_none_or(|a| !a.is_empty())
+    });
+    shown.map(|(key, v)| format!("{key}={}", value(v))).collect::<Vec<_>>().join(" ")
+}
+
+/// What differs, a line each.
+pub(crate) fn field_changes(changes: &[FieldChange]) {
+    for change in changes {
+        println!("      {}: {} → {}", change.field, value(&change.old), value(&change.new));
+    }
+}
+
+/// `new`, `changed` …: one sign each, so that the list reads at a glance.
+fn sign(state: ChangeState) -> &'static str {
+    match state {
+        ChangeState::New => "+",
+        ChangeState::Changed => "~",
+        ChangeState::Unchanged => "=",
+        ChangeState::Gone => "-",
+    }
+}
+
+fn difference(difference: &Difference) {
+    let waits = difference.waits.map(|id| format!("  (proposal {id} says so already)")).unwrap_or_default();
+    println!("  {} {} {}{waits}", sign(difference.state), difference.kind, difference.id);
+    field_changes(&difference.fields);
+    if let Some(refused) = &difference.refused {
+        println!("      would be refused: {}", refused.en);
+    }
+}
+
+/// Differences first, then what opens and closes.
+pub(crate) fn preview(preview: &Preview) {
+    let count = |state| preview.differences.iter().filter(|d| d.state == state).count();
+    for d in preview.differences.iter().filter(|d| d.state != ChangeState::Unchanged) {
+        difference(d);
+    }
+    println!(
+        "{} new, {} changed, {} unchanged, {} in the register and not named",
+        count(ChangeState::New),
+        count(ChangeState::Changed),
+        count(ChangeState::Unchanged),
+        count(ChangeState::Gone)
+    );
+    if preview.changes.is_empty() {
+        println!("Nothing opens or closes until {}.", instant(preview.until));
+        return;
+    }
+    println!("Until {}:", instant(preview.until));
+    for change in &preview.changes {
+        let subject = match &change.subject {
+            Subject::Camera { camera, view, .. } => format!("camera {camera}, {}", word(view)),
+            Subject::Person { person, role, municipality } => {
+                format!("{person} as {} in {municipality}", word(role))
+            }
+        };
+        stretches(&format!("  opens  {subject}"), &change.opens);
+        stretches(&format!("  closes {subject}"), &change.closes);
+    }
+}
+
+/// A list of stretches, the first few in full.
+pub(crate) fn stretches(head: &str, stretches: &[Interval]) {
+    const SHOWN: usize = 5;
+    if stretches.is_empty() {
+        return;
+    }
+    println!("{head}");
+    for stretch in stretches.iter().take(SHOWN) {
+        println!("      {} – {}", instant(stretch.from), instant(stretch.until));
+    }
+    if let (true, Some(last)) = (stretches.len() > SHOWN, stretches.last()) {
+        println!("      … {} more, until {}", stretches.len() - SHOWN, instant(last.until));
+    }
+}
+
+/// Anything as JSON, for programs.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// An instant for a query.
+pub(crate) fn stamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
