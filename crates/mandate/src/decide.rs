@@ -101,7 +101,10 @@ pub(crate) fn conditions(walk: &mut Walk<'_>) -> Step {
             purpose::reason_to_release(walk)?;
             footage::released(walk);
         }
-        Action::Destroy => footage::due(walk)?,
+        Action::Destroy => {
+            footage::due(walk)?;
+            walk.obligations.destroy_now = true;
+        }
         Action::ConfigureDecree => configure::decree(walk)?,
         Action::ConfigureWindow => configure::window(walk)?,
         Action::ManageUsers => configure::users(walk)?,

@@ -10,7 +10,7 @@ mod world;
 
 use crate::{
     decide::decide,
-    decision::{Decision, LogOperation, Obligations},
+    decision::{Decision, Denial, LogOperation, Obligations, ReasonCode},
     register::Register,
 };
 use serde_json::Value;
@@ -118,8 +118,16 @@ fn answer(fixtures: &Value, scenario: &Value) -> Result<Decision, String> {
     let world = world::World::new(&facts, scenario);
     let register =
         Register::with_policy(&world.facts(), at, world.policy()).map_err(|error| error.to_string())?;
-    let request = world.request().ok_or("an action that does not exist")?;
-    Ok(decide(&register, &request, at))
+    Ok(match world.request() {
+        Some(request) => decide(&register, &request, at),
+        // Every operation is in the table of actions; an unlisted one is refused (`decisions.md` 8).
+        None => Decision::Deny(Denial {
+            code: ReasonCode::RoleNotPermitted,
+            fact: None,
+            until: None,
+            obligations: Obligations::new(LogOperation::Consult),
+        }),
+    })
 }
 
 /// V10: objects recursively, scalars and arrays replaced.

@@ -100,9 +100,9 @@ pub(crate) fn compile<T: Clone>(
     if from >= until {
         return spans;
     }
+    let (Some(first), Some(last)) = (local_day(from), local_day(until)) else { return spans };
     // A window of the local day before `from` can still be open at `from`.
-    let first = local_day(from).checked_sub_days(Days::new(2));
-    let last = local_day(until);
+    let first = first.checked_sub_days(Days::new(2));
     let days = first.into_iter().flat_map(|day| day.iter_days()).take_while(|day| *day <= last);
     for day in days {
         for (window, rests_on) in windows {
@@ -155,15 +155,19 @@ fn transition_before(local: NaiveDateTime) -> Option<DateTime<Utc>> {
     })
 }
 
-/// The local day of an instant.
-pub(crate) fn local_day(at: DateTime<Utc>) -> NaiveDate {
-    at.with_timezone(&Amsterdam).date_naive()
+/// The wall clock at an instant; none beyond the years that people write.
+fn wall_clock(at: DateTime<Utc>) -> Option<NaiveDateTime> {
+    (0..=LAST_YEAR).contains(&at.year()).then(|| at.with_timezone(&Amsterdam).naive_local())
+}
+
+/// The local day of an instant; none beyond the years that people write.
+pub(crate) fn local_day(at: DateTime<Utc>) -> Option<NaiveDate> {
+    wall_clock(at).map(|local| local.date())
 }
 
 /// The same wall-clock time a number of calendar months later (a day that does not exist becomes the month's last).
 pub(crate) fn months_later(at: DateTime<Utc>, months: u32) -> Option<DateTime<Utc>> {
-    let local = at.with_timezone(&Amsterdam).naive_local();
-    instant(local.checked_add_months(chrono::Months::new(months))?, Bound::End)
+    instant(wall_clock(at)?.checked_add_months(chrono::Months::new(months))?, Bound::End)
 }
 
 fn weekday(day: Day) -> Weekday {

@@ -50,7 +50,7 @@ pub(crate) fn window(walk: &mut Walk<'_>) -> Step {
     };
     let held_before = proposal
         .consultation_held_at
-        .is_some_and(|held_at| held_at <= walk.at && proposal.from.is_some_and(|from| held_at <= from));
+        .is_some_and(|held_at| held_at <= walk.at && proposal.from.is_none_or(|from| held_at <= from));
     let referenced = proposal.consultation_ref.as_ref().is_some_and(|text| !text.trim().is_empty());
     walk.changes(proposal.consultation_held_at);
     need(held_before && referenced, ReasonCode::OvjConsultationMissing)?;

@@ -238,7 +238,13 @@ impl<'a> World<'a> {
         let effective_from = at(period, "effective_from").unwrap_or_else(not_yet);
         let used = field(period, "use");
         let consultation = consulted(bodies, period, "consultation");
-        let outside = Some(field(period, "live_outside_window")).filter(|value| !value.is_null());
+        // Said by the decree or by the period; by both, the narrower holds.
+        let outside =
+            [field(period, "live_outside_window"), field(field(self.given, "decree"), "live_outside_window")]
+                .into_iter()
+                .filter(|value| !value.is_null())
+                .map(|value| serde_json::from_value(value.clone()).unwrap_or(LiveOutsideWindow::Never))
+                .min_by_key(|outside| *outside as u8);
         bodies.push(FactBody::Period(Period {
             id: "period".into(),
             decree: decree.into(),
@@ -251,8 +257,7 @@ impl<'a> World<'a> {
                 _ => Use::Weekly { windows: Vec::new() },
             },
             live: windows(period, "live"),
-            live_outside_window: outside
-                .map(|value| serde_json::from_value(value.clone()).unwrap_or(LiveOutsideWindow::Never)),
+            live_outside_window: outside,
             motivation: None,
         }));
     }
@@ -505,7 +510,7 @@ impl<'a> World<'a> {
                 Some(from) => Object::Footage {
                     camera: self.camera_id(),
                     from,
-                    until: from + TimeDelta::nanoseconds(1),
+                    until: from.checked_add_signed(TimeDelta::nanoseconds(1)).unwrap_or(from),
                 },
                 None => Object::Camera(self.camera_id()),
             },
@@ -529,16 +534,17 @@ impl<'a> World<'a> {
             state,
             set_at: at(hold, "set_at"),
         });
-        let ground = match text(self.said, "reason") {
-            Some("hold_released" | "hold_release") => Some(DestroyGround::HoldReleased),
-            Some("quarantine_decision" | "quarantine" | "unlawfully_recorded") => {
+        // A decision that the reason names exists; whether it carries the destruction is the law's question.
+        let ground = text(self.said, "reason").map(str::to_lowercase).and_then(|reason| {
+            let names = |word: &str| reason.contains(word);
+            if names("quarantine") || names("unlawful") {
                 Some(DestroyGround::QuarantineDecision)
-            }
-            Some("budget_instruction" | "standing_budget_instruction" | "budget") => {
+            } else if names("budget") {
                 Some(DestroyGround::BudgetInstruction)
+            } else {
+                (names("hold") && names("release")).then_some(DestroyGround::HoldReleased)
             }
-            _ => None,
-        };
+        });
         Resolved {
             incident: named("incident_ref").map(IncidentId::from),
             instruction: named("police_instruction_ref").map(InstructionId::from),
@@ -630,7 +636,11 @@ fn windows(value: &Value, key: &str) -> Vec<WeeklyWindow> {
                 list(window, "days").filter_map(|day| serde_json::from_value(day.clone()).ok()).collect();
             let id = text(window, "id").map_or_else(|| format!("window {number}"), str::to_owned);
             let time = |key| {
-                let text = text(window, key)?;
+                // The end of a day is the start of the next.
+                let text = match text(window, key)? {
+                    "24:00" | "24:00:00" if key == "end" => "00:00",
+                    text => text,
+                };
                 let parsed = chrono::NaiveTime::parse_from_str(text, "%H:%M:%S");
                 parsed.or_else(|_| chrono::NaiveTime::parse_from_str(text, "%H:%M")).ok()
             };

@@ -1,5 +1,4 @@
 //! A small world in which everything is in order, for tests to take apart.
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use chrono::{DateTime, Utc};
 use mandate::{Action, Fact, FactBody, IncidentId, Object, Request, Role};

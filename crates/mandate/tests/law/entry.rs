@@ -1,11 +1,7 @@
 //! What may enter the register and what may not, attribute by attribute (`domain.md` 5a).
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, where a panic is the message")]
-
-mod common;
-
+use crate::common::{at, fact, period, window, without_period};
 use chrono::{DateTime, Utc};
-use common::{at, fact, period, window, without_period};
 use mandate::{
     Fact, FactBody, Register,
     entry::{Finding, Severity, acceptable, check},
@@ -20,7 +16,7 @@ fn facts() -> Vec<Fact> {
     facts.push(fact(json!({"kind": "organisation", "id": "gemeente", "name": "g", "type": "municipality"})));
     facts.push(fact(
         json!({"kind": "ordinance", "id": "O2", "municipality": "almelo", "provision": "no limit",
-        "grants_power": true, "in_force_from": common::FROM, "place_kinds": ["car_park"]}),
+        "grants_power": true, "in_force_from": crate::common::FROM, "place_kinds": ["car_park"]}),
     ));
     facts
 }
@@ -28,7 +24,7 @@ fn facts() -> Vec<Fact> {
 fn look(facts: &[Fact], bodies: &[Value], at: Option<DateTime<Utc>>) -> Vec<Finding> {
     let bodies: Vec<FactBody> =
         bodies.iter().map(|body| serde_json::from_value(body.clone()).unwrap()).collect();
-    let before = Register::build(facts, common::at(NOW)).unwrap();
+    let before = Register::build(facts, crate::common::at(NOW)).unwrap();
     check(&before, facts, &bodies, at).unwrap()
 }
 

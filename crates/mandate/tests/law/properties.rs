@@ -1,11 +1,7 @@
 //! What must hold for every register, request and instant.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
-
-mod common;
-
+use crate::common::{EVERY_DAY, ask, at, fact, period, watch, watch_for_incident, window, without_period};
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{EVERY_DAY, ask, at, fact, period, watch, watch_for_incident, window, without_period};
 use mandate::{
     Action, Decision, Fact, FactBody, FactKind, FactRef, Object, Purpose, ReasonCode, Register, Request,
     Statement, decide, footage_pieces, next_opening, open_intervals,
@@ -79,7 +75,7 @@ prop_compose! {
         if area2 {
             add(json!({"kind": "area", "id": "AR2", "decree": "D2", "name": "other",
                 "polygons": [[[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]]]}));
-            add(json!({"kind": "signage", "id": "S3", "area": "AR2", "placed_at": common::FROM}));
+            add(json!({"kind": "signage", "id": "S3", "area": "AR2", "placed_at": crate::common::FROM}));
         }
         if let Some((published, until)) = extension {
             add(json!({"kind": "extension", "decree": "D1", "number": 1, "published_at": text(hour(published)),
@@ -223,8 +219,13 @@ fn ended(facts: &[Fact], which: &FactRef, end: DateTime<Utc>) -> Vec<Fact> {
     facts
 }
 
+/// How many worlds each property is shown; `RTR_CASES` asks for more.
+fn cases() -> u32 {
+    std::env::var("RTR_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(400)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn nothing_changes_before_until(facts in world(), request in request(), t in HOURS, probes in prop::collection::vec(0.0..1.0_f64, 6)) {
@@ -289,6 +290,139 @@ proptest! {
             let next = next_opening(&register, &request, t, TimeDelta::hours(336 - probe) - TimeDelta::nanoseconds(1));
             let expected = open.iter().find(|(_, until)| t < *until).map(|(from, _)| t.max(*from));
             prop_assert_eq!(next, expected);
+        }
+    }
+
+    #[test]
+    fn a_permit_rests_on_every_link(facts in world(), request in request(), t in HOURS) {
+        let decision = decide(&register(&facts), &request, hour(t));
+        let Some(permit) = decision.permit() else { return Ok(()) };
+        let has = |kind: FactKind| permit.basis().iter().any(|fact| fact.kind == kind);
+        let person = matches!(request.actor, mandate::Actor::Person { .. });
+        if person {
+            for kind in [FactKind::Person, FactKind::Authorisation, FactKind::Organisation] {
+                prop_assert!(has(kind), "{:?} without {:?}", request.action, kind);
+            }
+        }
+        let observer = matches!(&request.actor, mandate::Actor::Person { role: mandate::Role::Observer, .. });
+        let needs = |needed: bool, kinds: &[FactKind]| kinds.iter().find(|kind| needed && !has(**kind)).copied();
+        prop_assert_eq!(needs(observer, &[FactKind::ProcessorAgreement, FactKind::SubprocessorAgreement]), None);
+        prop_assert_eq!(needs(observer && request.action != Action::ListCameras, &[FactKind::Shift]), None);
+        prop_assert_eq!(needs(request.action == Action::Record, &[FactKind::ProcessorAgreement]), None);
+        // Everything that shows or makes pictures stands on the mayor's chain.
+        let pictures = request.action != Action::ListCameras;
+        let chain = [FactKind::Ordinance, FactKind::Decree, FactKind::Area, FactKind::Camera, FactKind::Position,
+            FactKind::Consultation, FactKind::Signage];
+        prop_assert_eq!(needs(pictures, &chain), None);
+        prop_assert!(!pictures || has(FactKind::Period) || has(FactKind::ExtraWindow));
+        let masked = matches!(request.action, Action::LiveView | Action::Snapshot | Action::Record);
+        prop_assert_eq!(needs(masked, &[FactKind::Mask]), None);
+        // Watching is in a window, or in one that an event opens, or free, or leans on the incident.
+        let watched = matches!(request.action, Action::LiveView | Action::Snapshot);
+        let free = facts.iter().any(|fact| matches!(&fact.body, FactBody::Decree(decree)
+            if decree.live_outside_window == mandate::facts::LiveOutsideWindow::Free));
+        let opened = free || has(FactKind::Window) || has(FactKind::ExtraWindow) || has(FactKind::Incident);
+        prop_assert!(!watched || opened);
+        let leans = has(FactKind::Incident) && watched && person
+            && !matches!(&request.actor, mandate::Actor::Person { role: mandate::Role::PoliceOperator, .. });
+        prop_assert_eq!(needs(leans, &[FactKind::Instruction]), None);
+    }
+
+    #[test]
+    fn every_interval_is_half_open(facts in world(), request in request()) {
+        let register = register(&facts);
+        let tick = TimeDelta::nanoseconds(1);
+        for (from, until) in open_intervals(&register, &request, start(), hour(336)) {
+            prop_assert!(decide(&register, &request, from).is_permit());
+            prop_assert!(from == start() || !decide(&register, &request, from - tick).is_permit());
+            prop_assert!(decide(&register, &request, until - tick).is_permit());
+            prop_assert!(until == hour(336) || !decide(&register, &request, until).is_permit());
+        }
+    }
+
+    #[test]
+    fn more_authority_never_permits_less(
+        facts in world(), request in request(), t in HOURS, role in 0_usize..4, extra in stretch(), wider in any::<bool>()
+    ) {
+        let before = decide(&register(&facts), &request, hour(t));
+        let mut more = facts.clone();
+        if wider {
+            for fact in &mut more {
+                if let FactBody::Authorisation(authorisation) = &mut fact.body {
+                    authorisation.municipalities.push("borne".into());
+                    authorisation.from = authorisation.from.min(extra.0);
+                    authorisation.until = authorisation.until.max(extra.1);
+                }
+            }
+        } else {
+            let (person, role) = [("observer", "observer"), ("coordinator", "room_coordinator"),
+                ("police", "police_operator"), ("detective", "investigator")][role];
+            more.push(fact(json!({"kind": "authorisation", "id": "A-more", "person": person, "role": role,
+                "municipalities": ["almelo"], "from": text(extra.0), "until": text(extra.1)})));
+        }
+        let after = decide(&register(&more), &request, hour(t));
+        prop_assert!(!before.is_permit() || after.is_permit(), "more authority took it away: {:?}", after.denial());
+    }
+
+    #[test]
+    fn less_authority_never_permits_more(facts in world(), request in request(), t in HOURS, scope in any::<bool>(), earlier in HOURS) {
+        let before = decide(&register(&facts), &request, hour(t));
+        let mut less = facts.clone();
+        for fact in &mut less {
+            if let FactBody::Authorisation(authorisation) = &mut fact.body {
+                if scope {
+                    authorisation.municipalities.clear();
+                } else {
+                    authorisation.until = authorisation.until.min(hour(earlier));
+                }
+            }
+        }
+        let after = decide(&register(&less), &request, hour(t));
+        prop_assert!(before.is_permit() || !after.is_permit(), "less authority gave it");
+        let nowhere = scope && matches!(request.actor, mandate::Actor::Person { .. });
+        prop_assert!(!nowhere || !after.is_permit(), "nobody may act where they have no scope");
+    }
+
+    #[test]
+    fn judgement_and_decision_agree(facts in world(), captured in HOURS) {
+        let register = register(&facts);
+        let camera: mandate::CameraId = "CAM1".into();
+        let (from, until) = (hour(captured), hour(captured + 5));
+        let judged = mandate::judgement::judge(&register, &camera, from, until);
+        prop_assert_eq!(judged.first().map(|piece| piece.from), Some(from));
+        prop_assert_eq!(judged.last().map(|piece| piece.until), Some(until));
+        for (one, next) in judged.iter().zip(judged.iter().skip(1)) {
+            prop_assert_eq!(one.until, next.from);
+        }
+        for piece in judged {
+            for at in [piece.from, piece.until - TimeDelta::nanoseconds(1)] {
+                let object = Object::Footage { camera: camera.clone(), from: at, until: at + TimeDelta::nanoseconds(1) };
+                let request = ask("detective", Action::Replay, object).saying(Statement {
+                    purpose: Some(Purpose::Investigation), offence_ref: Some("Sr 141".to_owned()), ..Statement::default()
+                });
+                let denial = decide(&register, &request, at + TimeDelta::hours(1));
+                let unlawful = denial.denial().is_some_and(|denial| denial.code == ReasonCode::UnlawfullyRecorded);
+                prop_assert_eq!(unlawful, !piece.is_lawful());
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_proposal_opens_and_closes_is_the_difference(facts in world(), other in world(), probes in prop::collection::vec(HOURS, 10)) {
+        use mandate::outlook::{Subject, View, compare};
+        let (before, after) = (register(&facts), register(&other));
+        let changes = compare(&before, &after, start(), hour(336));
+        for probe in probes {
+            let t = hour(probe);
+            let request = Request::by_system(Action::Record, Object::Camera("CAM1".into()));
+            let (was, will) = (decide(&before, &request, t).is_permit(), decide(&after, &request, t).is_permit());
+            let of_camera = |change: &&mandate::outlook::Change| {
+                matches!(&change.subject, Subject::Camera { view: View::Use, .. })
+            };
+            let change = changes.iter().find(of_camera);
+            let inside = |intervals: &[mandate::outlook::Interval]| intervals.iter().any(|i| i.from <= t && t < i.until);
+            prop_assert_eq!(change.is_some_and(|change| inside(&change.opens)), !was && will);
+            prop_assert_eq!(change.is_some_and(|change| inside(&change.closes)), was && !will);
         }
     }
 
@@ -450,14 +584,14 @@ fn a_decree_that_is_extended_for_decades_goes_on() {
     let mut facts = without_period();
     facts.retain(|fact| !matches!(fact.reference().kind, FactKind::Ordinance | FactKind::ProcessorAgreement));
     facts.push(fact(json!({"kind": "ordinance", "id": "O1", "municipality": "almelo", "provision": "demo",
-        "grants_power": true, "in_force_from": common::FROM})));
+        "grants_power": true, "in_force_from": crate::common::FROM})));
     facts.push(fact(
         json!({"kind": "extension", "decree": "D1", "number": 1, "published_at": "2030-12-01T00:00:00Z",
         "valid_until": "2061-01-01T00:00:00Z"}),
     ));
     facts.push(fact(
         json!({"kind": "agreement", "id": "G1", "type": "processor", "parties": ["politie", "vrt"],
-        "valid_from": common::FROM}),
+        "valid_from": crate::common::FROM}),
     ));
     facts.push(period("PE1", json!([window("L1", &["sat"], "22:00", "05:00")]), "never"));
     let register = register(&facts);
@@ -482,10 +616,10 @@ fn an_instruction_ends_with_the_authority_behind_it() {
         let mut facts = without_period();
         facts.push(period("PE1", json!([]), "police_incident"));
         facts.push(fact(json!({"kind": "person", "id": "night", "name": "n", "organisation": organisation,
-            "secrecy_signed_at": common::FROM})));
+            "secrecy_signed_at": crate::common::FROM})));
         facts.push(fact(
             json!({"kind": "authorisation", "id": "A-night", "person": "night", "role": "police_operator",
-            "municipalities": ["almelo"], "from": common::FROM, "until": until}),
+            "municipalities": ["almelo"], "from": crate::common::FROM, "until": until}),
         ));
         facts.push(fact(
             json!({"kind": "instruction", "id": "I1", "cameras": ["CAM1"], "from": "2026-06-13T20:00:00Z",

@@ -1,14 +1,10 @@
 //! The nights on which the clock changes, 2026 to 2030, minute by minute against an independent reading of V3 and V4.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
-
-mod common;
-
+use crate::common::{EVERY_DAY, at, period, watch, window, without_period};
 use chrono::{
     DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc, Weekday,
 };
 use chrono_tz::Europe::Amsterdam;
-use common::{EVERY_DAY, at, period, watch, window, without_period};
 use mandate::{Register, decide};
 use serde_json::json;
 

@@ -1,11 +1,7 @@
 //! When something opens, what a proposal would change, what ends soon, and what footage is in law.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
-
-mod common;
-
+use crate::common::{at, fact, period, watch, window, without_period};
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{at, fact, period, watch, window, without_period};
 use mandate::{
     Action, Fact, FactBody, FactKind, Object, ReasonCode, Register, Request, Role,
     endings::{EndingKind, endings, unconfirmed},
@@ -122,7 +118,7 @@ fn a_proposal_says_what_it_opens_and_closes() {
 fn what_ends_is_listed_with_its_municipality() {
     let mut facts = facts();
     facts.push(fact(json!({"kind": "decree", "id": "D2", "municipality": "almelo", "ordinance": "O1",
-        "decided_by": "mayor", "published_at": common::FROM, "valid_from": common::FROM,
+        "decided_by": "mayor", "published_at": crate::common::FROM, "valid_from": crate::common::FROM,
         "valid_until": "2026-06-20T00:00:00Z", "retention_days": 28, "review_at": "2026-06-22T00:00:00Z"})));
     facts.push(fact(
         json!({"kind": "extension", "decree": "D2", "number": 1, "published_at": "2026-06-01T00:00:00Z",
@@ -131,7 +127,7 @@ fn what_ends_is_listed_with_its_municipality() {
     facts.push(fact(json!({"kind": "person", "id": "new", "name": "N. Ieuw", "organisation": "guard",
         "wpbr_permission_until": "2026-06-21T00:00:00Z", "training_until": "2026-06-23T00:00:00Z"})));
     facts.push(fact(json!({"kind": "authorisation", "id": "A-new", "person": "new", "role": "observer",
-        "municipalities": ["almelo", "borne"], "from": common::FROM, "until": "2026-06-24T00:00:00Z"})));
+        "municipalities": ["almelo", "borne"], "from": crate::common::FROM, "until": "2026-06-24T00:00:00Z"})));
     facts.push(fact(json!({"kind": "signage", "id": "S9", "area": "AR1", "location": "east",
         "placed_at": "2025-12-25T00:00:00Z", "checked_at": "2025-12-28T00:00:00Z"})));
     let register = built(&facts);
