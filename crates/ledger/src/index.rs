@@ -1,11 +1,16 @@
-//! The query index: who, camera, municipality, action, outcome, time. It is thrown away and rebuilt from the
-//! sequence file whenever it does not fit the tree, so it is never a source of truth and never synced.
+//! The query index: who, camera, municipality, operation, action, outcome, look, incident, case, time. It is thrown away
+//! and rebuilt from the log whenever it does not fit the tree, so it is never a source of truth and never synced.
+//!
+//! Texts stand in it as the first eight bytes of their SHA-256: rows stay short and of one size, which is what keeps a
+//! month of one camera among ten million entries within a few milliseconds. Case numbers are in no leaf; where the
+//! month's key is at hand they are indexed under a tag made with it.
 
 use crate::{LedgerError, tree::NodeHash};
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value as Sql};
-use serde_json::Value;
-use std::{fs, path::Path};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_iter, types::Value as Sql};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::{borrow::Cow, collections::HashSet, fs, path::Path};
 
 /// What to look for; an absent field does not restrict. All times UTC, `from <= at < until`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,12 +21,18 @@ pub struct Filter {
     pub camera: Option<String>,
     /// The municipality.
     pub municipality: Option<String>,
+    /// The kind of processing, a word of [`crate::Operation`].
+    pub operation: Option<String>,
     /// The action; ending in a dot (`live_view.`) it stands for all that begin so.
     pub action: Option<String>,
     /// `permit`, `deny`, `done`, `failed`, `unknown`.
     pub outcome: Option<String>,
     /// The look.
     pub look: Option<String>,
+    /// The incident.
+    pub incident: Option<String>,
+    /// The case number in clear; found in the months whose key still exists.
+    pub case: Option<String>,
     /// First instant.
     pub from: Option<DateTime<Utc>>,
     /// End.
@@ -36,32 +47,114 @@ pub struct Filter {
     pub limit: usize,
 }
 
-const SCHEMA: &str = "
+/// Raised whenever the tables change, so that an older index is rebuilt.
+const VERSION: i64 = 2;
+
+const TABLES: &str = "
     CREATE TABLE entry (
-        seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, action TEXT NOT NULL, outcome TEXT NOT NULL,
-        actor TEXT, camera TEXT, municipality TEXT, look TEXT
+        seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, operation INTEGER NOT NULL, action INTEGER NOT NULL,
+        outcome INTEGER NOT NULL, actor INTEGER, camera INTEGER, municipality INTEGER, look INTEGER, incident INTEGER,
+        tag INTEGER
     );
-    CREATE INDEX by_at ON entry (at);
-    CREATE INDEX by_action ON entry (action, seq);
-    CREATE INDEX by_outcome ON entry (outcome, seq);
-    CREATE INDEX by_actor ON entry (actor, seq) WHERE actor IS NOT NULL;
-    CREATE INDEX by_camera ON entry (camera, seq) WHERE camera IS NOT NULL;
-    CREATE INDEX by_municipality ON entry (municipality, seq) WHERE municipality IS NOT NULL;
-    CREATE INDEX by_look ON entry (look) WHERE look IS NOT NULL;
+    CREATE TABLE action (hash INTEGER PRIMARY KEY, text TEXT NOT NULL);
     CREATE TABLE covers (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL, root BLOB NOT NULL);
 ";
 
-pub(crate) struct Index {
+const INDEXES: &str = "
+    CREATE INDEX IF NOT EXISTS by_at ON entry (at);
+    CREATE INDEX IF NOT EXISTS by_operation ON entry (operation, at);
+    CREATE INDEX IF NOT EXISTS by_action ON entry (action, at);
+    CREATE INDEX IF NOT EXISTS by_outcome ON entry (outcome, at);
+    CREATE INDEX IF NOT EXISTS by_actor ON entry (actor, at) WHERE actor IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS by_camera ON entry (camera, at) WHERE camera IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS by_municipality ON entry (municipality, at) WHERE municipality IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS by_look ON entry (look) WHERE look IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS by_incident ON entry (incident) WHERE incident IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS by_tag ON entry (tag) WHERE tag IS NOT NULL;
+";
+
+/// The index over one log.
+#[derive(Debug)]
+pub struct Index {
     db: Connection,
     size: u64,
+    actions: HashSet<i64>,
+}
+
+/// What the index takes from a leaf.
+#[derive(Deserialize)]
+struct Row<'a> {
+    #[serde(borrow)]
+    at: Cow<'a, str>,
+    #[serde(borrow, default)]
+    operation: Cow<'a, str>,
+    #[serde(borrow, default)]
+    action: Cow<'a, str>,
+    #[serde(borrow, default)]
+    outcome: Cow<'a, str>,
+    #[serde(borrow, default)]
+    look: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    actor: Actor<'a>,
+    #[serde(borrow, default)]
+    object: Object<'a>,
+    #[serde(borrow, default)]
+    justification: Why<'a>,
+}
+
+#[derive(Default, Deserialize)]
+struct Actor<'a> {
+    #[serde(borrow, default)]
+    pseudonym: Option<Cow<'a, str>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Object<'a> {
+    #[serde(borrow, default)]
+    camera: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    municipality: Option<Cow<'a, str>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Why<'a> {
+    #[serde(borrow, default)]
+    incident: Option<Cow<'a, str>>,
+}
+
+/// A leaf to be indexed, with the tag of its case number where that is known.
+#[derive(Clone, Debug)]
+pub struct Indexed {
+    /// The leaf.
+    pub leaf: Vec<u8>,
+    /// The case number's tag.
+    pub tag: Option<String>,
+}
+
+fn key(text: &str) -> i64 {
+    let hash = Sha256::digest(text.as_bytes());
+    hash.first_chunk::<8>().map_or(0, |front| i64::from_be_bytes(*front))
 }
 
 impl Index {
     /// Opens the index when it covers a prefix of this very log, else starts a new one.
-    pub(crate) fn open(path: &Path, root_at: impl Fn(u64) -> Option<NodeHash>) -> Result<Self, LedgerError> {
-        if let Ok(index) = Self::open_existing(path, root_at) {
+    pub fn open(path: &Path, root_at: impl Fn(u64) -> Option<NodeHash>) -> Result<Self, LedgerError> {
+        if let Ok(index) = Self::open_existing(path, false, root_at) {
             return Ok(index);
         }
+        let index = Self::start(path)?;
+        index.db.execute_batch(INDEXES)?;
+        Ok(index)
+    }
+
+    /// Opens an index to be read only; none when there is none that covers a prefix of this very log.
+    pub fn open_to_read(path: &Path, root_at: impl Fn(u64) -> Option<NodeHash>) -> Option<Self> {
+        Self::open_existing(path, true, root_at).ok()
+    }
+
+    /// Starts a new index, to be filled with [`Index::extend`] and ended with [`Index::finish`]: its sorted lists are made
+    /// at the end, which is many times faster.
+    pub fn start(path: &Path) -> Result<Self, LedgerError> {
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let mut name = path.as_os_str().to_owned();
             name.push(suffix);
@@ -70,63 +163,98 @@ impl Index {
                 _ => {}
             }
         }
-        let db = Self::connect(path)?;
-        db.execute_batch(SCHEMA)?;
-        Ok(Self { db, size: 0 })
+        let db = Self::connect(path, false)?;
+        db.execute_batch(TABLES)?;
+        db.pragma_update(None, "user_version", VERSION)?;
+        Ok(Self { db, size: 0, actions: HashSet::new() })
     }
 
-    fn connect(path: &Path) -> Result<Connection, LedgerError> {
-        let db = Connection::open(path)?;
-        db.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")?;
+    /// Makes the sorted lists.
+    pub fn finish(&self) -> Result<(), LedgerError> {
+        Ok(self.db.execute_batch(INDEXES)?)
+    }
+
+    fn connect(path: &Path, read_only: bool) -> Result<Connection, LedgerError> {
+        let db = if read_only {
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?
+        } else {
+            Connection::open(path)?
+        };
+        // 32 MiB of pages at most.
+        db.execute_batch(
+            "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -32768;",
+        )?;
         Ok(db)
     }
 
-    fn open_existing(path: &Path, root_at: impl Fn(u64) -> Option<NodeHash>) -> Result<Self, LedgerError> {
+    fn open_existing(
+        path: &Path,
+        read_only: bool,
+        root_at: impl Fn(u64) -> Option<NodeHash>,
+    ) -> Result<Self, LedgerError> {
         let stale = || LedgerError::Index(rusqlite::Error::InvalidQuery);
         if !path.exists() {
             return Err(stale());
         }
-        let db = Self::connect(path)?;
+        let db = Self::connect(path, read_only)?;
+        let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         let covers: Option<(i64, Vec<u8>)> = db
             .query_row("SELECT size, root FROM covers", [], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let (size, root) = covers.ok_or_else(stale)?;
-        let rows: i64 = db.query_row("SELECT count(*) FROM entry", [], |row| row.get(0))?;
+        let last: Option<i64> = db.query_row("SELECT max(seq) FROM entry", [], |row| row.get(0))?;
         let number = u64::try_from(size).map_err(|_| stale())?;
-        if rows != size || root_at(number).is_none_or(|expected| expected.as_slice() != root) {
+        let fits = root_at(number).is_some_and(|expected| expected.as_slice() == root);
+        if version != VERSION || last.is_some_and(|last| last + 1 != size) || !fits {
             return Err(stale());
         }
-        Ok(Self { db, size: number })
+        let actions = db
+            .prepare("SELECT hash FROM action")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<HashSet<i64>, _>>()?;
+        Ok(Self { db, size: number, actions })
     }
 
     /// How many entries it covers.
-    pub(crate) fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.size
     }
 
+    /// Passes over entries that were purged.
+    pub fn skip_to(&mut self, first: u64) {
+        self.size = self.size.max(first);
+    }
+
     /// Adds the entries that follow, after which the log's root is `root`.
-    pub(crate) fn extend(&mut self, leaves: &[Vec<u8>], root: NodeHash) -> Result<(), LedgerError> {
+    pub fn extend(&mut self, leaves: &[Indexed], root: NodeHash) -> Result<(), LedgerError> {
         let size = self.size + leaves.len() as u64;
         let change = self.db.transaction()?;
         {
-            let mut insert =
-                change.prepare_cached("INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
-            for (seq, leaf) in (self.size..).zip(leaves) {
-                let leaf: Value = serde_json::from_slice(leaf).unwrap_or_default();
-                let text =
-                    |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-                let at = text(&leaf, "at").and_then(|at| at.parse::<DateTime<Utc>>().ok());
-                let object = leaf.get("object").unwrap_or(&Value::Null);
-                let actor = leaf.get("actor").unwrap_or(&Value::Null);
+            let mut insert = change
+                .prepare_cached("INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?;
+            for (seq, Indexed { leaf, tag }) in (self.size..).zip(leaves) {
+                // What is no entry of this schema is found by its number only.
+                let Ok(row) = serde_json::from_slice::<Row<'_>>(leaf) else { continue };
+                let action = key(&row.action);
+                if self.actions.insert(action) {
+                    change.execute(
+                        "INSERT OR IGNORE INTO action VALUES (?1, ?2)",
+                        params![action, row.action],
+                    )?;
+                }
+                let some = |text: &Option<Cow<'_, str>>| text.as_deref().map(key);
                 insert.execute(params![
                     seq as i64,
-                    at.map_or(0, |at| at.timestamp_millis()),
-                    text(&leaf, "action").unwrap_or_default(),
-                    text(&leaf, "outcome").unwrap_or_default(),
-                    text(actor, "pseudonym"),
-                    text(object, "camera"),
-                    text(object, "municipality"),
-                    text(&leaf, "look"),
+                    row.at.parse::<DateTime<Utc>>().map_or(0, |at| at.timestamp_millis()),
+                    key(&row.operation),
+                    action,
+                    key(&row.outcome),
+                    some(&row.actor.pseudonym),
+                    some(&row.object.camera),
+                    some(&row.object.municipality),
+                    some(&row.look),
+                    some(&row.justification.incident),
+                    tag.as_deref().map(key),
                 ])?;
             }
         }
@@ -139,52 +267,64 @@ impl Index {
         Ok(())
     }
 
-    /// The numbers of the entries that a filter selects; `pseudonyms` are those of `filter.who`.
-    pub(crate) fn find(&self, filter: &Filter, pseudonyms: &[String]) -> Result<Vec<u64>, LedgerError> {
+    /// Forgets the entries before `first`, which were purged.
+    pub fn forget(&mut self, first: u64) -> Result<(), LedgerError> {
+        self.db.execute("DELETE FROM entry WHERE seq < ?1", params![first as i64])?;
+        Ok(())
+    }
+
+    /// The numbers of the entries that a filter selects; `pseudonyms` are those of `filter.who`, `tags` those of
+    /// `filter.case`.
+    pub fn find(
+        &self,
+        filter: &Filter,
+        pseudonyms: &[String],
+        tags: &[String],
+    ) -> Result<Vec<u64>, LedgerError> {
         let mut clauses = vec!["1".to_owned()];
         let mut values: Vec<Sql> = Vec::new();
-        let mut add = |clause: &str, value: Sql| {
-            values.push(value);
+        let mut add = |clause: &str, value: i64| {
+            values.push(Sql::Integer(value));
             clauses.push(clause.replace('?', &format!("?{}", values.len())));
         };
         for (column, wanted) in [
             ("camera", &filter.camera),
             ("municipality", &filter.municipality),
+            ("operation", &filter.operation),
             ("outcome", &filter.outcome),
             ("look", &filter.look),
+            ("incident", &filter.incident),
         ] {
             if let Some(wanted) = wanted {
-                add(&format!("{column} = ?"), Sql::Text(wanted.clone()));
+                add(&format!("{column} = ?"), key(wanted));
             }
-        }
-        match &filter.action {
-            Some(prefix) if prefix.ends_with('.') => {
-                add("substr(action, 1, length(?)) = ?", Sql::Text(prefix.clone()));
-            }
-            Some(action) => add("action = ?", Sql::Text(action.clone())),
-            None => {}
         }
         if let Some(from) = filter.from {
-            add("at >= ?", Sql::Integer(from.timestamp_millis()));
+            add("at >= ?", from.timestamp_millis());
         }
         if let Some(until) = filter.until {
-            add("at < ?", Sql::Integer(until.timestamp_millis()));
+            add("at < ?", until.timestamp_millis());
         }
         if let Some(after) = filter.after {
-            add("seq > ?", Sql::Integer(after as i64));
+            add("seq > ?", after as i64);
         }
         if let Some(before) = filter.before {
-            add("seq < ?", Sql::Integer(before as i64));
+            add("seq < ?", before as i64);
+        }
+        let mut one_of = |column: &str, keys: Vec<i64>| {
+            let list: Vec<String> = keys.iter().map(i64::to_string).collect();
+            clauses.push(format!("{column} IN ({})", list.join(",")));
+        };
+        match &filter.action {
+            Some(prefix) if prefix.ends_with('.') => one_of("action", self.actions_like(prefix)?),
+            Some(action) => one_of("action", vec![key(action)]),
+            None => {}
         }
         if filter.who.is_some() {
-            let places: Vec<String> = pseudonyms
-                .iter()
-                .map(|pseudonym| {
-                    values.push(Sql::Text(pseudonym.clone()));
-                    format!("?{}", values.len())
-                })
-                .collect();
-            clauses.push(format!("actor IN ({})", places.join(",")));
+            one_of("actor", pseudonyms.iter().map(|name| key(name)).collect());
+        }
+        if filter.case.is_some() {
+            one_of("tag", tags.iter().map(|tag| key(tag)).collect());
         }
         let order = if filter.newest_first { "DESC" } else { "ASC" };
         let limit = if filter.limit == 0 { 1000 } else { filter.limit };
@@ -195,5 +335,10 @@ impl Index {
         let mut select = self.db.prepare(&sql)?;
         let rows = select.query_map(params_from_iter(values), |row| row.get::<_, i64>(0))?;
         Ok(rows.map(|seq| seq.map(|seq| seq as u64)).collect::<Result<_, _>>()?)
+    }
+
+    fn actions_like(&self, prefix: &str) -> Result<Vec<i64>, LedgerError> {
+        let mut select = self.db.prepare("SELECT hash FROM action WHERE substr(text, 1, length(?1)) = ?1")?;
+        Ok(select.query_map([prefix], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     LedgerError,
     entry::{Clock, Entry, HEARTBEAT, Operation},
     faults::DiskFaults,
-    index::{Filter, Index},
+    index::{Filter, Index, Indexed},
     looks::{Looks, OpenLook, UNANSWERED},
     note::{Checkpoint, LogKey, WitnessKey},
     privacy::{Details, Prepared, Privacy, instant, month_of, with_logged_at},
@@ -395,7 +395,11 @@ impl Ledger {
             Some(person) => self.pseudonyms(person)?,
             None => Vec::new(),
         };
-        let found = self.shared().with_index(|index| index.find(filter, &pseudonyms))?;
+        let tags = match &filter.case {
+            Some(case) => self.case_tags(case)?,
+            None => Vec::new(),
+        };
+        let found = self.shared().with_index(|index| index.find(filter, &pseudonyms, &tags))?;
         found.into_iter().map(|seq| self.value(seq)).collect()
     }
 
@@ -404,6 +408,11 @@ impl Ledger {
         let privacy = &self.shared().privacy;
         let months = privacy.months();
         months.iter().filter_map(|month| privacy.pseudonym(person, month).transpose()).collect()
+    }
+
+    fn case_tags(&self, case: &str) -> Result<Vec<String>, LedgerError> {
+        let privacy = &self.shared().privacy;
+        privacy.months().iter().filter_map(|month| privacy.case_tag(case, month).transpose()).collect()
     }
 
     /// The pseudonym of a person at an instant, if that month's key exists.
@@ -593,7 +602,11 @@ impl Shared {
             }
             let until = size.min(index.size() + 4096);
             let leaves = (index.size()..until)
-                .map(|seq| Ok(self.record(seq)?.leaf))
+                .map(|seq| {
+                    let record = self.record(seq)?;
+                    let tag = self.privacy.case_tag_of(&record.leaf, &record.details);
+                    Ok(Indexed { leaf: record.leaf, tag })
+                })
                 .collect::<Result<Vec<_>, LedgerError>>()?;
             let root = self.log().tree.root_at(until).unwrap_or_default();
             index.extend(&leaves, root)?;

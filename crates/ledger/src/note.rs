@@ -89,6 +89,13 @@ impl LogKey {
         vkey_text(ED25519, &self.name, &self.key.verifying_key())
     }
 
+    /// A signed note of any text, which ends in a newline: for files that leave the log, not for checkpoints.
+    pub fn sign_text(&self, text: &str) -> Result<String, LedgerError> {
+        let mut note = Note::new(text.as_bytes(), &[]).map_err(bad_key)?;
+        note.add_sigs(&[&self.signer as &dyn Signer]).map_err(bad_key)?;
+        String::from_utf8(note.to_bytes()).map_err(bad_key)
+    }
+
     /// A signed checkpoint.
     pub fn sign(&self, size: u64, root: NodeHash) -> Result<String, LedgerError> {
         let text = Tlog::new(&self.name, size, Hash(root), "").map_err(bad_key)?.to_bytes();
@@ -96,6 +103,16 @@ impl LogKey {
         note.add_sigs(&[&self.signer as &dyn Signer]).map_err(bad_key)?;
         String::from_utf8(note.to_bytes()).map_err(bad_key)
     }
+}
+
+/// The text of a note that bears a signature of the key with this public text.
+pub fn read_text(note: &str, vkey: &str) -> Result<String, LedgerError> {
+    let verifier = signed_note::StandardVerifier::new(vkey).map_err(bad_key)?;
+    let parsed = Note::from_bytes(note.as_bytes()).map_err(bad_key)?;
+    parsed
+        .verify(&VerifierList::new(vec![Box::new(verifier)]))
+        .map_err(|e| bad_key(format!("the note's signature: {e}")))?;
+    String::from_utf8(parsed.text().to_vec()).map_err(bad_key)
 }
 
 /// A checkpoint whose log signature holds.

@@ -6,6 +6,7 @@ use crate::{
     LedgerError,
     canonical::{exact, to_canonical},
     entry::{Actor, Change, Entry, Object},
+    sequence::{Record, Records},
 };
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -172,6 +173,28 @@ impl Privacy {
         Ok(self.key(month, false)?.map(|key| pseudonym(&key, month, person)))
     }
 
+    /// The tag under which a case number is indexed in a month, if that month has a key. It is in no leaf.
+    pub(crate) fn case_tag(&self, case: &str, month: &str) -> Result<Option<String>, LedgerError> {
+        let tag = |key: MonthKey| {
+            let purpose = derive(&key, "rtr ledger cases v1");
+            let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, purpose.as_ref()), case.as_bytes());
+            format!("{month}/{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
+        };
+        Ok(self.key(month, false)?.map(tag))
+    }
+
+    /// The tag of the case number behind a record's commitment, if it has one that can be opened.
+    pub(crate) fn case_tag_of(&self, leaf: &[u8], sealed: &[u8]) -> Option<String> {
+        const MARK: &[u8] = b"\"case_number\":";
+        // Few entries have one; the others are not worth opening.
+        if !leaf.windows(MARK.len()).any(|window| window == MARK) {
+            return None;
+        }
+        let month = std::str::from_utf8(sealed.get(..MONTH_LEN)?).ok()?;
+        let details = self.open_details(sealed).ok()??;
+        self.case_tag(&details.committed.get("justification.case_number")?.text, month).ok()?
+    }
+
     /// Turns an entry into its leaf and sealed details. Writes nothing, unless the month has no key yet.
     pub(crate) fn prepare(&self, entry: &Entry) -> Result<Prepared, LedgerError> {
         self.prepare_leaf(entry, None)
@@ -211,6 +234,64 @@ impl Privacy {
             .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(month), &mut text)
             .map_err(|_| damaged())?;
         serde_json::from_slice(opened).map(Some).map_err(|_| damaged())
+    }
+}
+
+/// The months' keys in the hands of somebody who reads the log offline: names, case numbers and the texts behind
+/// commitments, for as long as a month's key exists.
+#[derive(Debug)]
+pub struct MonthKeys(Privacy);
+
+impl MonthKeys {
+    /// Opens a folder of months' keys; nothing is made in it.
+    pub fn open(dir: &Path) -> Result<Self, LedgerError> {
+        fs::read_dir(dir).map_err(LedgerError::io(dir))?;
+        Ok(Self(Privacy::open(dir)?))
+    }
+
+    /// The pseudonyms under which a person appears, one for each month.
+    pub fn pseudonyms(&self, person: &str) -> Result<Vec<String>, LedgerError> {
+        self.0.months().iter().filter_map(|month| self.0.pseudonym(person, month).transpose()).collect()
+    }
+
+    /// The tags under which a case number is indexed, one for each month.
+    pub fn case_tags(&self, case: &str) -> Result<Vec<String>, LedgerError> {
+        self.0.months().iter().filter_map(|month| self.0.case_tag(case, month).transpose()).collect()
+    }
+
+    /// Reads the sealed details beside the entries of a log; its folder must hold the sequence file.
+    pub fn details(self, dir: &Path) -> Result<DetailsReader, LedgerError> {
+        Ok(DetailsReader { privacy: self.0, records: Records::open(dir)?, last: None })
+    }
+}
+
+/// Opens sealed details one after the other. Entries must be asked in rising order.
+#[derive(Debug)]
+pub struct DetailsReader {
+    privacy: Privacy,
+    records: Records,
+    last: Option<(u64, Record)>,
+}
+
+impl DetailsReader {
+    fn record(&mut self, seq: u64) -> Result<&Record, LedgerError> {
+        if self.last.as_ref().is_none_or(|(number, _)| *number != seq) {
+            self.last = Some((seq, self.records.skip_to(seq)?));
+        }
+        let beyond = LedgerError::Beyond { asked: seq, size: self.records.next() };
+        self.last.as_ref().map(|(_, record)| record).ok_or(beyond)
+    }
+
+    /// What stands behind an entry's pseudonym and commitments; none when it has none or when the month's key is gone.
+    pub fn of(&mut self, seq: u64) -> Result<Option<Details>, LedgerError> {
+        let sealed = self.record(seq)?.details.clone();
+        self.privacy.open_details(&sealed)
+    }
+
+    /// The tag of an entry's case number.
+    pub fn case_tag(&mut self, seq: u64) -> Result<Option<String>, LedgerError> {
+        let record = self.record(seq)?.clone();
+        Ok(self.privacy.case_tag_of(&record.leaf, &record.details))
     }
 }
 

@@ -16,6 +16,8 @@ use std::{
 const COSIGNATURE: &str = "cosignature";
 /// The newest checkpoint with a cosignature that holds.
 pub(crate) const WITNESSED: &str = "checkpoint.witnessed";
+/// The tombstone: a checkpoint of the entries that were purged, signed when they were.
+pub(crate) const PRUNED: &str = "checkpoint.pruned";
 
 /// What is published so far.
 #[derive(Debug, Default)]

@@ -218,6 +218,48 @@ pub(crate) fn read_at(file: &File, offset: u64, seq: u64) -> io::Result<Record> 
     read_frame(&mut whole.as_slice(), seq)?.map(|(record, _)| record).ok_or_else(damaged)
 }
 
+/// The file read from front to back by somebody who does not write it.
+#[derive(Debug)]
+pub(crate) struct Records {
+    reader: BufReader<File>,
+    path: PathBuf,
+    next: u64,
+}
+
+impl Records {
+    /// Opens the sequence file in a log's folder.
+    pub(crate) fn open(dir: &Path) -> Result<Self, LedgerError> {
+        let path = dir.join("sequence");
+        let mut reader =
+            BufReader::with_capacity(1 << 18, File::open(&path).map_err(LedgerError::io(&path))?);
+        let mut header = [0; HEADER.len()];
+        reader.read_exact(&mut header).map_err(LedgerError::io(&path))?;
+        if header != *HEADER {
+            return Err(LedgerError::Rewritten(format!("{} is not a sequence file", path.display())));
+        }
+        Ok(Self { reader, path, next: 0 })
+    }
+
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The record `seq`, which lies at or behind the place reached.
+    pub(crate) fn skip_to(&mut self, seq: u64) -> Result<Record, LedgerError> {
+        loop {
+            let number = self.next;
+            let found = read_frame(&mut self.reader, number).map_err(LedgerError::io(&self.path))?;
+            let Some((record, _)) = found.filter(|_| number <= seq) else {
+                return Err(LedgerError::Beyond { asked: seq, size: number });
+            };
+            self.next += 1;
+            if number == seq {
+                return Ok(record);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

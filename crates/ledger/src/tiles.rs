@@ -65,12 +65,7 @@ pub fn new_tiles(old: u64, new: u64) -> Vec<TileAt> {
 
 /// The bytes of a hash tile; none when the tree does not reach that far.
 pub fn tile_bytes(tree: &Tree, tile: TileAt) -> Option<Vec<u8>> {
-    let first = tile.n * WIDTH;
-    let mut bytes = Vec::with_capacity(tile.width as usize * 32);
-    for n in first..first + tile.width {
-        bytes.extend(tree.node(tile.level * HEIGHT, n)?);
-    }
-    Some(bytes)
+    tree.hashes(tile.level, tile.n * WIDTH, tile.width).map(|hashes| hashes.concat())
 }
 
 /// A bundle: each entry with its length before it, 16 bits, big-endian.
@@ -109,10 +104,20 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Reads a published log's tiles.
-#[derive(Debug)]
-pub struct TileDirectory<'a>(pub &'a Path);
+#[derive(Clone, Debug)]
+pub struct TileDirectory(PathBuf);
 
-impl TileDirectory<'_> {
+impl TileDirectory {
+    /// The tiles below a folder, which holds `tile/…`.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self(dir.into())
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.0
+    }
+
     /// The hashes of a tile. A partial tile that has been dropped is read from the fuller one.
     pub fn hashes(&self, tile: TileAt) -> io::Result<Vec<NodeHash>> {
         let bytes = self.read(tile.n, tile.width, |n, w| hash_tile_path(tile.level, n, w))?;
@@ -122,6 +127,11 @@ impl TileDirectory<'_> {
         }
         hashes.truncate(tile.width as usize);
         Ok(hashes)
+    }
+
+    /// The bytes of bundle `n`, as they stand on disk; of a dropped partial one those of the fuller one.
+    pub fn bundle(&self, n: u64, width: u64) -> io::Result<Vec<u8>> {
+        self.read(n, width, entries_path)
     }
 
     /// The entries of bundle `n`, the first `width` of them.

@@ -1,40 +1,115 @@
-//! The Merkle tree of RFC 6962 (SHA-256) over the leaves, and the proofs it gives. The arithmetic is
+//! The Merkle tree of RFC 6962 (SHA-256) over the leaves, and the proofs it gives. The arithmetic of proofs is
 //! `tlog_tiles`' (a port of Go's `sumdb/tlog`); nothing of it shows outside this module, so that it can be replaced.
 //!
-//! The tree keeps all its hashes in memory: 64 bytes an entry, 128 MB for two million entries, a busy year.
+//! A tree keeps in memory only its right edge, a few kilobytes however many leaves there are: the hashes that are not
+//! yet in a full tile on disk. Everything to the left is read from the tiles when a proof asks for it. A tree without
+//! tiles below it ([`Tree::new`]) keeps all its leaf hashes.
 
+use crate::tiles::{TileAt, TileDirectory, WIDTH};
 use base64::{Engine, prelude::BASE64_STANDARD};
+use std::collections::HashMap;
 use tlog_tiles::tlog::{
-    EMPTY_HASH, Error, Hash, HashReader, check_record, check_tree, prove_record, prove_tree, record_hash,
-    stored_hash_count, stored_hash_index, stored_hashes_for_record_hash, tree_hash,
+    EMPTY_HASH, Error, Hash, HashReader, check_record, check_tree, node_hash, prove_record, prove_tree,
+    record_hash, split_stored_hash_index, tree_hash,
 };
 
 /// A SHA-256 hash of a leaf or node.
 pub type NodeHash = [u8; 32];
+
+/// Binary levels of the tree in one tile.
+const HEIGHT: u8 = 8;
 
 /// The hash of a leaf: SHA-256(0x00 ‖ leaf), RFC 6962 2.1.
 pub fn leaf_hash(leaf: &[u8]) -> NodeHash {
     record_hash(leaf).0
 }
 
+/// The root of a complete subtree over hashes, as many as a power of two; none for another number.
+pub(crate) fn subtree(hashes: &[NodeHash]) -> Option<NodeHash> {
+    if !hashes.len().is_power_of_two() {
+        return None;
+    }
+    let mut level = hashes.to_vec();
+    while level.len() > 1 {
+        level = level
+            .chunks_exact(2)
+            .filter_map(|pair| match pair {
+                [left, right] => Some(node_hash(Hash(*left), Hash(*right)).0),
+                _ => None,
+            })
+            .collect();
+    }
+    level.first().copied()
+}
+
+/// The hashes of one level of tiles, from number `first` on; those before it lie in full tiles on disk.
+#[derive(Clone, Debug, Default)]
+struct Row {
+    first: u64,
+    hashes: Vec<NodeHash>,
+}
+
+impl Row {
+    fn end(&self) -> u64 {
+        self.first + self.hashes.len() as u64
+    }
+
+    fn get(&self, from: u64, count: u64) -> Option<&[NodeHash]> {
+        let start = from.checked_sub(self.first)? as usize;
+        self.hashes.get(start..start + count as usize)
+    }
+}
+
 /// The tree, growing at its right edge.
 #[derive(Debug, Default)]
 pub struct Tree {
-    /// In the order of `stored_hash_index`: each record's hash, followed by those of the subtrees it completes.
-    hashes: Vec<Hash>,
     size: u64,
+    rows: Vec<Row>,
+    tiles: Option<TileDirectory>,
 }
 
-impl HashReader for Tree {
+/// Reads nodes for one proof; each tile is read once.
+struct Nodes<'a> {
+    tree: &'a Tree,
+    read: std::cell::RefCell<HashMap<(u8, u64), Vec<NodeHash>>>,
+}
+
+impl HashReader for Nodes<'_> {
     fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {
-        indexes.iter().map(|&i| self.hashes.get(i as usize).copied().ok_or(Error::IndexesNotInTree)).collect()
+        let node = |index: &u64| {
+            let (level, n) = split_stored_hash_index(*index);
+            self.tree
+                .node_through(level, n, &mut self.read.borrow_mut())
+                .map(Hash)
+                .ok_or(Error::IndexesNotInTree)
+        };
+        indexes.iter().map(node).collect()
     }
 }
 
 impl Tree {
-    /// An empty tree.
+    /// An empty tree that keeps all its hashes in memory.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The tree of the first `size` leaves of a published log. Reads the tiles of its right edge only; whether they are
+    /// true shows when [`Tree::root`] is compared with a signed one.
+    ///
+    /// # Errors
+    /// When such a tile is missing or malformed.
+    pub fn open(tiles: TileDirectory, size: u64) -> std::io::Result<Self> {
+        let mut rows = Vec::new();
+        for level in 0_u8..8 {
+            let count = size >> (u32::from(HEIGHT) * u32::from(level));
+            if count == 0 {
+                break;
+            }
+            let (n, width) = (count / WIDTH, count % WIDTH);
+            let hashes = if width == 0 { Vec::new() } else { tiles.hashes(TileAt { level, n, width })? };
+            rows.push(Row { first: n * WIDTH, hashes });
+        }
+        Ok(Self { size, rows, tiles: Some(tiles) })
     }
 
     /// How many leaves it has.
@@ -44,15 +119,105 @@ impl Tree {
 
     /// Adds a leaf by its hash.
     pub fn push(&mut self, leaf: NodeHash) {
-        debug_assert_eq!(self.hashes.len() as u64, stored_hash_count(self.size), "the tree is out of step");
-        // Reading our own hashes cannot fail: every index asked lies below the count just asserted.
-        if let Ok(hashes) = stored_hashes_for_record_hash(self.size, Hash(leaf), self) {
-            self.hashes.extend(hashes);
-            self.size += 1;
+        self.size += 1;
+        let mut rising = Some(leaf);
+        for level in 0.. {
+            let Some(hash) = rising.take() else { return };
+            if self.rows.len() == level {
+                self.rows.push(Row::default());
+            }
+            let Some(row) = self.rows.get_mut(level) else { return };
+            row.hashes.push(hash);
+            if row.end().is_multiple_of(WIDTH) {
+                rising = row
+                    .hashes
+                    .len()
+                    .checked_sub(WIDTH as usize)
+                    .and_then(|tile| subtree(row.hashes.get(tile..)?));
+            }
         }
     }
 
-    /// The root over the first `size` leaves; none when there are fewer.
+    /// Forgets the hashes of full tiles of the first `size` leaves, which are in `tiles` from now on.
+    #[allow(dead_code)]
+    pub(crate) fn leave_to(&mut self, tiles: &TileDirectory, size: u64) {
+        for (level, row) in self.rows.iter_mut().enumerate() {
+            let full = (size >> (usize::from(HEIGHT) * level)) / WIDTH * WIDTH;
+            if let Some(written) = full.checked_sub(row.first).filter(|written| *written > 0) {
+                row.hashes.drain(..(written as usize).min(row.hashes.len()));
+                row.first = full;
+            }
+        }
+        if self.tiles.is_none() {
+            self.tiles = Some(tiles.clone());
+        }
+    }
+
+    /// What a start needs to go on without reading the tiles: per level of tiles the hashes of the partial tile.
+    pub(crate) fn edge(&self) -> Vec<Vec<NodeHash>> {
+        let partial = |row: &Row| {
+            let start = row.end() / WIDTH * WIDTH;
+            row.get(start, row.end() - start).unwrap_or_default().to_vec()
+        };
+        self.rows.iter().map(partial).collect()
+    }
+
+    /// The tree of `size` leaves whose partial tiles are `edge` and whose full tiles lie in `tiles`.
+    #[allow(dead_code)]
+    pub(crate) fn resume(tiles: TileDirectory, size: u64, edge: Vec<Vec<NodeHash>>) -> Option<Self> {
+        let rows: Vec<Row> = (0_u32..)
+            .zip(edge)
+            .map(|(level, hashes)| Row {
+                first: (size >> (u32::from(HEIGHT) * level)) / WIDTH * WIDTH,
+                hashes,
+            })
+            .collect();
+        let fits = (0_u32..).zip(&rows).all(|(level, row)| row.end() == size >> (u32::from(HEIGHT) * level));
+        (fits && size >> (HEIGHT as usize * rows.len()) == 0).then_some(Self {
+            size,
+            rows,
+            tiles: Some(tiles),
+        })
+    }
+
+    /// Hashes of one level of tiles (`256^level` leaves each): from memory, or from one tile on disk.
+    pub(crate) fn hashes(&self, level: u8, from: u64, count: u64) -> Option<Vec<NodeHash>> {
+        let row = self.rows.get(usize::from(level))?;
+        if let Some(hashes) = row.get(from, count) {
+            return Some(hashes.to_vec());
+        }
+        let (n, start) = (from / WIDTH, (from % WIDTH) as usize);
+        let tile = self.tiles.as_ref()?.hashes(TileAt { level, n, width: WIDTH }).ok()?;
+        tile.get(start..start + count as usize).map(<[_]>::to_vec)
+    }
+
+    fn node_through(
+        &self,
+        level: u8,
+        n: u64,
+        read: &mut HashMap<(u8, u64), Vec<NodeHash>>,
+    ) -> Option<NodeHash> {
+        if n.checked_add(1)?.checked_shl(u32::from(level))? > self.size {
+            return None;
+        }
+        let (row, within) = (level / HEIGHT, level % HEIGHT);
+        let (from, count) = (n << within, 1 << within);
+        if let Some(hashes) = self.rows.get(usize::from(row))?.get(from, count) {
+            return subtree(hashes);
+        }
+        let tile = from / WIDTH;
+        if !read.contains_key(&(row, tile)) {
+            read.insert((row, tile), self.hashes(row, tile * WIDTH, WIDTH)?);
+        }
+        let start = (from % WIDTH) as usize;
+        subtree(read.get(&(row, tile))?.get(start..start + count as usize)?)
+    }
+
+    fn nodes(&self) -> Nodes<'_> {
+        Nodes { tree: self, read: std::cell::RefCell::default() }
+    }
+
+    /// The root over the first `size` leaves; none when there are fewer, or when a tile cannot be read.
     pub fn root_at(&self, size: u64) -> Option<NodeHash> {
         if size == 0 {
             return Some(EMPTY_HASH.0);
@@ -60,7 +225,7 @@ impl Tree {
         if size > self.size {
             return None;
         }
-        tree_hash(size, self).ok().map(|hash| hash.0)
+        tree_hash(size, &self.nodes()).ok().map(|hash| hash.0)
     }
 
     /// The root over all leaves.
@@ -70,11 +235,7 @@ impl Tree {
 
     /// The hash of the complete subtree of `2^level` leaves with number `n`.
     pub fn node(&self, level: u8, n: u64) -> Option<NodeHash> {
-        let end = n.checked_add(1)?.checked_shl(u32::from(level))?;
-        if end > self.size {
-            return None;
-        }
-        self.hashes.get(stored_hash_index(level, n) as usize).map(|hash| hash.0)
+        self.node_through(level, n, &mut HashMap::new())
     }
 
     /// The proof that leaf `seq` stands in the tree of the first `size` leaves.
@@ -82,7 +243,7 @@ impl Tree {
         if seq >= size || size > self.size {
             return None;
         }
-        let hashes = prove_record(size, seq, self).ok()?;
+        let hashes = prove_record(size, seq, &self.nodes()).ok()?;
         Some(InclusionProof {
             seq,
             size,
@@ -97,7 +258,7 @@ impl Tree {
             return None;
         }
         // Every tree extends the empty one, without a proof (RFC 9162 2.1.4 starts at 1).
-        let hashes = if old == 0 { Vec::new() } else { prove_tree(new, old, self).ok()? };
+        let hashes = if old == 0 { Vec::new() } else { prove_tree(new, old, &self.nodes()).ok()? };
         Some(ConsistencyProof { old, new, hashes: hashes.into_iter().map(|h| h.0).collect() })
     }
 }
@@ -118,18 +279,67 @@ pub struct InclusionProof {
 impl InclusionProof {
     /// Whether the proof holds for this leaf. Trust it only as far as the root is trusted.
     pub fn holds_for(&self, leaf: &[u8]) -> bool {
+        self.holds_for_hash(leaf_hash(leaf))
+    }
+
+    /// The same for a leaf of which only the hash is at hand.
+    pub fn holds_for_hash(&self, leaf: NodeHash) -> bool {
         // A path is as long as the tree is high; a longer one is refused before it is walked.
         if self.seq >= self.size || self.hashes.len() > 64 {
             return false;
         }
         let path = self.hashes.iter().map(|h| Hash(*h)).collect();
-        check_record(&path, self.size, Hash(self.root), self.seq, record_hash(leaf)).is_ok()
+        check_record(&path, self.size, Hash(self.root), self.seq, Hash(leaf)).is_ok()
     }
 
     /// The proof as a C2SP `tlog-proof@v1` file, with the checkpoint that carries its root.
     pub fn to_text(&self, checkpoint: &str) -> String {
         let path: String = self.hashes.iter().map(|h| BASE64_STANDARD.encode(h) + "\n").collect();
         format!("c2sp.org/tlog-proof@v1\nindex {}\n{path}\n{checkpoint}", self.seq)
+    }
+
+    /// The same, with the leaf itself as the file's extra data.
+    pub fn to_text_with(&self, leaf: &[u8], checkpoint: &str) -> String {
+        let text = self.to_text(checkpoint);
+        text.replacen("index ", &format!("extra {}\nindex ", BASE64_STANDARD.encode(leaf)), 1)
+    }
+}
+
+/// A C2SP `tlog-proof@v1` as read: what a client keeps of an entry that it was shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptProof {
+    /// The entry's number.
+    pub seq: u64,
+    /// The file's extra data: the entry itself where the log gave it along. Not believed before the path holds for it.
+    pub extra: Option<Vec<u8>>,
+    /// The audit path, from the leaf up.
+    pub hashes: Vec<NodeHash>,
+    /// The checkpoint, a signed note whose signatures the reader has yet to check.
+    pub checkpoint: String,
+}
+
+impl KeptProof {
+    /// Reads the text of [`InclusionProof::to_text`]; none when it is something else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("c2sp.org/tlog-proof@v1\n")?;
+        let (extra, rest) = match rest.strip_prefix("extra ") {
+            Some(rest) => {
+                let (extra, rest) = rest.split_once('\n')?;
+                (Some(BASE64_STANDARD.decode(extra).ok()?), rest)
+            }
+            None => (None, rest),
+        };
+        let (index, rest) = rest.strip_prefix("index ")?.split_once('\n')?;
+        let seq: u64 = index.parse().ok().filter(|seq: &u64| seq.to_string() == index)?;
+        let (path, checkpoint) = match rest.strip_prefix('\n') {
+            Some(checkpoint) => ("", checkpoint),
+            None => rest.split_once("\n\n")?,
+        };
+        let hashes: Vec<NodeHash> = path
+            .lines()
+            .map(|line| BASE64_STANDARD.decode(line).ok()?.try_into().ok())
+            .collect::<Option<_>>()?;
+        (hashes.len() <= 64).then(|| Self { seq, extra, hashes, checkpoint: checkpoint.to_owned() })
     }
 }
 

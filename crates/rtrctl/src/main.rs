@@ -2,6 +2,7 @@
 
 mod check;
 mod law;
+mod ledger;
 mod register;
 mod session;
 mod show;
@@ -34,6 +35,9 @@ enum Verb {
     /// The rules themselves
     #[command(subcommand)]
     Law(Law),
+    /// The log: checked, read and handed over without trusting its host
+    #[command(subcommand)]
+    Ledger(ledger::Verb),
     /// Logs in; the password comes from RTR_PASSWORD or is asked for
     Login(session::Login),
     /// Ends the session
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Verb::Vault(Vault::Check { dir, rebuild_index }) => vault::run(&dir, rebuild_index),
         Verb::Law(Law::Check { file }) => law::check(&file),
         Verb::Law(Law::Matrix) => law::matrix(),
+        Verb::Ledger(verb) => ledger::run(verb),
         verb => match online(arguments.session, verb) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

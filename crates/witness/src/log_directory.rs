@@ -3,11 +3,7 @@
 
 use crate::{Refusal, Witness};
 use chrono::{DateTime, Utc};
-use ledger::{
-    note::Checkpoint,
-    tiles::{TileAt, TileDirectory, WIDTH},
-    tree::Tree,
-};
+use ledger::{note::Checkpoint, tiles::TileDirectory, tree::Tree};
 use std::{fs, io, path::Path};
 
 /// What one round did.
@@ -32,7 +28,8 @@ pub fn cosign(witness: &mut Witness, dir: &Path, now: DateTime<Utc>) -> Result<C
     let proof = if old == 0 || old == checkpoint.size {
         Vec::new()
     } else {
-        let tree = tree_from_tiles(&TileDirectory(dir), checkpoint.size)?;
+        // Only the tiles that the proof needs are read. Whether they are true shows when it holds between two signed roots.
+        let tree = Tree::open(TileDirectory::new(dir), checkpoint.size)?;
         tree.consistency(old, checkpoint.size).map(|proof| proof.hashes).unwrap_or_default()
     };
     let line = witness.add_checkpoint(old, proof, &note, now)?;
@@ -41,19 +38,6 @@ pub fn cosign(witness: &mut Witness, dir: &Path, now: DateTime<Utc>) -> Result<C
     let own = signatures.lines().next().unwrap_or_default();
     replace(&dir.join("cosignature"), &format!("{text}\n\n{own}\n{line}"))?;
     Ok(Cosigned { size: checkpoint.size, new: checkpoint.size - old })
-}
-
-/// The tree over the leaf hashes of the level-0 tiles. Whether they are true shows when the proof made from it holds
-/// between two signed roots.
-fn tree_from_tiles(tiles: &TileDirectory<'_>, size: u64) -> io::Result<Tree> {
-    let mut tree = Tree::new();
-    for n in 0..size.div_ceil(WIDTH) {
-        let width = WIDTH.min(size - n * WIDTH);
-        for leaf in tiles.hashes(TileAt { level: 0, n, width })? {
-            tree.push(leaf);
-        }
-    }
-    Ok(tree)
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {

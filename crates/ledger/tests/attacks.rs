@@ -1,0 +1,249 @@
+//! What an attacker who holds the disks and the log's key can do to a log, and where the verifier sees it.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use chrono::{DateTime, Utc};
+use ledger::{
+    Clock, Entry, Known, Ledger, LedgerConfig, VerifyError, inspect,
+    note::{CosignerKey, LogKey},
+    tiles::{bundle, unbundle},
+    tree::{Tree, leaf_hash},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+const SIZE: u64 = 700;
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_000_000 + second, 0).unwrap()
+}
+
+fn config(root: &Path) -> LedgerConfig {
+    LedgerConfig::new(root.join("log"), root.join("keys/log.key"), "rtr.example/test")
+}
+
+/// A log of `size` entries, a second apart, published; and its key.
+fn log_of(root: &Path, size: u64, first: i64) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let ledger = Ledger::open(config(root)).unwrap();
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in ledger.size()..size {
+            // One after the other into the queue, so that they keep their order.
+            let entry = Entry::heartbeat(at(first + n as i64), Clock::Synchronised);
+            let ledger = ledger.clone();
+            tasks.spawn(async move { ledger.append(entry).await.unwrap() });
+            tokio::task::yield_now().await;
+        }
+        tasks.join_all().await;
+        ledger.published().wait_for(|published| *published >= size).await.unwrap();
+        ledger.vkey()
+    })
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+struct Attacked {
+    dir: TempDir,
+    vkey: String,
+}
+
+impl Attacked {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let vkey = log_of(dir.path(), SIZE, 0);
+        Self { dir, vkey }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    fn look(&self) -> Result<ledger::Verified, Vec<VerifyError>> {
+        inspect(&self.log(), &self.vkey, &Known::default())
+    }
+
+    /// Changes a file, looks, and puts it back.
+    fn with(&self, path: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Vec<VerifyError> {
+        let path = self.log().join(path);
+        let good = fs::read(&path).unwrap();
+        fs::write(&path, change(good.clone())).unwrap();
+        let seen = self.look();
+        fs::write(&path, good).unwrap();
+        seen.expect_err("an attack that nobody saw")
+    }
+
+    fn with_entries(&self, n: u64, width: u64, change: impl FnOnce(&mut Vec<Vec<u8>>)) -> Vec<VerifyError> {
+        let path = ledger::tiles::entries_path(n, width);
+        self.with(path.to_str().unwrap(), |bytes| {
+            let mut entries = unbundle(&bytes).unwrap();
+            change(&mut entries);
+            bundle(&entries)
+        })
+    }
+}
+
+#[test]
+fn every_flipped_byte_is_found_at_its_entry() {
+    let log = Attacked::new();
+    assert_eq!(log.look().unwrap().size, SIZE);
+    // Each byte of one entry in a full bundle, and of one in the partial one.
+    for (n, width, within) in [(1_u64, 256, 40_usize), (2, 188, 187)] {
+        let path = ledger::tiles::entries_path(n, width);
+        let bytes = fs::read(log.log().join(&path)).unwrap();
+        let entries = unbundle(&bytes).unwrap();
+        let start: usize = entries[..within].iter().map(|entry| entry.len() + 2).sum::<usize>() + 2;
+        let seq = n * 256 + within as u64;
+        for at in (start..start + entries[within].len()).step_by(7) {
+            let found = log.with(path.to_str().unwrap(), |mut bytes| {
+                bytes[at] ^= 0x01;
+                bytes
+            });
+            assert_eq!(found, [VerifyError::Entry(seq)], "byte {at}");
+        }
+        // A length before an entry moves everything behind it.
+        let found = log.with(path.to_str().unwrap(), |mut bytes| {
+            bytes[start - 1] ^= 0x01;
+            bytes
+        });
+        assert_eq!(found[0].position(), Some(seq), "{found:?}");
+    }
+    // Bytes of the hash tiles, of the checkpoint's text and of its signature.
+    for (path, first) in [
+        ("tile/0/000", Some(0)),
+        ("tile/0/001", Some(256)),
+        ("tile/0/002.p/188", Some(0)),
+        ("tile/1/000.p/2", Some(0)),
+        ("checkpoint", None),
+    ] {
+        let length = fs::metadata(log.log().join(path)).unwrap().len() as usize;
+        for at in (0..length).step_by(length.div_ceil(23)) {
+            let found = log.with(path, |mut bytes| {
+                bytes[at] ^= 0x40;
+                bytes
+            });
+            assert_eq!(found[0].position(), first, "{path} byte {at}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn dropped_added_reordered_and_missing_entries_are_found_at_their_place() {
+    let log = Attacked::new();
+    let found = log.with_entries(1, 256, |entries| drop(entries.remove(10)));
+    assert_eq!(found[0].position(), Some(266), "{found:?}");
+    assert!(matches!(found[0], VerifyError::Count { found: 255, expected: 256, .. }));
+    let found = log.with_entries(1, 256, |entries| entries.swap(3, 200));
+    assert_eq!(found, [VerifyError::Entry(259), VerifyError::Entry(456)]);
+    let found = log.with_entries(0, 256, |entries| entries[255] = br#"{"action":"x"}"#.to_vec());
+    assert_eq!(found, [VerifyError::Entry(255)]);
+    let found = log.with_entries(2, 188, |entries| drop(entries.pop()));
+    assert_eq!(found[0].position(), Some(699), "{found:?}");
+    for (path, first) in [("tile/entries/001", 256), ("tile/0/001", 256), ("tile/entries/002.p/188", 512)] {
+        let moved = log.log().join("aside");
+        fs::rename(log.log().join(path), &moved).unwrap();
+        let found = log.look().unwrap_err();
+        assert_eq!(found[0].position(), Some(first), "{path}: {found:?}");
+        fs::rename(&moved, log.log().join(path)).unwrap();
+    }
+    log.look().unwrap();
+}
+
+#[test]
+fn an_entry_rewritten_together_with_its_tiles_is_found() {
+    let log = Attacked::new();
+    // With the tile of its bundle: the tile above does not know it.
+    let mut leaves = unbundle(&fs::read(log.log().join("tile/entries/001")).unwrap()).unwrap();
+    let mut changed = leaves.clone();
+    changed[7] = br#"{"action":"forged"}"#.to_vec();
+    let tile = |leaves: &[Vec<u8>]| leaves.iter().flat_map(|leaf| leaf_hash(leaf)).collect::<Vec<u8>>();
+    fs::write(log.log().join("tile/entries/001"), bundle(&changed)).unwrap();
+    let good_tile = fs::read(log.log().join("tile/0/001")).unwrap();
+    fs::write(log.log().join("tile/0/001"), tile(&changed)).unwrap();
+    let found = log.look().unwrap_err();
+    assert_eq!(found, [VerifyError::Entries { first: 256, last: 511 }]);
+    // With every tile above: then it is the root that differs.
+    let mut tree = Tree::new();
+    changed.iter().for_each(|leaf| tree.push(leaf_hash(leaf)));
+    let above = fs::read(log.log().join("tile/1/000.p/2")).unwrap();
+    let forged = [&above[..32], &tree.root()].concat();
+    fs::write(log.log().join("tile/1/000.p/2"), forged).unwrap();
+    assert!(log.look().unwrap_err().contains(&VerifyError::Root { size: SIZE }));
+    leaves.truncate(256);
+    fs::write(log.log().join("tile/entries/001"), bundle(&leaves)).unwrap();
+    fs::write(log.log().join("tile/0/001"), good_tile).unwrap();
+    fs::write(log.log().join("tile/1/000.p/2"), above).unwrap();
+    log.look().unwrap();
+}
+
+#[test]
+fn a_rollback_a_fork_and_an_old_checkpoint_are_found_by_whoever_kept_something() {
+    let log = Attacked::new();
+    let last_night = tempfile::tempdir().unwrap();
+    copy(log.dir.path(), last_night.path());
+    log_of(log.dir.path(), SIZE + 300, 0);
+    let kept = fs::read_to_string(log.log().join("checkpoint")).unwrap();
+    let proof = {
+        let mut published = ledger::Published::open(&log.log(), &log.vkey).unwrap();
+        published.prove(900).unwrap().to_text()
+    };
+    let know = |kept: &[&str]| Known {
+        witnesses: Vec::new(),
+        kept: kept.iter().map(|text| ("kept".to_owned(), (*text).to_owned())).collect(),
+    };
+    inspect(&log.log(), &log.vkey, &know(&[&kept, &proof])).unwrap();
+    // Last night's backup is whole in itself; what was shown later gives it away, at the entry where it ends.
+    let old = last_night.path().join("log");
+    inspect(&old, &log.vkey, &Known::default()).unwrap();
+    for shown in [&kept, &proof] {
+        let found = inspect(&old, &log.vkey, &know(&[shown])).unwrap_err();
+        assert_eq!(found, [VerifyError::Shorter { size: SIZE, name: "kept".to_owned(), known: SIZE + 300 }]);
+    }
+    // It goes on from there with another history, signed with the true key: two readers compare.
+    log_of(last_night.path(), SIZE + 400, 5000);
+    inspect(&old, &log.vkey, &Known::default()).unwrap();
+    for shown in [&kept, &proof] {
+        let found = inspect(&old, &log.vkey, &know(&[shown])).unwrap_err();
+        assert_eq!(found, [VerifyError::Forked { name: "kept".to_owned(), size: SIZE + 300 }]);
+    }
+    // An old checkpoint put back over the newer log: what the witness signed later lies beside it.
+    let key = CosignerKey::load_or_create(&log.dir.path().join("w.key"), "politie.example/w").unwrap();
+    let text = kept.split_once("\n\n").unwrap().0.to_owned() + "\n";
+    let cosigned = kept.clone() + &key.cosign(&text, at(0)).unwrap();
+    fs::write(log.log().join("checkpoint.witnessed"), cosigned).unwrap();
+    let signer = LogKey::load_or_create(&log.dir.path().join("keys/log.key"), "rtr.example/test").unwrap();
+    let mut tree = Tree::new();
+    let mut published = ledger::Published::open(&log.log(), &log.vkey).unwrap();
+    (0..600).for_each(|seq| tree.push(leaf_hash(&published.leaf(seq).unwrap())));
+    fs::write(log.log().join("checkpoint"), signer.sign(600, tree.root()).unwrap()).unwrap();
+    let found = log.look().unwrap_err();
+    assert!(
+        found.iter().any(|f| matches!(f, VerifyError::Shorter { size: 600, known: 1000, .. })),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_seen_at_its_entry() {
+    let dir = tempfile::tempdir().unwrap();
+    log_of(dir.path(), 300, 0);
+    let vkey = log_of(dir.path(), 310, -3600);
+    let seen = inspect(&dir.path().join("log"), &vkey, &Known::default()).unwrap();
+    assert_eq!(seen.clock_back.len(), 1);
+    assert_eq!(seen.clock_back[0].0, 300);
+    assert!((3590..3600).contains(&seen.clock_back[0].1.num_seconds()), "{:?}", seen.clock_back);
+}

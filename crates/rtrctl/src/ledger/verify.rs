@@ -1,0 +1,216 @@
+//! `verify` and `proof`.
+
+use super::{LogAndKeys, export, keys::Keys, say};
+use anyhow::{Context as _, Result, bail, ensure};
+use chrono::Utc;
+use clap::Args;
+use ledger::{InclusionProof, KeptProof, Known, Published, Verified, note::Checkpoint, tree::leaf_hash};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+
+/// `rtrctl ledger verify`
+#[derive(Args)]
+pub(crate) struct Verify {
+    /// The log's folder, or a copy of it; not needed with --proof or --export
+    #[arg(required_unless_present_any = ["proof", "export"])]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    keys: Keys,
+    /// Checks this entry only, with its proof
+    #[arg(long, value_name = "SEQ")]
+    entry: Option<u64>,
+    /// A checkpoint or tlog-proof kept from earlier; it must be part of this log. May be given more than once
+    #[arg(long, value_name = "FILE")]
+    kept: Vec<PathBuf>,
+    /// Checks a tlog-proof by itself, without a log
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["entry", "kept", "export"])]
+    proof: Option<PathBuf>,
+    /// The entry that the proof is about, when the proof does not bring it along
+    #[arg(long, value_name = "FILE", requires = "proof")]
+    leaf: Option<PathBuf>,
+    /// Checks an export by itself, without a log
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["entry", "kept"])]
+    export: Option<PathBuf>,
+    /// The public key of whoever signed the export as a whole
+    #[arg(long, value_name = "VKEY", requires = "export")]
+    signer_key: Option<String>,
+    /// Fails also when no given witness has cosigned, when its newest cosignature is older than an hour, or when the clock
+    /// went back
+    #[arg(long)]
+    strict: bool,
+}
+
+impl Verify {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        let policy = self.keys.policy()?;
+        if let Some(file) = &self.proof {
+            return self.run_proof(file, &policy.log);
+        }
+        if let Some(file) = &self.export {
+            return export::verify(file, &policy, self.signer_key.as_deref());
+        }
+        let dir = super::folder(self.dir.as_deref().unwrap_or(Path::new(".")));
+        if let Some(seq) = self.entry {
+            return match Published::open(&dir, &policy.log).and_then(|mut log| log.prove(seq)) {
+                Ok(proven) => {
+                    say(String::from_utf8_lossy(&proven.leaf));
+                    say(format!(
+                        "entry {seq} stands in the log of {} entries that {} signed ({} hashes)",
+                        proven.proof.size,
+                        proven.checkpoint.origin,
+                        proven.proof.hashes.len()
+                    ));
+                    for witness in &policy.witnesses {
+                        match witness.cosigned_at(&proven.checkpoint.note) {
+                            Some(at) => say(format!("cosigned by {} at {at}", witness.name())),
+                            None => say(format!("not cosigned by {}", witness.name())),
+                        }
+                    }
+                    Ok(ExitCode::SUCCESS)
+                }
+                Err(finding) => Ok(wrong(&[finding])),
+            };
+        }
+        let kept = self
+            .kept
+            .iter()
+            .map(|file| {
+                let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+                Ok((file.display().to_string(), text))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let known = Known { witnesses: policy.witnesses.clone(), kept };
+        let began = Instant::now();
+        match ledger::inspect(&dir, &policy.log, &known) {
+            Ok(verified) => {
+                report(&verified, &known, began.elapsed().as_secs_f64());
+                let fresh = verified.witnessed.iter().any(|(_, _, at)| (Utc::now() - *at).num_minutes() < 60);
+                let strictly = fresh && verified.clock_back.is_empty();
+                Ok(if self.strict && !strictly { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+            }
+            Err(findings) => Ok(wrong(&findings)),
+        }
+    }
+
+    fn run_proof(&self, file: &Path, log_key: &str) -> Result<ExitCode> {
+        let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        let kept = KeptProof::parse(&text).with_context(|| format!("{} is no tlog-proof", file.display()))?;
+        let leaf = match (&self.leaf, &kept.extra) {
+            (Some(leaf), _) => fs::read(leaf).with_context(|| leaf.display().to_string())?,
+            (None, Some(leaf)) => leaf.clone(),
+            (None, None) => bail!("the proof does not bring its entry along: give it with --leaf"),
+        };
+        let checkpoint = match Checkpoint::read(&kept.checkpoint, log_key) {
+            Ok(checkpoint) => checkpoint,
+            Err(e) => {
+                say(format!("WRONG: {e}"));
+                return Ok(ExitCode::FAILURE);
+            }
+        };
+        let proof = InclusionProof {
+            seq: kept.seq,
+            size: checkpoint.size,
+            root: checkpoint.root,
+            hashes: kept.hashes,
+        };
+        if !proof.holds_for_hash(leaf_hash(&leaf)) {
+            say(format!("WRONG: entry {} is not the one that was signed", kept.seq));
+            return Ok(ExitCode::FAILURE);
+        }
+        say(String::from_utf8_lossy(&leaf));
+        say(format!(
+            "entry {} stands in the log of {} entries that {} signed",
+            kept.seq, checkpoint.size, checkpoint.origin
+        ));
+        for witness in &self.keys.policy()?.witnesses {
+            match witness.cosigned_at(&kept.checkpoint) {
+                Some(at) => say(format!("cosigned by {} at {at}", witness.name())),
+                None => say(format!("not cosigned by {}", witness.name())),
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn wrong(findings: &[ledger::VerifyError]) -> ExitCode {
+    for finding in findings {
+        say(format!("WRONG: {finding}"));
+    }
+    if let Some(position) = findings.iter().filter_map(ledger::VerifyError::position).min() {
+        say(format!("the first place that is wrong: entry {position}"));
+    }
+    ExitCode::FAILURE
+}
+
+/// Says what was checked.
+pub(crate) fn report(verified: &Verified, known: &Known, seconds: f64) {
+    say(format!("the log {} holds", verified.origin));
+    let mean = verified.bytes as f64 / (verified.size - verified.first).max(1) as f64;
+    say(format!(
+        "  entries     {} ({} to {}), {mean:.0} bytes each: every one hashed, every tile compared, canonical form",
+        verified.size - verified.first,
+        verified.first,
+        verified.size.saturating_sub(1)
+    ));
+    if verified.first > 0 {
+        say(format!(
+            "  purged      the entries before {}, by a signed tombstone and an entry that says so",
+            verified.first
+        ));
+    }
+    say("  checkpoint  signed by the log, and the tree has the root that was signed");
+    for witness in &known.witnesses {
+        match verified.witnessed.iter().find(|(name, _, _)| name == witness.name()) {
+            Some((name, size, at)) => say(format!("  witness     {name} cosigned {size} entries at {at}")),
+            None => say(format!("  witness     ATTENTION: no cosignature of {}", witness.name())),
+        }
+    }
+    if known.witnesses.is_empty() {
+        say("  witness     ATTENTION: no key given; without it the host could show another history");
+    }
+    for (name, _) in &known.kept {
+        say(format!("  kept        {name} is part of this log"));
+    }
+    for (seq, by) in &verified.clock_back {
+        say(format!("  clock       ATTENTION: it went back by {} s at entry {seq}", by.num_seconds()));
+    }
+    say(format!("  in          {seconds:.1} s"));
+}
+
+/// `rtrctl ledger proof`
+#[derive(Args)]
+pub(crate) struct Proof {
+    #[command(flatten)]
+    log: LogAndKeys,
+    /// The entry
+    seq: u64,
+    /// Where to write it; standard output otherwise
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Leaves the entry itself out of the file
+    #[arg(long)]
+    bare: bool,
+}
+
+impl Proof {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        let mut log = Published::open(&self.log.folder(), &self.log.policy()?.log)?;
+        let proven = match log.prove(self.seq) {
+            Ok(proven) => proven,
+            Err(finding) => return Ok(wrong(&[finding])),
+        };
+        let text = if self.bare { proven.proof.to_text(&proven.checkpoint.note) } else { proven.to_text() };
+        match &self.out {
+            Some(file) => {
+                ensure!(!file.exists(), "{} exists already", file.display());
+                fs::write(file, text).with_context(|| file.display().to_string())?;
+            }
+            None => say(text.trim_end()),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
