@@ -56,6 +56,14 @@ pub enum LedgerError {
         /// What there is.
         size: u64,
     },
+    /// The entry was purged at the end of the log's own term.
+    #[error("entry {asked} was purged with all before {first}, at the end of the log's term")]
+    Purged {
+        /// What was asked.
+        asked: u64,
+        /// The first entry that is left.
+        first: u64,
+    },
     /// The writer thread is gone; the daemon must restart.
     #[error("the ledger has shut down")]
     Closed,

@@ -10,6 +10,7 @@
 //! (the file), [`tree`] and [`tiles`] (what outsiders verify), [`note`] (who signed it), [`verify`](mod@verify).
 
 pub mod canonical;
+mod config;
 pub mod entry;
 mod error;
 mod faults;
@@ -17,22 +18,28 @@ mod index;
 pub mod ledger;
 mod looks;
 pub mod note;
+mod offsets;
+mod opening;
 mod privacy;
+mod progress;
 mod publish;
 pub mod published;
 mod sequence;
+mod sequencer;
+mod shared;
 mod spool;
 pub mod tiles;
 pub mod tree;
 pub mod verify;
 
+pub use config::{LedgerConfig, LedgerHealth, Receipt};
 pub use entry::{
     Actor, Change, Clock, Entry, Justification, LegalContext, Object, Operation, Origin, Outcome, Recipient,
 };
 pub use error::LedgerError;
 pub use faults::{DiskFaults, DiskStep};
 pub use index::{Filter, Index, Indexed};
-pub use ledger::{Ledger, LedgerConfig, LedgerHealth, Receipt};
+pub use ledger::Ledger;
 pub use looks::OpenLook;
 pub use note::{LogKey, WitnessKey};
 pub use privacy::{Details, DetailsReader, MonthKeys, Opening};

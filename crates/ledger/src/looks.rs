@@ -3,6 +3,7 @@
 
 use crate::entry::{Entry, Object, Operation, Outcome};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 pub(crate) const UNANSWERED: &str = "ledger.unanswered";
 
 /// A look that has begun and not ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenLook {
     /// What ties start and stop together.
     pub look: String,
@@ -27,6 +28,11 @@ pub(crate) struct Looks {
 }
 
 impl Looks {
+    /// Goes on with those that were open.
+    pub(crate) fn resume(open: Vec<OpenLook>) -> Self {
+        Self { open: open.into_iter().map(|look| (look.look.clone(), look)).collect() }
+    }
+
     /// Takes an entry into account.
     pub(crate) fn observe(&mut self, seq: u64, leaf: &[u8]) {
         // Most leaves belong to no look; they are not worth parsing.

@@ -1,15 +1,19 @@
-//! The publisher: brings tiles, entry bundles and the signed checkpoint up to the sequence file, and picks up the
-//! witness's cosignature. Whatever it fails to write it writes at the next round.
+//! The publisher: one thread brings tiles, entry bundles, the signed checkpoint and the index up to the sequence file, and
+//! picks up the witness's cosignature. Whatever it fails to write it writes at the next round.
 
 use crate::{
-    ledger::Shared,
-    tiles::{TileAt, WIDTH, bundle, entries_path, hash_tile_path, new_tiles, replace, tile_bytes},
+    LedgerError,
+    progress::Progress,
+    shared::{Shared, lock},
+    tiles::{TileAt, TileDirectory, WIDTH, bundle, entries_path, hash_tile_path, new_tiles, replace},
+    tree::{NodeHash, leaf_hash, subtree},
 };
 use std::{
     fs::{self, File},
     io,
     path::Path,
-    time::SystemTime,
+    sync::PoisonError,
+    time::{Duration, Instant, SystemTime},
 };
 
 /// The file in which a witness leaves a checkpoint that it has cosigned.
@@ -18,21 +22,52 @@ const COSIGNATURE: &str = "cosignature";
 pub(crate) const WITNESSED: &str = "checkpoint.witnessed";
 /// The tombstone: a checkpoint of the entries that were purged, signed when they were.
 pub(crate) const PRUNED: &str = "checkpoint.pruned";
+/// The tombstone's line that says where the sequence file goes on.
+pub(crate) const SEQUENCE_LINE: &str = "sequence ";
+
+/// How often tiles and checkpoint follow.
+const PUBLISH_EVERY: Duration = Duration::from_millis(500);
+/// After how many entries, or how long, a start must be able to go on from here.
+const PROGRESS_ENTRIES: u64 = 16_384;
+const PROGRESS_EVERY: Duration = Duration::from_mins(1);
+
+/// The publisher's thread, behind the sequencer.
+pub(crate) fn run(shared: &Shared) {
+    let mut publisher = Publisher::default();
+    let (stop, wake) = &shared.publisher_stop;
+    let mut stopped = lock(stop);
+    loop {
+        let last = *stopped;
+        drop(stopped);
+        publisher.publish(shared, last);
+        if let Err(e) = shared.with_index(|_| Ok(())) {
+            tracing::debug!(error = %e, "the index is behind");
+        }
+        if last {
+            return;
+        }
+        stopped = lock(stop);
+        if !*stopped {
+            (stopped, _) = wake.wait_timeout(stopped, PUBLISH_EVERY).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
 
 /// What is published so far.
 #[derive(Debug, Default)]
-pub(crate) struct Publisher {
+struct Publisher {
     size: Option<u64>,
     note: Option<String>,
     cosignature_seen: Option<SystemTime>,
+    progress: Option<(u64, Instant)>,
     failing: bool,
 }
 
 impl Publisher {
     /// One round.
-    pub(crate) fn publish(&mut self, shared: &Shared) {
+    fn publish(&mut self, shared: &Shared, last: bool) {
         self.pick_up_cosignature(shared);
-        let outcome = self.bring_up(shared);
+        let outcome = self.bring_up(shared, last);
         match &outcome {
             Err(e) if !self.failing => tracing::warn!(error = %e, "the log cannot be published; tried again"),
             Ok(()) if self.failing => tracing::info!("the log is published again"),
@@ -41,15 +76,23 @@ impl Publisher {
         self.failing = outcome.is_err();
     }
 
-    fn bring_up(&mut self, shared: &Shared) -> io::Result<()> {
-        let size = shared.log().tree.size();
-        let first_round = self.size.is_none();
-        let from = self.size.unwrap_or(0);
-        if first_round || size > from {
-            for tile in new_tiles(from, size) {
-                write_tile(shared, tile, first_round)?;
+    fn bring_up(&mut self, shared: &Shared, last: bool) -> io::Result<()> {
+        let progress = shared.log().progress();
+        let size = progress.size;
+        let first = shared.log().first;
+        let purged =
+            |tile: &TileAt| (tile.n + 1).saturating_mul(WIDTH) << (8 * u32::from(tile.level)) <= first;
+        match self.size {
+            None => new_tiles(0, size)
+                .into_iter()
+                .filter(|tile| !purged(tile))
+                .try_for_each(|tile| mend_tile(shared, tile))?,
+            Some(from) if size > from => {
+                new_tiles(from, size).into_iter().try_for_each(|tile| write_tile(shared, tile))?;
             }
+            Some(_) => {}
         }
+        self.settle(shared, &progress, last)?;
         let note = match shared.cosigned_note(size) {
             Some(note) => note,
             None if self.size == Some(size) => return Ok(()),
@@ -68,6 +111,32 @@ impl Publisher {
         Ok(())
     }
 
+    /// Moves out of memory what is on disk now, and notes how far the log is.
+    fn settle(&mut self, shared: &Shared, progress: &Progress, last: bool) -> io::Result<()> {
+        let unwritten = {
+            let log = shared.log();
+            (log.offsets.in_memory() > 0).then(|| log.offsets.unwritten())
+        };
+        let written = unwritten.as_ref().map(|offsets| offsets.write()).transpose()?;
+        {
+            let mut log = shared.log_mut();
+            if let Some(written) = written {
+                log.offsets.written(written);
+            }
+            log.tree.leave_to(&TileDirectory::new(&shared.dir), progress.size);
+        }
+        let due = self.progress.is_none_or(|(size, at)| {
+            size < progress.size
+                && (last || progress.size - size >= PROGRESS_ENTRIES || at.elapsed() >= PROGRESS_EVERY)
+        });
+        if due {
+            File::open(shared.dir.join("offsets"))?.sync_data()?;
+            progress.write(&shared.dir).map_err(io::Error::other)?;
+            self.progress = Some((progress.size, Instant::now()));
+        }
+        Ok(())
+    }
+
     fn pick_up_cosignature(&mut self, shared: &Shared) {
         let path = shared.dir.join(COSIGNATURE);
         let Ok(changed) = fs::metadata(&path).and_then(|meta| meta.modified()) else { return };
@@ -83,20 +152,23 @@ impl Publisher {
     }
 }
 
-fn write_tile(shared: &Shared, tile: TileAt, compare: bool) -> io::Result<()> {
+fn leaves(shared: &Shared, tile: TileAt) -> io::Result<Vec<Vec<u8>>> {
+    let first = tile.n * WIDTH;
+    (first..first + tile.width)
+        .map(|seq| shared.record(seq).map(|record| record.leaf))
+        .collect::<Result<Vec<_>, LedgerError>>()
+        .map_err(io::Error::other)
+}
+
+fn write_tile(shared: &Shared, tile: TileAt) -> io::Result<()> {
     let missing = || io::Error::other("the tree is shorter than its tile");
-    let bytes = tile_bytes(&shared.log().tree, tile).ok_or_else(missing)?;
-    put(shared, &hash_tile_path(tile.level, tile.n, tile.width), &bytes, compare)?;
+    let hashes = shared.log().tree.hashes(tile.level, tile.n * WIDTH, tile.width).ok_or_else(missing)?;
+    replace(&shared.dir.join(hash_tile_path(tile.level, tile.n, tile.width)), hashes.as_flattened())?;
     if tile.width == WIDTH {
         drop_partials(&shared.dir.join(hash_tile_path(tile.level, tile.n, WIDTH)));
     }
     if tile.level == 0 {
-        let first = tile.n * WIDTH;
-        let leaves = (first..first + tile.width)
-            .map(|seq| shared.record(seq).map(|record| record.leaf))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(io::Error::other)?;
-        put(shared, &entries_path(tile.n, tile.width), &bundle(&leaves), compare)?;
+        replace(&shared.dir.join(entries_path(tile.n, tile.width)), &bundle(&leaves(shared, tile)?))?;
         if tile.width == WIDTH {
             drop_partials(&shared.dir.join(entries_path(tile.n, WIDTH)));
         }
@@ -104,13 +176,43 @@ fn write_tile(shared: &Shared, tile: TileAt, compare: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// In the first round most tiles are there already; only what differs is written.
-fn put(shared: &Shared, path: &Path, bytes: &[u8], compare: bool) -> io::Result<()> {
-    let path = shared.dir.join(path);
-    if compare && fs::read(&path).is_ok_and(|there| there == bytes) {
+/// In the first round most tiles are there already: older ones are only looked for, newer ones compared with what the
+/// sequence file says.
+fn mend_tile(shared: &Shared, tile: TileAt) -> io::Result<()> {
+    let path = shared.dir.join(hash_tile_path(tile.level, tile.n, tile.width));
+    let bundle_path = shared.dir.join(entries_path(tile.n, tile.width));
+    let old = (tile.n * WIDTH + tile.width) << (8 * u32::from(tile.level)) <= shared.trusted_tiles;
+    let length = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
+    if old && length(&path) == tile.width * 32 && (tile.level > 0 || length(&bundle_path) > 0) {
         return Ok(());
     }
-    replace(&path, bytes)
+    let hashes: Vec<NodeHash> = if tile.level == 0 {
+        let leaves = leaves(shared, tile)?;
+        put(&bundle_path, &bundle(&leaves))?;
+        leaves.iter().map(|leaf| leaf_hash(leaf)).collect()
+    } else {
+        // The level below is mended already.
+        let tiles = TileDirectory::new(&shared.dir);
+        let below = |n: u64| {
+            let hashes = tiles.hashes(TileAt { level: tile.level - 1, n, width: WIDTH })?;
+            subtree(&hashes).ok_or_else(|| io::Error::other("a tile of the wrong width"))
+        };
+        let from_tiles: io::Result<Vec<_>> =
+            (tile.n * WIDTH..tile.n * WIDTH + tile.width).map(below).collect();
+        match shared.log().tree.hashes(tile.level, tile.n * WIDTH, tile.width) {
+            // Below what was purged no tile is left to compute it from.
+            Some(known) if from_tiles.is_err() => known,
+            _ => from_tiles?,
+        }
+    };
+    put(&path, hashes.as_flattened())
+}
+
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    replace(path, bytes)
 }
 
 /// A full tile makes its partial ones superfluous (tlog-tiles, "partial tiles").

@@ -13,7 +13,7 @@ use crate::{
 use sha2::{Digest, Sha256};
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufReader, Read},
+    io::{self, BufReader, Read, Seek},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
@@ -47,6 +47,11 @@ impl Record {
         let (len, rest) = rest.split_first_chunk::<4>()?;
         let (leaf, details) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
         Some(Self { spool: u64::from_le_bytes(*spool), leaf: leaf.to_vec(), details: details.to_vec() })
+    }
+
+    /// Bytes that it takes in the file.
+    pub(crate) fn length(&self) -> u64 {
+        (FRAME + 12 + self.leaf.len() + self.details.len()) as u64
     }
 
     /// The record as it stands in the file at place `seq`.
@@ -103,21 +108,12 @@ pub(crate) struct Sequence {
     faults: Option<Arc<dyn DiskFaults>>,
 }
 
-/// What was found on opening.
-pub(crate) struct Opened {
-    pub(crate) sequence: Sequence,
-    /// Bytes behind the last whole record, now cut off.
-    pub(crate) dropped: u64,
-}
-
 impl Sequence {
-    /// Opens the file under an exclusive lock and hands each record, with its offset, to `each`. A torn tail is
-    /// left in place until [`Sequence::cut_tail`], so that the caller can first compare with what was signed.
-    pub(crate) fn open(
-        path: &Path,
-        faults: Option<Arc<dyn DiskFaults>>,
-        mut each: impl FnMut(Record, u64) -> Result<(), LedgerError>,
-    ) -> Result<Opened, LedgerError> {
+    /// Where the first record of a log begins.
+    pub(crate) const FIRST: u64 = HEADER.len() as u64;
+
+    /// Opens the file under an exclusive lock, or makes it. Nothing is read yet: [`Sequence::read_on`] comes next.
+    pub(crate) fn open(path: &Path, faults: Option<Arc<dyn DiskFaults>>) -> Result<Self, LedgerError> {
         let io = |e| LedgerError::io(path)(e);
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
@@ -125,7 +121,7 @@ impl Sequence {
         rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| LedgerError::InUse(path.to_owned()))?;
         let length = file.metadata().map_err(io)?.len();
-        if length < HEADER.len() as u64 {
+        if length < Self::FIRST {
             // New, or torn while it was being made: nothing durable can be behind a half header.
             file.write_all_at(HEADER, 0).map_err(io)?;
             file.sync_all().map_err(io)?;
@@ -133,22 +129,38 @@ impl Sequence {
                 File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
             }
         }
-        let mut reader = BufReader::with_capacity(1 << 18, &file);
         let mut header = [0; HEADER.len()];
-        reader.read_exact(&mut header).map_err(io)?;
+        file.read_exact_at(&mut header, 0).map_err(io)?;
         if header != *HEADER {
             return Err(LedgerError::Rewritten(format!("{} is not a sequence file", path.display())));
         }
-        let mut durable = HEADER.len() as u64;
-        let mut count = 0;
-        while let Some((record, bytes)) = read_frame(&mut reader, count).map_err(io)? {
-            each(record, durable)?;
-            durable += bytes;
-            count += 1;
+        Ok(Self { file: Arc::new(file), path: path.to_owned(), durable: Self::FIRST, count: 0, faults })
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn length(&self) -> u64 {
+        self.file.metadata().map_or(0, |meta| meta.len())
+    }
+
+    /// Hands each record from `offset` on, the first of them number `count`, with its offset to `each`. Returns how many
+    /// bytes lie behind the last whole record; they are left in place until [`Sequence::cut_tail`], so that the caller
+    /// can first compare with what was signed.
+    pub(crate) fn read_on(
+        &mut self,
+        offset: u64,
+        count: u64,
+        mut each: impl FnMut(Record, u64),
+    ) -> Result<u64, LedgerError> {
+        let io = |e| LedgerError::io(&self.path)(e);
+        (self.durable, self.count) = (offset, count);
+        let mut reader = BufReader::with_capacity(1 << 18, &*self.file);
+        reader.seek(io::SeekFrom::Start(offset)).map_err(io)?;
+        while let Some((record, bytes)) = read_frame(&mut reader, self.count).map_err(io)? {
+            each(record, self.durable);
+            self.durable += bytes;
+            self.count += 1;
         }
-        let dropped = length.saturating_sub(durable);
-        let file = Arc::new(file);
-        Ok(Opened { sequence: Self { file, path: path.to_owned(), durable, count, faults }, dropped })
+        Ok(self.length().saturating_sub(self.durable))
     }
 
     /// Cuts off what lies behind the last whole record.
@@ -270,12 +282,9 @@ mod tests {
 
     fn read_all(path: &Path) -> (Vec<Record>, u64, Sequence) {
         let mut records = Vec::new();
-        let opened = Sequence::open(path, None, |record, _| {
-            records.push(record);
-            Ok(())
-        })
-        .unwrap();
-        (records, opened.dropped, opened.sequence)
+        let mut sequence = Sequence::open(path, None).unwrap();
+        let dropped = sequence.read_on(Sequence::FIRST, 0, |record, _| records.push(record)).unwrap();
+        (records, dropped, sequence)
     }
 
     #[test]
@@ -318,6 +327,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sequence");
         let _first = read_all(&path);
-        assert!(matches!(Sequence::open(&path, None, |_, _| Ok(())), Err(LedgerError::InUse(_))));
+        assert!(matches!(Sequence::open(&path, None), Err(LedgerError::InUse(_))));
     }
 }

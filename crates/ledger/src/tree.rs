@@ -139,7 +139,6 @@ impl Tree {
     }
 
     /// Forgets the hashes of full tiles of the first `size` leaves, which are in `tiles` from now on.
-    #[allow(dead_code)]
     pub(crate) fn leave_to(&mut self, tiles: &TileDirectory, size: u64) {
         for (level, row) in self.rows.iter_mut().enumerate() {
             let full = (size >> (usize::from(HEIGHT) * level)) / WIDTH * WIDTH;
@@ -163,7 +162,6 @@ impl Tree {
     }
 
     /// The tree of `size` leaves whose partial tiles are `edge` and whose full tiles lie in `tiles`.
-    #[allow(dead_code)]
     pub(crate) fn resume(tiles: TileDirectory, size: u64, edge: Vec<Vec<NodeHash>>) -> Option<Self> {
         let rows: Vec<Row> = (0_u32..)
             .zip(edge)

@@ -126,7 +126,7 @@ fn every_flipped_byte_is_found_at_its_entry() {
     for (path, first) in [
         ("tile/0/000", Some(0)),
         ("tile/0/001", Some(256)),
-        ("tile/0/002.p/188", Some(0)),
+        ("tile/0/002.p/188", Some(512)),
         ("tile/1/000.p/2", Some(0)),
         ("checkpoint", None),
     ] {

@@ -1,0 +1,221 @@
+//! The writer: one thread owns the sequence file. It takes everything that waits, writes it in one go, syncs once and
+//! answers: group commit.
+
+use crate::{
+    LedgerError,
+    config::Receipt,
+    entry::{Entry, Operation},
+    looks::UNANSWERED,
+    privacy::{Prepared, Privacy, instant, month_of, with_logged_at},
+    sequence::{Record, Sequence},
+    shared::{Append, Shared, lock},
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+use tokio::sync::oneshot;
+
+/// How long an append may take (decision 12).
+pub(crate) const LIMIT: Duration = Duration::from_secs(2);
+/// How often a failing ledger is tried again, and how long the sequencer sleeps at most.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// The most entries in one sync: bounds memory and the time to the first answer.
+const LARGEST_BATCH: usize = 1024;
+
+/// Entries that the ledger itself owes: kept until they are logged.
+#[derive(Default)]
+pub(crate) struct Backlog(Vec<Prepared>);
+
+impl Backlog {
+    pub(crate) fn add(&mut self, privacy: &Privacy, entry: &Entry) {
+        match privacy.prepare(entry) {
+            Ok(prepared) => self.0.push(prepared),
+            Err(e) => {
+                tracing::error!(error = %e, action = %entry.action, "an entry of the ledger's own is lost");
+            }
+        }
+    }
+}
+
+/// The one thread that writes the sequence file.
+pub(crate) struct Sequencer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) sequence: Sequence,
+    pub(crate) backlog: Backlog,
+}
+
+impl Sequencer {
+    pub(crate) fn run(mut self) {
+        let mut tried: Option<Instant> = None;
+        let mut month = String::new();
+        loop {
+            let (batch, stop) = self.wait(tried);
+            let failing_since = self.shared.health.borrow().failing_since;
+            match failing_since {
+                None => {
+                    self.write(batch, None);
+                    tried = (!self.shared.health.borrow().writable).then(Instant::now);
+                }
+                Some(since) => {
+                    for append in batch {
+                        self.shared.refused.fetch_add(1, Ordering::Relaxed);
+                        answer(append.answer, Err(LedgerError::Unwritable { since }));
+                    }
+                    if stop || tried.is_none_or(|at| at.elapsed() >= TRY_AGAIN) {
+                        tried = Some(Instant::now());
+                        self.write(Vec::new(), Some(since));
+                    }
+                }
+            }
+            if stop {
+                return;
+            }
+            let now = Utc::now();
+            if month != month_of(now) && self.shared.privacy.prepare_months(now).is_ok() {
+                month = month_of(now);
+            }
+        }
+    }
+
+    /// Waits until there is something to write, or to try again. Returns what is to be appended, and whether this is
+    /// the last round.
+    fn wait(&self, tried: Option<Instant>) -> (Vec<Append>, bool) {
+        let mut queue = lock(&self.shared.queue);
+        loop {
+            let failing = !self.shared.health.borrow().writable;
+            let idle = queue.appends.is_empty() && (failing || !queue.spooled && self.backlog.0.is_empty());
+            let due = failing && tried.is_none_or(|at| at.elapsed() >= TRY_AGAIN);
+            if queue.stop || !idle || due {
+                break;
+            }
+            let pause = match tried {
+                Some(at) if failing => TRY_AGAIN.saturating_sub(at.elapsed()),
+                _ => Duration::from_mins(1),
+            };
+            (queue, _) = self.shared.wake.wait_timeout(queue, pause).unwrap_or_else(PoisonError::into_inner);
+        }
+        let many = queue.appends.len().min(LARGEST_BATCH);
+        let batch = queue.appends.drain(..many).collect();
+        queue.spooled = false;
+        (batch, queue.stop && queue.appends.is_empty())
+    }
+
+    /// Writes one batch: what the ledger owes, what waits in the spool, on recovery the entry that says so, and what
+    /// is to be appended.
+    fn write(&mut self, batch: Vec<Append>, recovering: Option<DateTime<Utc>>) {
+        // Whoever no longer waits gets nothing written.
+        let batch: Vec<Append> = batch.into_iter().filter(|append| !append.answer.is_closed()).collect();
+        let now = Utc::now();
+        let (waiting, lost) = {
+            let spool = lock(&self.shared.spool);
+            if recovering.is_some()
+                && let Err(e) = spool.sync()
+            {
+                tracing::error!(error = %e, "the spool could not be synced");
+            }
+            (spool.waiting(), spool.lost)
+        };
+        let record = |spool, prepared: Prepared| Record {
+            spool,
+            leaf: prepared.leaf.into_bytes(),
+            details: prepared.details,
+        };
+        let mut records: Vec<Record> = self.backlog.0.iter().cloned().map(|owed| record(0, owed)).collect();
+        let newest_spooled = waiting.last().map_or(0, |last| last.number);
+        for waiting in waiting {
+            let leaf = with_logged_at(&waiting.leaf, now);
+            records.push(Record { spool: waiting.number, leaf: leaf.into_bytes(), details: waiting.details });
+        }
+        let refused = self.shared.refused.load(Ordering::Relaxed);
+        if recovering.is_some() || lost > 0 {
+            let recovered = Entry {
+                data: Some(
+                    json!({ "failing_since": recovering.map(instant), "refused": refused, "spool_lost": lost }),
+                ),
+                ..Entry::new(now, Operation::Maintenance, "ledger.recovered")
+            };
+            match self.shared.privacy.prepare(&recovered) {
+                Ok(prepared) => records.push(record(0, prepared)),
+                Err(e) => tracing::error!(error = %e, "the recovery could not be described"),
+            }
+        }
+        let first_append = records.len();
+        records.extend(batch.iter().map(|append| record(0, append.prepared.clone())));
+        if records.is_empty() {
+            return;
+        }
+
+        let began = Instant::now();
+        let offsets = match self.sequence.append(&records) {
+            Ok(offsets) => offsets,
+            Err(e) => {
+                self.shared.begin_failing(&e.to_string());
+                let spooled = lock(&self.shared.spool).len();
+                self.shared
+                    .health
+                    .send_if_modified(|health| std::mem::replace(&mut health.spooled, spooled) != spooled);
+                for append in batch {
+                    answer(append.answer, Err(LedgerError::Write(e.to_string())));
+                }
+                return;
+            }
+        };
+        let in_time = began.elapsed() < LIMIT;
+
+        let first = self.sequence.count() - records.len() as u64;
+        {
+            let mut log = self.shared.log_mut();
+            for (record, offset) in records.iter().zip(offsets) {
+                log.take(record, offset);
+            }
+        }
+        self.backlog.0.clear();
+        let spooled = {
+            let mut spool = lock(&self.shared.spool);
+            spool.taken(newest_spooled);
+            spool.lost -= lost;
+            spool.len()
+        };
+        if recovering.is_some() {
+            self.shared.refused.fetch_sub(refused, Ordering::Relaxed);
+        }
+        if !in_time {
+            self.shared.begin_failing("a write took over 2 s");
+        }
+        self.shared.health.send_modify(|health| {
+            health.entries = self.sequence.count();
+            health.spooled = spooled;
+            if recovering.is_some() && in_time {
+                health.writable = true;
+                health.failing_since = None;
+                health.spool_lost = 0;
+            }
+        });
+        if recovering.is_some() && in_time {
+            tracing::info!("the ledger can be written again");
+        }
+        for (seq, append) in (first + first_append as u64..).zip(batch) {
+            let receipt = Receipt { seq, at: append.prepared.at };
+            if append.answer.send(Ok(receipt)).is_err() {
+                // Durable, but its maker gave up and did nothing: the log must not suggest otherwise.
+                self.backlog.add(
+                    &self.shared.privacy,
+                    &Entry {
+                        look: append.look,
+                        data: Some(json!({ "refers": seq, "effect": "none" })),
+                        ..Entry::new(now, Operation::Maintenance, UNANSWERED)
+                    },
+                );
+            }
+        }
+    }
+}
+
+fn answer(to: oneshot::Sender<Result<Receipt, LedgerError>>, with: Result<Receipt, LedgerError>) {
+    if to.send(with).is_err() {
+        tracing::debug!("nobody waits for this answer any more");
+    }
+}

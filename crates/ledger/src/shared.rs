@@ -1,0 +1,234 @@
+//! What the ledger's door and its two threads share.
+
+use crate::{
+    LedgerError,
+    config::{LedgerHealth, Receipt},
+    index::{Index, Indexed},
+    looks::Looks,
+    note::{Checkpoint, LogKey, WitnessKey},
+    offsets::Offsets,
+    privacy::{Prepared, Privacy},
+    progress::Progress,
+    publish::WITNESSED,
+    sequence::{Record, read_at},
+    spool::Spool,
+    tree::{NodeHash, Tree, leaf_hash},
+};
+use chrono::{DateTime, Utc};
+use std::{
+    collections::VecDeque,
+    fs::File,
+    path::PathBuf,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::{oneshot, watch};
+
+/// What the log consists of, in memory: kilobytes, however long it is.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) tree: Tree,
+    pub(crate) offsets: Offsets,
+    pub(crate) looks: Looks,
+    /// The newest number that came through the spool.
+    pub(crate) spool: u64,
+    /// The newest entry's time.
+    pub(crate) last: Option<DateTime<Utc>>,
+    /// Where the next record begins in the sequence file.
+    pub(crate) end: u64,
+    /// Entries below this number were purged.
+    pub(crate) first: u64,
+}
+
+impl Log {
+    /// Takes a durable record into account.
+    pub(crate) fn take(&mut self, record: &Record, offset: u64) {
+        self.looks.observe(self.tree.size(), &record.leaf);
+        self.tree.push(leaf_hash(&record.leaf));
+        self.offsets.push(offset);
+        self.spool = self.spool.max(record.spool);
+        self.last = time_of(&record.leaf).or(self.last);
+        self.end = offset + record.length();
+    }
+
+    /// What a start needs in order to go on from here.
+    pub(crate) fn progress(&self) -> Progress {
+        let mut progress = Progress::new(self.tree.size(), self.end, self.spool, &self.tree.edge());
+        progress.last = self.last;
+        progress.looks = self.looks.open();
+        progress
+    }
+}
+
+fn time_of(leaf: &[u8]) -> Option<DateTime<Utc>> {
+    // The leaf is canonical, so the field's text is exactly this; parsing millions of leaves for one is not worth it.
+    let mark = b"\"at\":\"";
+    let start = leaf.windows(mark.len()).position(|window| window == mark)? + mark.len();
+    std::str::from_utf8(leaf.get(start..start + 24)?).ok()?.parse().ok()
+}
+
+/// An entry on its way to the sequencer.
+pub(crate) struct Append {
+    pub(crate) prepared: Prepared,
+    pub(crate) look: Option<String>,
+    pub(crate) answer: oneshot::Sender<Result<Receipt, LedgerError>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Queue {
+    pub(crate) appends: VecDeque<Append>,
+    pub(crate) spooled: bool,
+    pub(crate) stop: bool,
+}
+
+pub(crate) struct Shared {
+    pub(crate) dir: PathBuf,
+    pub(crate) key: LogKey,
+    pub(crate) vkey: String,
+    pub(crate) privacy: Privacy,
+    pub(crate) log: RwLock<Log>,
+    pub(crate) reader: Arc<File>,
+    pub(crate) queue: Mutex<Queue>,
+    pub(crate) wake: Condvar,
+    pub(crate) spool: Mutex<Spool>,
+    pub(crate) index: Mutex<Option<Index>>,
+    pub(crate) witnesses: RwLock<Vec<WitnessKey>>,
+    /// The newest checkpoint with a cosignature that holds.
+    pub(crate) witnessed: Mutex<Option<Checkpoint>>,
+    pub(crate) health: watch::Sender<LedgerHealth>,
+    pub(crate) published: watch::Sender<u64>,
+    pub(crate) publisher_stop: (Mutex<bool>, Condvar),
+    pub(crate) refused: AtomicU64,
+    /// Entries of which a start took the tiles for right: those before are only looked for, those behind are compared.
+    pub(crate) trusted_tiles: u64,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it holds one of these locks; if it did, the state would still be whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The time of the newest cosignature on a note by any of these witnesses.
+pub(crate) fn newest_cosignature(witnesses: &[WitnessKey], note: &str) -> Option<DateTime<Utc>> {
+    witnesses.iter().filter_map(|witness| witness.cosigned_at(note)).max()
+}
+
+impl Shared {
+    pub(crate) fn log(&self) -> RwLockReadGuard<'_, Log> {
+        self.log.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn log_mut(&self) -> RwLockWriteGuard<'_, Log> {
+        self.log.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn record(&self, seq: u64) -> Result<Record, LedgerError> {
+        let offset = {
+            let log = self.log();
+            if seq >= log.tree.size() {
+                return Err(LedgerError::Beyond { asked: seq, size: log.tree.size() });
+            }
+            if seq < log.first {
+                return Err(LedgerError::Purged { asked: seq, first: log.first });
+            }
+            log.offsets.get(seq).map_err(LedgerError::io("offsets"))?
+        };
+        read_at(&self.reader, offset, seq).map_err(LedgerError::io("sequence"))
+    }
+
+    pub(crate) fn refuse_when_failing(&self) -> Result<(), LedgerError> {
+        let health = self.health.borrow();
+        if health.writable {
+            return Ok(());
+        }
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        Err(LedgerError::Unwritable { since: health.failing_since.unwrap_or_else(Utc::now) })
+    }
+
+    pub(crate) fn begin_failing(&self, why: &str) {
+        let begun = self.health.send_if_modified(|health| {
+            let begins = health.writable;
+            if begins {
+                health.writable = false;
+                health.failing_since = Some(Utc::now());
+            }
+            begins
+        });
+        if begun {
+            tracing::error!(why, "the ledger cannot be written; no new look until it can");
+            // Through the lock, so that the sequencer cannot fall asleep between looking and being woken.
+            drop(lock(&self.queue));
+            self.wake.notify_one();
+        }
+    }
+
+    pub(crate) fn with_index<T>(
+        &self,
+        ask: impl FnOnce(&mut Index) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let mut slot = lock(&self.index);
+        let mut index = match slot.take() {
+            Some(index) => index,
+            None => Index::open(&self.dir.join("index.sqlite"), |size| self.log().tree.root_at(size))?,
+        };
+        index.skip_to(self.log().first);
+        // An index that fails here is dropped, so that the next call opens or rebuilds it.
+        loop {
+            let size = self.log().tree.size();
+            if index.size() >= size {
+                break;
+            }
+            let until = size.min(index.size() + 4096);
+            let leaves = (index.size()..until)
+                .map(|seq| {
+                    let record = self.record(seq)?;
+                    let tag = self.privacy.case_tag_of(&record.leaf, &record.details);
+                    Ok(Indexed { leaf: record.leaf, tag })
+                })
+                .collect::<Result<Vec<_>, LedgerError>>()?;
+            let root = self.log().tree.root_at(until).unwrap_or_default();
+            index.extend(&leaves, root)?;
+        }
+        let answer = ask(&mut index)?;
+        *slot = Some(index);
+        Ok(answer)
+    }
+
+    pub(crate) fn record_cosignature(&self, note: &str) -> Result<DateTime<Utc>, LedgerError> {
+        let refuse = |why: &str| LedgerError::Cosignature(why.to_owned());
+        let checkpoint = Checkpoint::read(note, &self.vkey)?;
+        let at = {
+            let witnesses = self.witnesses.read().unwrap_or_else(PoisonError::into_inner);
+            newest_cosignature(&witnesses, note).ok_or_else(|| refuse("no trusted witness has signed it"))?
+        };
+        if self.log().tree.root_at(checkpoint.size) != Some(checkpoint.root) {
+            return Err(refuse("it is on another log than this"));
+        }
+        let mut witnessed = lock(&self.witnessed);
+        let known = self.health.borrow().witnessed_at;
+        if witnessed.as_ref().is_some_and(|old| old.size > checkpoint.size)
+            || known.is_some_and(|known| known >= at)
+        {
+            return known.ok_or_else(|| refuse("it is older than what is known"));
+        }
+        crate::publish::write_durably(&self.dir.join(WITNESSED), note.as_bytes())
+            .map_err(LedgerError::io(self.dir.join(WITNESSED)))?;
+        self.health.send_modify(|health| {
+            health.witnessed_at = Some(at);
+            health.witnessed_entries = checkpoint.size;
+        });
+        *witnessed = Some(checkpoint);
+        Ok(at)
+    }
+
+    /// The newest checkpoint that carries a cosignature, when it is on `size` entries.
+    pub(crate) fn cosigned_note(&self, size: u64) -> Option<String> {
+        lock(&self.witnessed).as_ref().filter(|c| c.size == size).map(|c| c.note.clone())
+    }
+
+    pub(crate) fn root_at(&self, size: u64) -> Option<NodeHash> {
+        self.log().tree.root_at(size)
+    }
+}
