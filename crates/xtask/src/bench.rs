@@ -5,6 +5,7 @@
 //! against the measured minute, whenever in the run they were lost.
 //! `live`: time to the first picture, and what the daemon adds to a frame, with as many viewers as cameras.
 //! `wall`: the console's own CPU, frames shown and latency over time.
+//! `law`: decisions, leases decided again, a year looked ahead (see `crates/mandate/examples/law_speed.rs`).
 
 use crate::{
     Arguments,
@@ -46,6 +47,9 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
     };
     let which = arguments.word();
     arguments.done()?;
+    if which.as_deref() == Some("law") {
+        return law(&options);
+    }
     let bin = room::build()?;
     match which.as_deref() {
         Some("record") => record(&bin, &options),
@@ -61,6 +65,19 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
         }
         Some(other) => bail!("there is no bench `{other}`"),
     }
+}
+
+/// The law is measured inside a process of its own: a decision takes less time than asking for one.
+fn law(options: &Options) -> Result<()> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["run", "--release", "--quiet", "--package", "mandate", "--example", "law_speed", "--"]);
+    if options.json {
+        command.arg("--json");
+    }
+    if !command.current_dir(crate::root()).status().context("cargo does not start")?.success() {
+        bail!("the law's bench failed");
+    }
+    Ok(())
 }
 
 fn plan(name: &str, options: &Options, main_only: bool) -> Plan {

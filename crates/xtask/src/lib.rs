@@ -20,7 +20,7 @@ cargo xtask demo  [--headless] [--for 30s] [--screenshot FILE] [--report FILE]
     simulated cameras, the daemon, the witness and the console, ready to use
 cargo xtask test  [FILTER]
     format, lints, documentation, unit, property and end-to-end tests
-cargo xtask bench [record|live|wall] [--cameras N] [--seconds S] [--warmup S] [--rtsp URL] [--footage DIR] [--json]
+cargo xtask bench [record|live|wall|law] [--cameras N] [--seconds S] [--warmup S] [--rtsp URL] [--footage DIR] [--json]
     figures as ratios against a peer in the same run";
 
 /// Runs the command line; the exit code.

@@ -54,7 +54,7 @@ fn places(value: &Value, here: &str, all: &mut Vec<String>) {
     match value {
         Value::Object(fields) => fields.iter().for_each(|(key, v)| places(v, &format!("{here}/{key}"), all)),
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(n, v)| places(v, &format!("{here}/{n}"), all))
+            items.iter().enumerate().for_each(|(n, v)| places(v, &format!("{here}/{n}"), all));
         }
         _ => {}
     }

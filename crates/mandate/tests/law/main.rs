@@ -1,7 +1,12 @@
 //! The law, tested: scenarios that a jurist can read, properties over generated registers, the nights on which the clock
 //! changes, what may enter the register, and what lies ahead. One binary, so that it links once.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, where a panic is the message")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::let_underscore_must_use,
+    reason = "helpers of tests, where a panic is the message"
+)]
 
 mod common;
 mod daylight_saving;
