@@ -5,6 +5,7 @@
 //! ISO/IEC 14496-15), parameter sets out of band in [`Parameters::record`]; payload bytes are reference-counted
 //! and never copied for a viewer.
 
+pub mod mp4;
 mod nal;
 
 pub use nal::{BrokenPayload, append_annex_b, nal_units};
