@@ -242,6 +242,11 @@ impl Ledger {
 
     /// The entries that a filter selects, up to the newest durable one. Blocking (SQLite): call it off the runtime.
     pub fn query(&self, filter: &Filter) -> Result<Vec<(u64, Value)>, LedgerError> {
+        self.find(filter)?.into_iter().map(|seq| self.value(seq)).collect()
+    }
+
+    /// The numbers of those entries. Blocking.
+    pub fn find(&self, filter: &Filter) -> Result<Vec<u64>, LedgerError> {
         let pseudonyms = match &filter.who {
             Some(person) => self.pseudonyms(person)?,
             None => Vec::new(),
@@ -250,8 +255,7 @@ impl Ledger {
             Some(case) => self.case_tags(case)?,
             None => Vec::new(),
         };
-        let found = self.shared().with_index(|index| index.find(filter, &pseudonyms, &tags))?;
-        found.into_iter().map(|seq| self.value(seq)).collect()
+        self.shared().with_index(|index| index.find(filter, &pseudonyms, &tags))
     }
 
     /// The pseudonyms under which a person appears, one for each month whose key still exists.

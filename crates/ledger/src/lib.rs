@@ -28,6 +28,8 @@ mod sequence;
 mod sequencer;
 mod shared;
 mod spool;
+#[doc(hidden)]
+pub mod synthetic;
 pub mod tiles;
 pub mod tree;
 pub mod verify;

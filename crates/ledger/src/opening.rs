@@ -10,7 +10,7 @@ use crate::{
     publish::{PRUNED, SEQUENCE_LINE, WITNESSED},
     sequence::{Sequence, read_at},
     shared::Log,
-    tiles::{TileDirectory, WIDTH, new_tiles},
+    tiles::{TileAt, TileDirectory, WIDTH, hash_tile_path, new_tiles, replace},
     tree::{Tree, leaf_hash},
 };
 use std::{fs, path::Path};
@@ -62,13 +62,19 @@ pub(crate) fn open(dir: &Path, vkey: &str, mut sequence: Sequence) -> Result<Ope
     let tiles = TileDirectory::new(dir);
     let mut same = true;
     let (log, dropped) = read_on(log, &mut sequence, |log, from| {
-        // What is on disk already need not be held; what is not, the publisher writes after the comparison.
+        // What is on disk already need not be held, and what is missing there is written; only a tile that differs waits in
+        // memory until the log has been compared with what was signed.
         let size = log.tree.size();
-        same = same
-            && new_tiles(from, size)
-                .into_iter()
-                .filter(|tile| tile.width == WIDTH)
-                .all(|tile| tiles.hashes(tile).ok() == log.tree.hashes(tile.level, tile.n * WIDTH, WIDTH));
+        let at_rest = |tile: TileAt| match tiles.hashes(tile) {
+            Ok(hashes) => Some(hashes) == log.tree.hashes(tile.level, tile.n * WIDTH, WIDTH),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let path = dir.join(hash_tile_path(tile.level, tile.n, WIDTH));
+                let hashes = log.tree.hashes(tile.level, tile.n * WIDTH, WIDTH).unwrap_or_default();
+                replace(&path, hashes.as_flattened()).is_ok()
+            }
+            Err(_) => false,
+        };
+        same = same && new_tiles(from, size).into_iter().filter(|tile| tile.width == WIDTH).all(at_rest);
         if same {
             log.tree.leave_to(&tiles, size);
         }

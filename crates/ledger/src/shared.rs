@@ -26,6 +26,9 @@ use std::{
 };
 use tokio::sync::{oneshot, watch};
 
+/// An index this far behind is made anew, its sorted lists at the end.
+const BULK: u64 = 50_000;
+
 /// What the log consists of, in memory: kilobytes, however long it is.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -174,6 +177,11 @@ impl Shared {
             None => Index::open(&self.dir.join("index.sqlite"), |size| self.log().tree.root_at(size))?,
         };
         index.skip_to(self.log().first);
+        let bulk = index.size() == self.log().first && self.log().tree.size() - index.size() > BULK;
+        if bulk {
+            index = Index::start(&self.dir.join("index.sqlite"))?;
+            index.skip_to(self.log().first);
+        }
         // An index that fails here is dropped, so that the next call opens or rebuilds it.
         loop {
             let size = self.log().tree.size();
@@ -190,6 +198,9 @@ impl Shared {
                 .collect::<Result<Vec<_>, LedgerError>>()?;
             let root = self.log().tree.root_at(until).unwrap_or_default();
             index.extend(&leaves, root)?;
+        }
+        if bulk {
+            index.finish()?;
         }
         let answer = ask(&mut index)?;
         *slot = Some(index);

@@ -46,6 +46,9 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
         json: arguments.switch("--json"),
     };
     let which = arguments.word();
+    if which.as_deref() == Some("ledger") {
+        return crate::bench_ledger::run(arguments);
+    }
     arguments.done()?;
     if which.as_deref() == Some("law") {
         return law(&options);
