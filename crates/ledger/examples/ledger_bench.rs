@@ -60,7 +60,7 @@ fn peak() -> u64 {
 
 fn look(n: u64) -> Entry {
     Entry {
-        look: Some(format!("{n:016x}")),
+        look: Some(format!("{:016x}", n / 2)),
         actor: Actor::Person {
             person: format!("observer-{}", n % 12),
             role: "observer".to_owned(),
@@ -70,7 +70,11 @@ fn look(n: u64) -> Entry {
         origin: Origin { workstation: Some("desk-3".to_owned()), ..Origin::default() },
         object: Some(Object::camera(format!("ENS-C{:02}", n % CAMERAS), "enschede")),
         outcome: Outcome::Permit,
-        ..Entry::new(Utc::now(), Operation::Consult, "live_view.start")
+        ..Entry::new(
+            Utc::now(),
+            Operation::Consult,
+            if n.is_multiple_of(2) { "live_view.start" } else { "live_view.stop" },
+        )
     }
 }
 

@@ -77,9 +77,15 @@ impl Publisher {
     }
 
     fn bring_up(&mut self, shared: &Shared, last: bool) -> io::Result<()> {
-        let progress = shared.log().progress();
-        let size = progress.size;
-        let first = shared.log().first;
+        // What a start needs is taken together with the size, under one lock; most rounds only need the size.
+        let (size, first, progress) = {
+            let log = shared.log();
+            let size = log.tree.size();
+            let due = self.progress.is_none_or(|(before, at)| {
+                before < size && (last || size - before >= PROGRESS_ENTRIES || at.elapsed() >= PROGRESS_EVERY)
+            });
+            (size, log.first, due.then(|| log.progress()))
+        };
         let purged =
             |tile: &TileAt| (tile.n + 1).saturating_mul(WIDTH) << (8 * u32::from(tile.level)) <= first;
         match self.size {
@@ -92,7 +98,7 @@ impl Publisher {
             }
             Some(_) => {}
         }
-        self.settle(shared, &progress, last)?;
+        self.settle(shared, size, progress.as_ref())?;
         let note = match shared.cosigned_note(size) {
             Some(note) => note,
             None if self.size == Some(size) => return Ok(()),
@@ -112,7 +118,7 @@ impl Publisher {
     }
 
     /// Moves out of memory what is on disk now, and notes how far the log is.
-    fn settle(&mut self, shared: &Shared, progress: &Progress, last: bool) -> io::Result<()> {
+    fn settle(&mut self, shared: &Shared, size: u64, progress: Option<&Progress>) -> io::Result<()> {
         let unwritten = {
             let log = shared.log();
             (log.offsets.in_memory() > 0).then(|| log.offsets.unwritten())
@@ -123,13 +129,9 @@ impl Publisher {
             if let Some(written) = written {
                 log.offsets.written(written);
             }
-            log.tree.leave_to(&TileDirectory::new(&shared.dir), progress.size);
+            log.tree.leave_to(&TileDirectory::new(&shared.dir), size);
         }
-        let due = self.progress.is_none_or(|(size, at)| {
-            size < progress.size
-                && (last || progress.size - size >= PROGRESS_ENTRIES || at.elapsed() >= PROGRESS_EVERY)
-        });
-        if due {
+        if let Some(progress) = progress {
             File::open(shared.dir.join("offsets"))?.sync_data()?;
             progress.write(&shared.dir).map_err(io::Error::other)?;
             self.progress = Some((progress.size, Instant::now()));

@@ -1,7 +1,7 @@
-//! `POST /add-checkpoint` of C2SP tlog-witness, over plain HTTP/1.1 on loopback (a TLS proxy or a tunnel stands before
-//! it elsewhere). One request a connection, bounded in size and time; small enough to be read by whoever must trust it.
+//! `POST /add-checkpoint` of C2SP tlog-witness, and the police's own `GET /status` (503 while there is an alarm) and
+//! `GET /metrics`, over plain HTTP/1.1 on loopback (a TLS proxy or a tunnel stands before it elsewhere). One request a connection, bounded in size and time; small enough to be read by whoever must trust it.
 
-use crate::{Refusal, Witness};
+use crate::{Refusal, Witness, watch::Watch};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::Utc;
 use ledger::tree::NodeHash;
@@ -15,22 +15,36 @@ use std::{
 const LARGEST_BODY: usize = 64 << 10;
 const LARGEST_HEAD: u64 = 16 << 10;
 
-/// Serves requests one after the other, for ever.
-pub fn serve(listener: &TcpListener, witness: &mut Witness) -> io::Result<()> {
+/// Serves requests one after the other, for ever. Without a witness only status and metrics are served.
+pub fn serve(listener: &TcpListener, mut witness: Option<&mut Witness>, watch: &Watch) -> io::Result<()> {
     for stream in listener.incoming() {
-        if let Err(e) = stream.and_then(|stream| answer(stream, witness)) {
+        if let Err(e) = stream.and_then(|stream| answer(stream, witness.as_deref_mut(), watch)) {
             eprintln!("a request was dropped: {e}");
         }
     }
     Ok(())
 }
 
-fn answer(mut stream: TcpStream, witness: &mut Witness) -> io::Result<()> {
+enum Asked {
+    AddCheckpoint(String),
+    Status,
+    Metrics,
+    Other,
+}
+
+fn answer(mut stream: TcpStream, witness: Option<&mut Witness>, watch: &Watch) -> io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     stream.set_write_timeout(Some(Duration::from_secs(5)))?;
-    let (status, kind, body) = match read_request(&stream)? {
-        Some(body) => respond(witness, &body),
-        None => ("404 Not Found", "text/plain", "POST /add-checkpoint\n".to_owned()),
+    let now = Utc::now();
+    let text = "text/plain; charset=utf-8";
+    let (status, kind, body) = match (read_request(&stream)?, witness) {
+        (Asked::AddCheckpoint(body), Some(witness)) => respond(witness, watch, &body),
+        (Asked::Status, _) => match watch.status(now) {
+            (true, body) => ("200 OK", text, body),
+            (false, body) => ("503 Service Unavailable", text, body),
+        },
+        (Asked::Metrics, _) => ("200 OK", "text/plain; version=0.0.4", watch.metrics(now)),
+        _ => ("404 Not Found", text, "POST /add-checkpoint, GET /status, GET /metrics\n".to_owned()),
     };
     write!(
         stream,
@@ -39,12 +53,11 @@ fn answer(mut stream: TcpStream, witness: &mut Witness) -> io::Result<()> {
     )
 }
 
-/// The body of a `POST /add-checkpoint`; none for any other request.
-fn read_request(stream: &TcpStream) -> io::Result<Option<String>> {
+fn read_request(stream: &TcpStream) -> io::Result<Asked> {
     let mut reader = BufReader::new(stream).take(LARGEST_HEAD);
     let mut line = String::new();
     reader.read_line(&mut line)?;
-    let wanted = line.starts_with("POST /add-checkpoint HTTP/1.");
+    let asked = line.clone();
     let mut length = 0;
     loop {
         line.clear();
@@ -66,23 +79,35 @@ fn read_request(stream: &TcpStream) -> io::Result<Option<String>> {
     let mut body = vec![0; length];
     reader.set_limit(length as u64);
     reader.read_exact(&mut body)?;
-    Ok(wanted.then(|| String::from_utf8_lossy(&body).into_owned()))
+    Ok(match asked.split(' ').collect::<Vec<_>>().as_slice() {
+        ["POST", "/add-checkpoint", _] => Asked::AddCheckpoint(String::from_utf8_lossy(&body).into_owned()),
+        ["GET", "/status", _] => Asked::Status,
+        ["GET", "/metrics", _] => Asked::Metrics,
+        _ => Asked::Other,
+    })
 }
 
 /// The statuses are the standard's: 200 cosignature, 400 malformed, 403 bad signature or unknown log,
 /// 409 other old size (with the right one), 422 not an extension.
-fn respond(witness: &mut Witness, body: &str) -> (&'static str, &'static str, String) {
+fn respond(witness: &mut Witness, watch: &Watch, body: &str) -> (&'static str, &'static str, String) {
     let outcome = parse(body)
         .ok_or_else(|| Refusal::Malformed("not an add-checkpoint request".to_owned()))
         .and_then(|(old, proof, note)| witness.add_checkpoint(old, proof, note, Utc::now()));
     match outcome {
-        Ok(line) => ("200 OK", "text/plain; charset=utf-8", line),
+        Ok(line) => {
+            watch.cosigned(witness.seen_size(), None, Utc::now());
+            ("200 OK", "text/plain; charset=utf-8", line)
+        }
         Err(Refusal::Conflict(size)) => ("409 Conflict", "text/x.tlog.size", format!("{size}\n")),
         Err(e) => {
             let status = match e {
                 Refusal::Malformed(_) => "400 Bad Request",
                 Refusal::Unknown(_) => "403 Forbidden",
-                Refusal::Inconsistent { .. } => "422 Unprocessable Entity",
+                Refusal::Inconsistent { .. } => {
+                    watch.refused(&e.to_string(), body, Utc::now());
+                    watch.sound(Utc::now());
+                    "422 Unprocessable Entity"
+                }
                 _ => "500 Internal Server Error",
             };
             eprintln!("refused: {e}");
@@ -92,7 +117,7 @@ fn respond(witness: &mut Witness, body: &str) -> (&'static str, &'static str, St
 }
 
 /// `old <size>`, the proof's hashes one a line, an empty line, the checkpoint.
-fn parse(body: &str) -> Option<(u64, Vec<NodeHash>, &str)> {
+pub(crate) fn parse(body: &str) -> Option<(u64, Vec<NodeHash>, &str)> {
     let (head, note) = body.split_once("\n\n")?;
     let mut lines = head.lines();
     let old = lines.next()?.strip_prefix("old ")?.parse().ok()?;

@@ -6,11 +6,15 @@
 //! proves nothing.
 //!
 //! [`Witness`] is the rule and its memory; [`log_directory`] brings it the checkpoints of a log that it reads as files,
-//! [`http`] those that a log sends it.
+//! [`http`] those that a log sends it, [`letters`] those that come on a stick; [`watch`] is the alarm, [`epoch`] what the
+//! police sign when a log must begin anew.
 
+pub mod epoch;
 pub mod http;
+pub mod letters;
 pub mod log_directory;
 mod state;
+pub mod watch;
 
 use chrono::{DateTime, Utc};
 use ledger::{
@@ -79,6 +83,27 @@ impl Witness {
         self.state.seen().size
     }
 
+    /// When the log last grew, by this machine's clock (UTC); none before its first checkpoint.
+    pub fn grew_at(&self) -> Option<DateTime<Utc>> {
+        let seen = self.state.seen();
+        DateTime::from_timestamp(seen.grew_at, 0).filter(|_| seen.grew_at > 0)
+    }
+
+    /// The newest checkpoint that was signed: its size and root.
+    pub fn seen(&self) -> (u64, NodeHash) {
+        let seen = self.state.seen();
+        (seen.size, seen.root)
+    }
+
+    pub(crate) fn state_path(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// Signs a text of the witness's own that can be no checkpoint, for [`epoch`].
+    pub(crate) fn sign_text(&self, text: &str, now: DateTime<Utc>) -> Result<String, Refusal> {
+        Ok(self.key.cosign(text, now)?)
+    }
+
     /// Checks that `note` extends what was signed before and returns the cosignature line. What was signed is
     /// remembered durably *before* the signature leaves this function: a crash in between costs a signature, never
     /// a second history (tlog-witness, "add-checkpoint").
@@ -112,7 +137,8 @@ impl Witness {
         {
             return Err(inconsistent);
         }
-        self.state.remember(Seen { size: checkpoint.size, root: checkpoint.root })?;
+        let grew_at = if checkpoint.size > seen.size { now.timestamp() } else { seen.grew_at };
+        self.state.remember(Seen { size: checkpoint.size, root: checkpoint.root, grew_at })?;
         Ok(self.key.cosign(&checkpoint.text, now)?)
     }
 }

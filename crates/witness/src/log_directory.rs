@@ -1,9 +1,13 @@
 //! A log read as files: its published folder, mounted or mirrored. The consistency proof is made here, from the
 //! tiles; the cosigned checkpoint is left in the folder as `cosignature`, where the ledger picks it up.
 
-use crate::{Refusal, Witness};
+use crate::{Refusal, Witness, epoch};
 use chrono::{DateTime, Utc};
-use ledger::{note::Checkpoint, tiles::TileDirectory, tree::Tree};
+use ledger::{
+    note::Checkpoint,
+    tiles::{TileDirectory, WIDTH},
+    tree::Tree,
+};
 use std::{fs, io, path::Path};
 
 /// What one round did.
@@ -13,6 +17,8 @@ pub struct Cosigned {
     pub size: u64,
     /// How many are new since the last round.
     pub new: u64,
+    /// The time of the newest entry (UTC, by the log's clock), where it could be read.
+    pub newest: Option<DateTime<Utc>>,
 }
 
 /// Cosigns the newest checkpoint of the log in `dir`, if it extends what was signed before.
@@ -20,7 +26,11 @@ pub fn cosign(witness: &mut Witness, dir: &Path, now: DateTime<Utc>) -> Result<C
     let note = fs::read_to_string(dir.join("checkpoint"))?;
     let checkpoint =
         Checkpoint::read(&note, witness.log_vkey()).map_err(|e| Refusal::Unknown(e.to_string()))?;
+    let tiles = TileDirectory::new(dir);
     let old = witness.seen_size();
+    if old == 0 {
+        epoch::check_first_leaf(witness, &tiles, checkpoint.size)?;
+    }
     if old > checkpoint.size {
         // A shorter log than the one signed is a rewritten one.
         return Err(Refusal::Inconsistent { old, new: checkpoint.size });
@@ -29,15 +39,23 @@ pub fn cosign(witness: &mut Witness, dir: &Path, now: DateTime<Utc>) -> Result<C
         Vec::new()
     } else {
         // Only the tiles that the proof needs are read. Whether they are true shows when it holds between two signed roots.
-        let tree = Tree::open(TileDirectory::new(dir), checkpoint.size)?;
+        let tree = Tree::open(tiles.clone(), checkpoint.size)?;
         tree.consistency(old, checkpoint.size).map(|proof| proof.hashes).unwrap_or_default()
     };
     let line = witness.add_checkpoint(old, proof, &note, now)?;
-    let (text, signatures) = note.rsplit_once("\n\n").unwrap_or((&note, ""));
-    // Only the log's own signature and the fresh cosignature: the published note may bear an older one of ours.
-    let own = signatures.lines().next().unwrap_or_default();
-    replace(&dir.join("cosignature"), &format!("{text}\n\n{own}\n{line}"))?;
-    Ok(Cosigned { size: checkpoint.size, new: checkpoint.size - old })
+    replace(&dir.join("cosignature"), &crate::letters::cosigned_note(&note, &line))?;
+    let newest = newest_time(&tiles, checkpoint.size);
+    Ok(Cosigned { size: checkpoint.size, new: checkpoint.size - old, newest })
+}
+
+/// The newest entry's time, so that a clock that was set back at the log is noticed. Its bundle is not proven here; a host
+/// that lies in it lies in a log that the verifier reads.
+fn newest_time(tiles: &TileDirectory, size: u64) -> Option<DateTime<Utc>> {
+    let (n, last) = (size.checked_sub(1)? / WIDTH, (size - 1) % WIDTH);
+    let entries = tiles.entries(n, last + 1).ok()?;
+    let leaf: serde_json::Value = serde_json::from_slice(entries.last()?).ok()?;
+    let time = leaf.get("logged_at").or_else(|| leaf.get("at"))?;
+    time.as_str()?.parse().ok()
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {

@@ -7,10 +7,11 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
+    process::ExitCode,
     sync::mpsc,
     time::Duration,
 };
-use witness::{Refusal, Witness, http, log_directory};
+use witness::{Refusal, Witness, epoch, http, letters, log_directory, watch::Watch};
 
 /// Checks that the ledger only grows, and cosigns it.
 #[derive(Parser)]
@@ -39,17 +40,89 @@ enum Verb {
         /// How often: `10s`, `1m`; `once` for a single round.
         #[arg(long, default_value = "60s", value_parser = interval)]
         every: Interval,
+        /// Serves `GET /status` and `GET /metrics` here, for the police's own monitoring.
+        #[arg(long)]
+        listen: Option<SocketAddr>,
+        #[command(flatten)]
+        alarm: Alarm,
         #[command(flatten)]
         who: Who,
     },
-    /// Serves `POST /add-checkpoint` (C2SP tlog-witness) over plain HTTP.
+    /// Serves `POST /add-checkpoint` (C2SP tlog-witness), `GET /status` and `GET /metrics` over plain HTTP.
     Serve {
         /// Where to listen.
         #[arg(long, default_value = "127.0.0.1:7411")]
         listen: SocketAddr,
         #[command(flatten)]
+        alarm: Alarm,
+        #[command(flatten)]
         who: Who,
     },
+    /// On the host: writes a request that is carried to the police (separate networks).
+    Request {
+        /// The log's folder.
+        #[arg(long)]
+        log: PathBuf,
+        /// The log's public key (text, or a file with it).
+        #[arg(long)]
+        log_key: String,
+        /// The size that the witness signed last, when it is not the newest cosigned one.
+        #[arg(long)]
+        old: Option<u64>,
+        /// Where to write it.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// At the police: answers a request that was carried here.
+    Answer {
+        /// The request.
+        #[arg(long)]
+        request: PathBuf,
+        /// Where to write the answer.
+        #[arg(long)]
+        out: PathBuf,
+        #[command(flatten)]
+        alarm: Alarm,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// On the host: hands an answer to the log.
+    Deliver {
+        /// The answer.
+        #[arg(long)]
+        answer: PathBuf,
+        /// The log's folder.
+        #[arg(long)]
+        log: PathBuf,
+        /// The log's public key (text, or a file with it).
+        #[arg(long)]
+        log_key: String,
+    },
+    /// At the police: lets a log begin anew under another name and key, after the old one was lost in part.
+    Epoch {
+        /// The new log's public key (text, or a file with it).
+        #[arg(long)]
+        new_log_key: String,
+        /// The state file that the witness will keep for the new log.
+        #[arg(long)]
+        new_state: PathBuf,
+        /// Why, in one line; it stands in the new log for ever.
+        #[arg(long)]
+        reason: String,
+        /// Where to write the grant.
+        #[arg(long)]
+        out: PathBuf,
+        #[command(flatten)]
+        who: Who,
+    },
+}
+
+/// How the police hear of it.
+#[derive(clap::Args)]
+struct Alarm {
+    /// A program that is run with the text of each new alarm, and when it is over.
+    #[arg(long, value_name = "PROGRAM")]
+    on_alarm: Option<PathBuf>,
 }
 
 const NAME: &str = "rtr-witness";
@@ -72,13 +145,63 @@ struct Who {
 
 impl Who {
     fn witness(&self) -> Result<Witness> {
-        let log_key = match fs::read_to_string(&self.log_key) {
-            Ok(text) => text,
-            Err(_) => self.log_key.clone(),
-        };
+        let log_key = text_or_file(&self.log_key);
         let witness = Witness::open(&self.key, &self.name, &self.state, &log_key)?;
         println!("witness {}", witness.vkey());
         Ok(witness)
+    }
+
+    /// The watch over this witness's log. A log that was never seen is given its five minutes from now.
+    fn watch(&self, witness: &Witness, alarm: &Alarm) -> Watch {
+        let mut evidence = self.state.as_os_str().to_owned();
+        evidence.push(".evidence");
+        let grew_at = witness.grew_at().unwrap_or_else(Utc::now);
+        Watch::new(witness.seen_size(), grew_at, evidence.into(), alarm.on_alarm.clone())
+    }
+}
+
+fn text_or_file(key: &str) -> String {
+    fs::read_to_string(key).unwrap_or_else(|_| key.to_owned()).trim().to_owned()
+}
+
+/// Looks for alarms every few seconds, for ever.
+fn stand_guard(watch: Watch) {
+    std::thread::spawn(move || {
+        loop {
+            watch.sound(Utc::now());
+            std::thread::sleep(Duration::from_secs(2));
+        }
+    });
+}
+
+/// One look at the log: 0 when it was cosigned and all is well, 3 when there is an alarm, 1 when it could not be read.
+fn round(witness: &mut Witness, watch: &Watch, log: &std::path::Path) -> u8 {
+    let now = Utc::now();
+    let failed = match log_directory::cosign(witness, log, now) {
+        Ok(done) => {
+            watch.cosigned(done.size, done.newest, now);
+            println!("cosigned {} entries, {} of them new", done.size, done.new);
+            false
+        }
+        Err(e @ Refusal::Inconsistent { .. }) => {
+            watch.refused(
+                &e.to_string(),
+                &fs::read_to_string(log.join("checkpoint")).unwrap_or_default(),
+                now,
+            );
+            eprintln!("ALARM: {e}");
+            false
+        }
+        Err(e) => {
+            watch.unreachable(&e.to_string());
+            eprintln!("not cosigned: {e}");
+            true
+        }
+    };
+    watch.sound(now);
+    match watch.alarm(now) {
+        Some(_) => 3,
+        None => u8::from(failed),
     }
 }
 
@@ -103,40 +226,88 @@ fn interval(text: &str) -> Result<Interval, String> {
     }
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
+    let done = Ok(ExitCode::SUCCESS);
     match Arguments::parse().verb {
         Verb::Key { key, name } => {
             println!("{}", ledger::note::CosignerKey::load_or_create(&key, &name)?.vkey());
-            Ok(())
+            done
         }
-        Verb::Serve { listen, who } => {
+        Verb::Serve { listen, alarm, who } => {
             let mut witness = who.witness()?;
+            let watch = who.watch(&witness, &alarm);
             let listener = TcpListener::bind(listen).with_context(|| format!("listening on {listen}"))?;
             println!("ready http://{}", listener.local_addr()?);
-            Ok(http::serve(&listener, &mut witness)?)
+            stand_guard(watch.clone());
+            http::serve(&listener, Some(&mut witness), &watch)?;
+            done
         }
-        Verb::Cosign { log, every, who } => {
+        Verb::Cosign { log, every, listen, alarm, who } => {
             let mut witness = who.witness()?;
+            let watch = who.watch(&witness, &alarm);
             let Interval::Every(pause) = every else {
-                let done = log_directory::cosign(&mut witness, &log, Utc::now())?;
-                println!("cosigned {} entries, {} of them new", done.size, done.new);
-                return Ok(());
+                return Ok(ExitCode::from(round(&mut witness, &watch, &log)));
             };
+            if let Some(listen) = listen {
+                let listener = TcpListener::bind(listen).with_context(|| format!("listening on {listen}"))?;
+                println!("status http://{}/status", listener.local_addr()?);
+                let watch = watch.clone();
+                std::thread::spawn(move || http::serve(&listener, None, &watch));
+            }
+            stand_guard(watch.clone());
             let (stop, stopped) = mpsc::channel();
             ctrlc::set_handler(move || {
                 // Nobody listens any more: then it is ending already.
                 stop.send(()).ok();
             })?;
             loop {
-                match log_directory::cosign(&mut witness, &log, Utc::now()) {
-                    Ok(done) => println!("cosigned {} entries, {} of them new", done.size, done.new),
-                    Err(e @ Refusal::Inconsistent { .. }) => eprintln!("ALARM: {e}"),
-                    Err(e) => eprintln!("not cosigned: {e}"),
-                }
+                round(&mut witness, &watch, &log);
                 if stopped.recv_timeout(pause).is_ok() {
-                    return Ok(());
+                    return done;
                 }
             }
+        }
+        Verb::Request { log, log_key, old, out } => {
+            let request = letters::request(&log, &text_or_file(&log_key), old)?;
+            fs::write(&out, request).with_context(|| out.display().to_string())?;
+            println!("carry {} to the witness", out.display());
+            done
+        }
+        Verb::Answer { request, out, alarm, who } => {
+            let mut witness = who.witness()?;
+            let watch = who.watch(&witness, &alarm);
+            let text = fs::read_to_string(&request).with_context(|| request.display().to_string())?;
+            match letters::answer(&mut witness, &text, Utc::now()) {
+                Ok(answer) => {
+                    fs::write(&out, answer).with_context(|| out.display().to_string())?;
+                    println!("cosigned {} entries; carry {} back", witness.seen_size(), out.display());
+                    done
+                }
+                Err(e @ Refusal::Inconsistent { .. }) => {
+                    watch.refused(&e.to_string(), &text, Utc::now());
+                    watch.sound(Utc::now());
+                    Ok(ExitCode::from(3))
+                }
+                Err(e) => Err(e.into()),
+            }
+        }
+        Verb::Deliver { answer, log, log_key } => {
+            let text = fs::read_to_string(&answer).with_context(|| answer.display().to_string())?;
+            let size = letters::deliver(&log, &text_or_file(&log_key), &text)?;
+            println!("handed over: a cosignature on {size} entries");
+            done
+        }
+        Verb::Epoch { new_log_key, new_state, reason, out, who } => {
+            let witness = who.witness()?;
+            let grant = witness.grant_epoch(&text_or_file(&new_log_key), &reason, Utc::now())?;
+            epoch::expect(&new_state, &grant)?;
+            fs::write(&out, grant).with_context(|| out.display().to_string())?;
+            println!(
+                "the old log ends at {} entries; carry {} to the host",
+                witness.seen_size(),
+                out.display()
+            );
+            done
         }
     }
 }

@@ -8,11 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The newest tree that was signed.
+/// The newest tree that was signed, and when it had last grown by this machine's clock (seconds of the Unix epoch).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) size: u64,
     pub(crate) root: NodeHash,
+    pub(crate) grew_at: i64,
 }
 
 #[derive(Debug)]
@@ -42,6 +43,10 @@ impl StateFile {
         Ok(Self { path: path.to_owned(), seen, _lock: lock })
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn seen(&self) -> Seen {
         self.seen
     }
@@ -52,7 +57,9 @@ impl StateFile {
         }
         let fresh = with_suffix(&self.path, ".new");
         let mut file = File::create(&fresh)?;
-        file.write_all(format!("{}\n{}\n", seen.size, BASE64_STANDARD.encode(seen.root)).as_bytes())?;
+        file.write_all(
+            format!("{}\n{}\n{}\n", seen.size, BASE64_STANDARD.encode(seen.root), seen.grew_at).as_bytes(),
+        )?;
         file.sync_all()?;
         fs::rename(&fresh, &self.path)?;
         match self.path.parent() {
@@ -65,8 +72,12 @@ impl StateFile {
 }
 
 fn parse(text: &str) -> Option<Seen> {
-    let (size, root) = text.strip_suffix('\n')?.split_once('\n')?;
-    Some(Seen { size: size.parse().ok()?, root: BASE64_STANDARD.decode(root).ok()?.try_into().ok()? })
+    let mut lines = text.strip_suffix('\n')?.lines();
+    let size = lines.next()?.parse().ok()?;
+    let root = BASE64_STANDARD.decode(lines.next()?).ok()?.try_into().ok()?;
+    // The time came later than the format: an older state has none.
+    let grew_at = lines.next().map_or(Some(0), |time| time.parse().ok())?;
+    lines.next().is_none().then_some(Seen { size, root, grew_at })
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -11,7 +11,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
 };
-use witness::{Refusal, Witness, http, log_directory};
+use witness::{Refusal, Witness, epoch, http, letters, log_directory, watch::Watch};
 
 fn config(root: &Path) -> LedgerConfig {
     LedgerConfig::new(root.join("log"), root.join("keys/log.key"), "rtr.example/test")
@@ -99,6 +99,14 @@ async fn a_rewritten_or_shortened_log_gets_no_signature() {
     );
 }
 
+fn get(to: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(to).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: w\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 fn post(to: SocketAddr, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(to).unwrap();
     write!(
@@ -122,7 +130,9 @@ async fn over_http_it_answers_as_the_standard_says() {
     let key = WitnessKey::parse(&witness.vkey()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = listener.local_addr().unwrap();
-    std::thread::spawn(move || http::serve(&listener, &mut witness));
+    let watch = Watch::new(0, Utc::now(), root.path().join("evidence"), None);
+    std::thread::spawn(move || http::serve(&listener, Some(&mut witness), &watch));
+    assert!(get(to, "/status").starts_with("HTTP/1.1 200"));
 
     let first = ledger.checkpoint().unwrap();
     let (status, line) = post(to, &format!("old 0\n\n{first}"));
@@ -137,9 +147,78 @@ async fn over_http_it_answers_as_the_standard_says() {
     bent[0][0] ^= 1;
     let bent: String = bent.iter().map(|hash| BASE64_STANDARD.encode(hash) + "\n").collect();
     assert_eq!(post(to, &format!("old 5\n{bent}\n{second}")).0, 422);
+    let status = get(to, "/status");
+    assert!(status.starts_with("HTTP/1.1 503") && status.contains("ALARM"), "{status}");
+    assert!(get(to, "/metrics").contains("rtr_witness_refusals_total 1"));
+    fs::remove_file(root.path().join("evidence")).unwrap();
     assert_eq!(post(to, &format!("old 5\n{hashes}\n{second}")).0, 200);
     assert_eq!(post(to, &format!("old 13\n\n{second}")).0, 200, "the same again, for a fresh time");
     assert_eq!(post(to, &format!("old 13\n\n{first}")).0, 400);
     assert_eq!(post(to, &format!("old 13\n\n{}", second.replace("\n13\n", "\n14\n"))).0, 403);
     assert_eq!(post(to, "nonsense").0, 400);
+}
+
+#[tokio::test]
+async fn carried_by_hand_it_says_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("log");
+    let ledger = Ledger::open(config(root.path())).unwrap();
+    let vkey = ledger.vkey();
+    let mut witness = open(root.path(), &vkey);
+    ledger.trust_witness(&witness.vkey()).unwrap();
+    let mut health = ledger.health();
+    for (round, by) in [(1, 5), (2, 400)] {
+        grow(&ledger, by).await;
+        let request = letters::request(&dir, &vkey, None).unwrap();
+        let answer = letters::answer(&mut witness, &request, at(round)).unwrap();
+        assert_eq!(letters::deliver(&dir, &vkey, &answer).unwrap(), ledger.size());
+        health.wait_for(|health| health.witnessed_at == Some(at(round))).await.unwrap();
+    }
+    // An older letter again: the witness is further, and a bent one is no proof.
+    let old = letters::request(&dir, &vkey, Some(5)).unwrap();
+    assert!(matches!(letters::answer(&mut witness, &old, at(3)), Err(Refusal::Conflict(405))));
+    assert!(letters::answer(&mut witness, "old 405\n\nnonsense\n", at(3)).is_err());
+}
+
+#[tokio::test]
+async fn after_a_loss_the_log_goes_on_only_as_the_police_granted() {
+    let root = tempfile::tempdir().unwrap();
+    let old = Ledger::open(config(root.path())).unwrap();
+    grow(&old, 12).await;
+    let mut witness = open(root.path(), &old.vkey());
+    log_directory::cosign(&mut witness, &root.path().join("log"), at(0)).unwrap();
+    drop(old);
+    // Last night's mirror is shorter than what was witnessed: nothing is appended to it.
+    let path = root.path().join("log/sequence");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert!(matches!(Ledger::open(config(root.path())), Err(ledger::LedgerError::Rewritten(_))));
+
+    let anew = tempfile::tempdir().unwrap();
+    let new_config =
+        LedgerConfig::new(anew.path().join("log"), anew.path().join("key"), "rtr.example/test-2");
+    let log = Ledger::open(new_config.clone()).unwrap();
+    let grant = witness.grant_epoch(&log.vkey(), "the disk of the log died", at(1)).unwrap();
+    let keys = [WitnessKey::parse(&witness.vkey()).unwrap()];
+    let (read, granted_at) = epoch::Grant::read(&grant, &keys).unwrap();
+    assert_eq!((read.size, read.new_log.as_str(), granted_at), (12, log.vkey().as_str(), at(1)));
+    assert!(epoch::Grant::read(&grant.replace("size 12", "size 11"), &keys).is_none());
+    let state = anew.path().join("state");
+    epoch::expect(&state, &grant).unwrap();
+    let second = |log: &Ledger| {
+        Witness::open(&root.path().join("w/key"), "politie.example/w", &state, &log.vkey()).unwrap()
+    };
+
+    // Begun without the grant: no signature.
+    grow(&log, 1).await;
+    let refused = log_directory::cosign(&mut second(&log), &anew.path().join("log"), at(2));
+    assert!(matches!(refused, Err(Refusal::Unknown(_))), "{refused:?}");
+    drop(log);
+    fs::remove_dir_all(anew.path().join("log")).unwrap();
+    let log = Ledger::open(new_config).unwrap();
+    let mut first = Entry::new(at(1), ledger::Operation::Admin, epoch::ACTION);
+    first.data = Some(serde_json::json!({ "grant": grant }));
+    log.append(first).await.unwrap();
+    grow(&log, 3).await;
+    assert_eq!(log_directory::cosign(&mut second(&log), &anew.path().join("log"), at(2)).unwrap().size, 4);
 }

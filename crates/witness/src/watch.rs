@@ -1,0 +1,222 @@
+//! The alarm: what the police must hear about, and how. The log writes a sign of life each minute, so a log without a new
+//! checkpoint for five minutes is silent; a history that does not extend what was signed is worse. Alarms go to the
+//! standard error, to `GET /status` and `GET /metrics`, to a program of the police's choice, and never to the host.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// How long a log may go without a new checkpoint (decision 15).
+pub const SILENCE: TimeDelta = TimeDelta::minutes(5);
+/// How far the log's clock may be from the witness's.
+const CLOCKS_APART: TimeDelta = TimeDelta::minutes(2);
+
+/// What the witness knows of the log's health. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Watch(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    size: u64,
+    grew_at: DateTime<Utc>,
+    cosigned_at: Option<DateTime<Utc>>,
+    clocks_apart: Option<TimeDelta>,
+    refusals: u64,
+    unreachable: Option<String>,
+    evidence: PathBuf,
+    program: Option<PathBuf>,
+    sounding: Option<String>,
+}
+
+impl Watch {
+    /// Begins to watch a log that had `size` entries when it last grew. A history that was refused is kept as `evidence`,
+    /// and the alarm stands until the police take that file away. `program` is run with the text of each new alarm.
+    pub fn new(size: u64, grew_at: DateTime<Utc>, evidence: PathBuf, program: Option<PathBuf>) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            size,
+            grew_at,
+            cosigned_at: None,
+            clocks_apart: None,
+            refusals: 0,
+            unreachable: None,
+            evidence,
+            program,
+            sounding: None,
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A checkpoint of `size` entries was cosigned. `newest` is the time of the log's newest entry, where it was read.
+    pub fn cosigned(&self, size: u64, newest: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+        let mut state = self.state();
+        if size > state.size {
+            state.grew_at = now;
+            // Only a growing log says what time it has.
+            state.clocks_apart = newest.map(|at| at - now);
+        }
+        state.size = size;
+        state.cosigned_at = Some(now);
+        state.unreachable = None;
+    }
+
+    /// Another history was offered and refused.
+    pub fn refused(&self, why: &str, offered: &str, now: DateTime<Utc>) {
+        let mut state = self.state();
+        state.refusals += 1;
+        let text = format!("{now}\n{why}\n\n{offered}\n");
+        if let Err(e) = append(&state.evidence, &text) {
+            eprintln!("the evidence could not be kept in {}: {e}", state.evidence.display());
+        }
+    }
+
+    /// The log could not be read or reached; silence says the rest.
+    pub fn unreachable(&self, why: &str) {
+        self.state().unreachable = Some(why.to_owned());
+    }
+
+    /// What is wrong at this instant; nothing when all is well.
+    pub fn alarm(&self, now: DateTime<Utc>) -> Option<String> {
+        let state = self.state();
+        if state.evidence.exists() {
+            return Some(format!(
+                "the log's history was rewritten, cut or forked; nothing further is signed without a look at {}",
+                state.evidence.display()
+            ));
+        }
+        let silent = now - state.grew_at;
+        if silent >= SILENCE {
+            let why = state.unreachable.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
+            return Some(format!("no new checkpoint for {} minutes{why}", silent.num_minutes()));
+        }
+        if silent < -CLOCKS_APART {
+            return Some(format!("this machine's clock went back by {} s", -silent.num_seconds()));
+        }
+        let apart = state.clocks_apart.filter(|apart| apart.abs() > CLOCKS_APART)?;
+        Some(format!("the log's clock and this machine's are {} s apart", apart.num_seconds()))
+    }
+
+    /// Sounds an alarm that is new, and says when it is over. Call it often.
+    pub fn sound(&self, now: DateTime<Utc>) {
+        let alarm = self.alarm(now);
+        let mut state = self.state();
+        // The minutes count on; it is one alarm all the same.
+        let kind =
+            |text: &Option<String>| text.as_deref().map(|t| t.split(" for ").next().unwrap_or(t).to_owned());
+        if kind(&alarm) == kind(&state.sounding) {
+            return;
+        }
+        let text = alarm
+            .clone()
+            .map_or_else(|| "over: the log grows again".to_owned(), |text| format!("ALARM: {text}"));
+        eprintln!("{text}");
+        if let Some(program) = &state.program {
+            // Not waited for: a pager that hangs must not keep the witness from witnessing.
+            match Command::new(program).arg(&text).spawn() {
+                Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
+                Err(e) => eprintln!("the alarm program {} did not run: {e}", program.display()),
+            }
+        }
+        state.sounding = alarm;
+    }
+
+    /// The status for people and monitors: one line each, `ok` or `ALARM` first.
+    pub fn status(&self, now: DateTime<Utc>) -> (bool, String) {
+        let alarm = self.alarm(now);
+        let state = self.state();
+        let mut text = alarm.clone().map_or_else(|| "ok\n".to_owned(), |alarm| format!("ALARM: {alarm}\n"));
+        let cosigned = state.cosigned_at.map_or_else(|| "not yet".to_owned(), |at| at.to_rfc3339());
+        // Writing to a text cannot fail.
+        write!(
+            text,
+            "entries {}\nlast growth {}\nlast cosignature {cosigned}\nrefused histories {}\n",
+            state.size,
+            state.grew_at.to_rfc3339(),
+            state.refusals
+        )
+        .ok();
+        (alarm.is_none(), text)
+    }
+
+    /// The same for Prometheus.
+    pub fn metrics(&self, now: DateTime<Utc>) -> String {
+        let alarm = u8::from(self.alarm(now).is_some());
+        let state = self.state();
+        format!(
+            "# TYPE rtr_witness_alarm gauge\nrtr_witness_alarm {alarm}\n# TYPE rtr_witness_entries gauge\nrtr_witness_entries {}\n\
+             # TYPE rtr_witness_silence_seconds gauge\nrtr_witness_silence_seconds {}\n# TYPE rtr_witness_refusals_total counter\n\
+             rtr_witness_refusals_total {}\n",
+            state.size,
+            (now - state.grew_at).num_seconds(),
+            state.refusals
+        )
+    }
+}
+
+fn append(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_795_000_000 + minute * 60, 0).unwrap()
+    }
+
+    #[test]
+    fn silence_alarms_after_five_minutes_and_a_rewritten_history_until_the_police_looked() {
+        let dir = tempfile::tempdir().unwrap();
+        let watch = Watch::new(10, at(0), dir.path().join("evidence"), None);
+        assert_eq!(watch.alarm(at(4)), None);
+        assert!(watch.alarm(at(5)).unwrap().contains("for 5 minutes"));
+        // The same checkpoint again is no sign of life.
+        watch.cosigned(10, None, at(5));
+        assert!(watch.alarm(at(5)).is_some());
+        watch.cosigned(11, Some(at(6)), at(6));
+        assert_eq!(watch.alarm(at(6)), None);
+        watch.cosigned(12, Some(at(1)), at(7));
+        assert!(watch.alarm(at(7)).unwrap().contains("apart"), "the log's clock was set back");
+        watch.cosigned(13, Some(at(8)), at(8));
+        watch.refused("not an extension", "note", at(8));
+        assert!(watch.alarm(at(8)).unwrap().contains("rewritten"));
+        assert!(!watch.status(at(8)).0);
+        fs::remove_file(dir.path().join("evidence")).unwrap();
+        assert_eq!(watch.alarm(at(8)), None);
+        assert!(watch.alarm(at(4)).unwrap().contains("went back"));
+        assert!(watch.metrics(at(20)).contains("rtr_witness_alarm 1"));
+    }
+
+    #[test]
+    fn the_program_hears_each_alarm_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("pager");
+        let heard = dir.path().join("heard");
+        fs::write(&program, format!("#!/bin/sh\necho \"$1\" >> {}\n", heard.display())).unwrap();
+        fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let watch = Watch::new(0, at(0), dir.path().join("evidence"), Some(program));
+        for minute in [0, 5, 6, 7] {
+            watch.sound(at(minute));
+        }
+        let mut text = String::new();
+        for _ in 0..500 {
+            text = fs::read_to_string(&heard).unwrap_or_default();
+            if !text.is_empty() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert_eq!(text, "ALARM: no new checkpoint for 5 minutes\n");
+    }
+}
