@@ -191,6 +191,7 @@ fn made_up_news() -> Vec<News> {
                 writable: true,
                 failing_since: None,
                 witnessed_at: Some(now - TimeDelta::seconds(9)),
+                witness_late: false,
             },
         }),
     ]

@@ -240,8 +240,7 @@ fn a_window_that_closes_takes_its_picture_along() {
 #[test]
 fn a_failing_log_is_said_aloud() {
     let mut window = wall();
-    let ledger =
-        LedgerHealth { entries: 10, writable: false, failing_since: Some(moment()), witnessed_at: None };
+    let ledger = LedgerHealth { writable: false, failing_since: Some(moment()), ..LedgerHealth::default() };
     tell(&mut window, News::Media(ServerMessage::Ledger { ledger }));
     window.get_by_label_contains("Het logboek kan niet worden geschreven (sinds 22:41:07)");
 }

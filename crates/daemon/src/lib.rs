@@ -13,6 +13,7 @@
 
 pub mod api;
 pub mod clock;
+pub mod custody;
 pub mod gate;
 pub mod identity;
 pub mod incidents;

@@ -1,7 +1,7 @@
 //! What the daemon asks of the ledger, as a seam: tests put a log in its place that fails on command.
 
 use futures::future::BoxFuture;
-use ledger::{Entry, Filter, Ledger, LedgerError, LedgerHealth, Receipt};
+use ledger::{Entry, Ledger, LedgerError, LedgerHealth, Receipt};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -34,8 +34,6 @@ impl Log for Ledger {
     }
 
     fn newest(&self, action: &str) -> Result<Option<(u64, serde_json::Value)>, LedgerError> {
-        let newest =
-            Filter { action: Some(action.to_owned()), newest_first: true, limit: 1, ..Filter::default() };
-        Ok(self.query(&newest)?.pop())
+        Ledger::newest(self, action)
     }
 }

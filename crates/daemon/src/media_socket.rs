@@ -158,7 +158,7 @@ async fn serve(app: App, session: Session, token: Token, socket: WebSocket) {
     };
     let hello = ServerMessage::Hello {
         now: app.gate.clock().now().timestamp_micros(),
-        ledger: ledger_view(&app.gate.log().health().borrow()),
+        ledger: ledger_view(&app.gate.log().health().borrow(), app.gate.clock().now()),
     };
     if out.send(Outgoing::Control(hello)).await.is_ok() {
         loop {
@@ -408,7 +408,12 @@ async fn pulse(app: App, session: Session, token: Token, out: Out) {
         if now.writable != writable || now.entries.abs_diff(told_entries) > 0 {
             writable = now.writable;
             told_entries = now.entries;
-            if out.send(Outgoing::Control(ServerMessage::Ledger { ledger: ledger_view(&now) })).await.is_err()
+            if out
+                .send(Outgoing::Control(ServerMessage::Ledger {
+                    ledger: ledger_view(&now, app.gate.clock().now()),
+                }))
+                .await
+                .is_err()
             {
                 return;
             }

@@ -73,6 +73,24 @@ pub fn text(app: &Rooms) -> String {
     figure("rtr_denials_total", "counter", "Refusals by the gate", denials);
     figure("rtr_ledger_entries", "gauge", "Entries of the log", ledger.entries);
     figure("rtr_ledger_writable", "gauge", "Whether the log can be written", u64::from(ledger.writable));
+    let now = app.gate.clock().now();
+    let late = crate::custody::witness_late(&ledger, now);
+    figure(
+        "rtr_ledger_witness_late",
+        "gauge",
+        "Whether no witness confirmed the log for five minutes",
+        late.into(),
+    );
+    if let Some(at) = ledger.witnessed_at {
+        let seconds = (now - at).num_seconds().max(0) as u64;
+        figure("rtr_ledger_witness_lag_seconds", "gauge", "Since a witness confirmed the log", seconds);
+    }
+    figure(
+        "rtr_ledger_witnessed_entries",
+        "gauge",
+        "Entries that a witness confirmed",
+        ledger.witnessed_entries,
+    );
     figure("rtr_ledger_spooled", "gauge", "Entries that wait to be logged", ledger.spooled as u64);
     figure("rtr_ledger_spool_lost", "gauge", "Entries that found no room in the spool", ledger.spool_lost);
     let name = "rtr_media_delay_seconds";

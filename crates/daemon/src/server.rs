@@ -170,6 +170,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         recording: recording.clone(),
         origin: settings.daemon.origin.clone(),
         demo: settings.daemon.demo,
+        readings: api::tree::Readings::default(),
         media: Figures::default(),
         stop: stop.clone(),
     });
@@ -204,6 +205,8 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let recorder = Recorder::new(gate.clone(), ingest.clone(), vault.clone(), streams.clone(), &recording);
     let recorder = tokio::spawn(recorder.run(stop.clone()));
     tokio::spawn(schedule(app.clone(), stop.clone()));
+    let log_term = chrono::Months::new(settings.daemon.log_term_years.saturating_mul(12));
+    tokio::spawn(crate::custody::keep(app.clone(), log_term, stop.clone()));
 
     let handle = axum_server::Handle::new();
     let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(tls)).acceptor(NoDelayAcceptor::new());

@@ -13,6 +13,7 @@ use crate::{
     opening,
     privacy::{Details, Privacy, month_of},
     publish,
+    published::{Proven, Published},
     sequence::Sequence,
     sequencer::{Backlog, LIMIT, Sequencer},
     shared::{Append, Queue, Shared, lock, newest_cosignature},
@@ -23,6 +24,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::{
     fmt, fs,
+    path::Path,
     sync::{Arc, Condvar, Mutex, PoisonError, RwLock, atomic::AtomicU64},
     thread::{self, JoinHandle},
 };
@@ -131,7 +133,7 @@ impl Ledger {
         Ok(Self(Arc::new(threads)))
     }
 
-    fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Shared {
         &self.0.shared
     }
 
@@ -291,6 +293,30 @@ impl Ledger {
     /// The looks that have begun and not ended.
     pub fn open_looks(&self) -> Vec<OpenLook> {
         self.shared().log().looks.open()
+    }
+
+    /// The published folder.
+    pub fn dir(&self) -> &Path {
+        &self.shared().dir
+    }
+
+    /// The newest entry of an action, if there is one. Blocking.
+    pub fn newest(&self, action: &str) -> Result<Option<(u64, Value)>, LedgerError> {
+        let filter =
+            Filter { action: Some(action.to_owned()), newest_first: true, limit: 1, ..Filter::default() };
+        Ok(self.query(&filter)?.pop())
+    }
+
+    /// The receipt of an entry: its proof against the published checkpoint, cosigned where a witness was that far.
+    /// Blocking; the entry must be published, which follows within a second.
+    pub fn receipt(&self, seq: u64) -> Result<Proven, LedgerError> {
+        let shared = self.shared();
+        let published = *shared.published.borrow();
+        if seq >= published {
+            return Err(LedgerError::Beyond { asked: seq, size: published });
+        }
+        let unproven = |e: crate::VerifyError| LedgerError::Rewritten(e.to_string());
+        Published::open(&shared.dir, &shared.vkey).map_err(unproven)?.prove(seq).map_err(unproven)
     }
 
     /// The newest published checkpoint, signed by the log, with the witness's cosignature once it has one.

@@ -98,7 +98,12 @@ impl LogKey {
 
     /// A signed checkpoint.
     pub fn sign(&self, size: u64, root: NodeHash) -> Result<String, LedgerError> {
-        let text = Tlog::new(&self.name, size, Hash(root), "").map_err(bad_key)?.to_bytes();
+        self.sign_with(size, root, "")
+    }
+
+    /// A signed checkpoint with extension lines, each ended by a newline.
+    pub fn sign_with(&self, size: u64, root: NodeHash, lines: &str) -> Result<String, LedgerError> {
+        let text = Tlog::new(&self.name, size, Hash(root), lines).map_err(bad_key)?.to_bytes();
         let mut note = Note::new(&text, &[]).map_err(bad_key)?;
         note.add_sigs(&[&self.signer as &dyn Signer]).map_err(bad_key)?;
         String::from_utf8(note.to_bytes()).map_err(bad_key)

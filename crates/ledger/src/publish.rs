@@ -89,10 +89,13 @@ impl Publisher {
         let purged =
             |tile: &TileAt| (tile.n + 1).saturating_mul(WIDTH) << (8 * u32::from(tile.level)) <= first;
         match self.size {
-            None => new_tiles(0, size)
-                .into_iter()
-                .filter(|tile| !purged(tile))
-                .try_for_each(|tile| mend_tile(shared, tile))?,
+            None => {
+                crate::purge::finish(shared).map_err(io::Error::other)?;
+                new_tiles(0, size)
+                    .into_iter()
+                    .filter(|tile| !purged(tile))
+                    .try_for_each(|tile| mend_tile(shared, tile))?;
+            }
             Some(from) if size > from => {
                 new_tiles(from, size).into_iter().try_for_each(|tile| write_tile(shared, tile))?;
             }

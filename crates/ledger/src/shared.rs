@@ -65,7 +65,7 @@ impl Log {
     }
 }
 
-fn time_of(leaf: &[u8]) -> Option<DateTime<Utc>> {
+pub(crate) fn time_of(leaf: &[u8]) -> Option<DateTime<Utc>> {
     // The leaf is canonical, so the field's text is exactly this; parsing millions of leaves for one is not worth it.
     let mark = b"\"at\":\"";
     let start = leaf.windows(mark.len()).position(|window| window == mark)? + mark.len();

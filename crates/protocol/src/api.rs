@@ -338,6 +338,9 @@ pub struct LedgerHealth {
     /// When the police witness last confirmed it.
     #[serde(default)]
     pub witnessed_at: Option<DateTime<Utc>>,
+    /// Whether that is more than five minutes ago, or never happened.
+    #[serde(default)]
+    pub witness_late: bool,
 }
 
 /// State of one camera.

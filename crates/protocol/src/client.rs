@@ -294,6 +294,31 @@ impl Session {
             .await
     }
 
+    /// The receipt of an entry about one's own act: a C2SP `tlog-proof@v1` with the entry in it, to be kept. Waits up to
+    /// three seconds for the log to publish it. `rtrctl ledger verify --proof FILE` checks it, and `--kept FILE` whether a
+    /// log that is shown later still carries it.
+    pub async fn receipt(&self, seq: u64) -> Result<String, ClientError> {
+        let bytes = self.bytes(&format!("receipts/{seq}")).await?;
+        String::from_utf8(bytes.to_vec()).map_err(|e| ClientError::Answer(e.to_string()))
+    }
+
+    /// A file of the published log (`checkpoint`, `tile/0/000`), read for one of the purposes of Wpg 32a lid 2.
+    pub async fn log_file(&self, path: &str, purpose: &str) -> Result<Bytes, ClientError> {
+        self.bytes(&format!("ledger/tree/{path}?purpose={purpose}")).await
+    }
+
+    async fn bytes(&self, path: &str) -> Result<Bytes, ClientError> {
+        let (status, bytes) =
+            self.client.send(reqwest::Method::GET, path, Some(&self.token), None::<&()>).await?;
+        if status == 200 {
+            return Ok(bytes);
+        }
+        Err(match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => ClientError::Problem(Box::new(problem)),
+            Err(_) => ClientError::Answer(format!("status {status} without a problem document")),
+        })
+    }
+
     /// Opens the media socket of this session.
     pub async fn media(&self) -> Result<(MediaSender, MediaReceiver), ClientError> {
         let base = &self.client.base;

@@ -54,12 +54,19 @@ pub struct DaemonSettings {
     /// Public keys (vkey texts) of the police witnesses whose cosignatures count.
     #[serde(default)]
     pub witnesses: Vec<String>,
+    /// Years for which the log's own entries are kept: at least until the external audit that covers them (Wpg 32 lid 4, 33).
+    #[serde(default = "log_term_years")]
+    pub log_term_years: u32,
     /// Hours after which a session ends even when used (one shift).
     #[serde(default = "session_hours")]
     pub session_hours: u32,
     /// Minutes without use after which a session ends. A connected media socket counts as use.
     #[serde(default = "session_idle_minutes")]
     pub session_idle_minutes: u32,
+}
+
+fn log_term_years() -> u32 {
+    5
 }
 
 fn session_hours() -> u32 {

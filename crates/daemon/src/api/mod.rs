@@ -14,6 +14,7 @@ mod records;
 mod register;
 pub(crate) mod room;
 mod sessions;
+pub(crate) mod tree;
 
 use crate::{
     gate::{Ask, Gate},
@@ -66,6 +67,8 @@ pub struct Rooms {
     pub origin: String,
     /// Whether this is a demonstration.
     pub demo: bool,
+    /// Readings of the log's tiles that are going on.
+    pub readings: tree::Readings,
     /// Counts of the media sockets.
     pub media: media_socket::Figures,
     /// Cancelled when the daemon stops.
@@ -145,12 +148,14 @@ const fn endpoint(
     Endpoint { method, path, needs, operation, summary, body, answer, query: &[] }
 }
 
+/// Who reads the log.
+const LOG: Needs = Needs::Action(&[Action::ReadLog]);
+
 /// Every endpoint there is, with its handler.
 pub fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
     use Needs::{LogIn, Nothing};
     const LIST: Needs = Needs::Action(&[Action::ListCameras]);
     const MARK: Needs = Needs::Action(&[Action::MarkIncident]);
-    const LOG: Needs = Needs::Action(&[Action::ReadLog]);
     let e = endpoint;
     let mut all = vec![
         (
@@ -268,10 +273,11 @@ pub fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
                 "/ledger/entries",
                 LOG,
                 "ledgerEntries",
-                "Read the log; `purpose`, `from_seq` and `limit` in the query",
+                "Read the log; `purpose`, `from_seq` and `limit` in the query, and what to look for",
                 None,
                 (200, Some("LedgerEntry[]")),
-            ),
+            )
+            .asking(records::FILTERS),
             get(records::entries),
         ),
         (
@@ -300,6 +306,7 @@ pub fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
         ),
     ];
     all.extend(register::table());
+    all.extend(tree::table());
     all.extend(outlook::table());
     all.extend(emergency::table());
     all

@@ -6,6 +6,7 @@ use axum::{
     Extension, Json,
     extract::{Query, State},
 };
+use ledger::Filter;
 use mandate::{Action, LogPurpose, Object, Statement};
 use protocol::api::{Checkpoint, LedgerEntry};
 use std::collections::HashMap;
@@ -13,24 +14,78 @@ use std::collections::HashMap;
 /// Most entries in one answer.
 const MOST: usize = 10_000;
 
-async fn reading(
+/// What stands in the query of a request.
+pub(super) type Asked = HashMap<String, String>;
+
+/// What `GET /ledger/entries` can be narrowed down to.
+pub(super) const FILTERS: &[&str] = &[
+    "who",
+    "camera",
+    "municipality",
+    "operation",
+    "action",
+    "outcome",
+    "look",
+    "incident",
+    "case",
+    "since",
+    "until",
+];
+
+/// A reading for the purpose that was said, as the law is asked about it.
+pub(super) fn request(session: &Session, query: &Asked) -> mandate::Request {
+    let said = query.get("purpose").map(|p| serde_json::Value::String(p.clone()));
+    let log_purpose: Option<LogPurpose> = said.and_then(|value| serde_json::from_value(value).ok());
+    let request = crate::gate::request(session, Action::ReadLog, Object::None);
+    request.saying(Statement { log_purpose, ..Statement::default() })
+}
+
+/// Passes the gate for a reading, which is logged.
+pub(super) async fn reading(
     app: &App,
     session: &Session,
-    query: &HashMap<String, String>,
+    query: &Asked,
     name: &'static str,
 ) -> Result<Pass, ApiError> {
     let mut ask = ask(session, Action::ReadLog, Object::None, name);
-    let said = query.get("purpose").map(|p| serde_json::Value::String(p.clone()));
-    let log_purpose: Option<LogPurpose> = said.and_then(|value| serde_json::from_value(value).ok());
-    ask.request = ask.request.saying(Statement { log_purpose, ..Statement::default() });
+    ask.request = request(session, query);
     Ok(app.gate.act(&ask).await?)
+}
+
+/// The filter in a query, if there is one.
+fn filter(query: &Asked) -> Result<Option<Filter>, ApiError> {
+    if !FILTERS.iter().any(|name| query.contains_key(*name)) {
+        return Ok(None);
+    }
+    let text = |name: &str| query.get(name).cloned();
+    let instant = |name: &str| match query.get(name) {
+        Some(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| ApiError::Malformed(format!("`{name}` is not an instant (RFC 3339)"))),
+        None => Ok(None),
+    };
+    Ok(Some(Filter {
+        who: text("who"),
+        camera: text("camera"),
+        municipality: text("municipality"),
+        operation: text("operation"),
+        action: text("action"),
+        outcome: text("outcome"),
+        look: text("look"),
+        incident: text("incident"),
+        case: text("case"),
+        from: instant("since")?,
+        until: instant("until")?,
+        ..Filter::default()
+    }))
 }
 
 /// `GET /ledger/entries`.
 pub(super) async fn entries(
     State(app): State<App>,
     Extension(session): Caller,
-    Query(query): Query<HashMap<String, String>>,
+    Query(query): Query<Asked>,
 ) -> Result<Json<Vec<LedgerEntry>>, ApiError> {
     reading(&app, &session, &query, "log.read").await?;
     let number = |name: &str, default: u64| match query.get(name) {
@@ -39,8 +94,13 @@ pub(super) async fn entries(
     };
     let from = number("from_seq", 0)?;
     let limit = (number("limit", 1000)? as usize).min(MOST);
+    let filter = filter(&query)?;
     let ledger = app.ledger.clone();
-    let entries = tokio::task::spawn_blocking(move || ledger.entries(from, limit))
+    let read = move || match filter {
+        Some(filter) => ledger.query(&Filter { after: from.checked_sub(1), limit: limit.max(1), ..filter }),
+        None => ledger.entries(from, limit),
+    };
+    let entries = tokio::task::spawn_blocking(read)
         .await
         .map_err(|e| ApiError::Internal(e.to_string()))?
         .map_err(|e| ApiError::Internal(e.to_string()))?;
@@ -51,7 +111,7 @@ pub(super) async fn entries(
 pub(super) async fn checkpoint(
     State(app): State<App>,
     Extension(session): Caller,
-    Query(query): Query<HashMap<String, String>>,
+    Query(query): Query<Asked>,
 ) -> Result<Json<Checkpoint>, ApiError> {
     reading(&app, &session, &query, "log.checkpoint").await?;
     let note = app.ledger.checkpoint().map_err(|e| ApiError::Internal(e.to_string()))?;

@@ -287,18 +287,19 @@ pub(super) async fn health(
     });
     Ok(Json(Health {
         now: app.gate.clock().now(),
-        ledger: ledger_view(&app.gate.log().health().borrow()),
+        ledger: ledger_view(&app.gate.log().health().borrow(), app.gate.clock().now()),
         cameras: cameras.collect(),
         recorded_bytes: app.vault.stats().bytes,
     }))
 }
 
 /// The log's state in the words of the API.
-pub(crate) fn ledger_view(health: &ledger::LedgerHealth) -> LedgerHealth {
+pub(crate) fn ledger_view(health: &ledger::LedgerHealth, now: chrono::DateTime<chrono::Utc>) -> LedgerHealth {
     LedgerHealth {
         entries: health.entries,
         writable: health.writable,
         failing_since: health.failing_since,
         witnessed_at: health.witnessed_at,
+        witness_late: crate::custody::witness_late(health, now),
     }
 }
