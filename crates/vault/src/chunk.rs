@@ -98,13 +98,18 @@ impl hkdf::KeyType for Length32 {
     }
 }
 
-fn chunk_key(slot_key: &[u8; 32], salt: &[u8; 32], number: u64) -> Option<ChunkKey> {
+/// The key of one chunk.
+pub(crate) fn derive(slot_key: &[u8; 32], salt: &[u8; 32], number: u64) -> Option<Zeroizing<[u8; 32]>> {
     let number = number.to_le_bytes();
     let info: [&[u8]; 2] = [b"RTR chunk", &number];
     let mut key = Zeroizing::new([0; 32]);
     Salt::new(HKDF_SHA256, salt).extract(slot_key).expand(&info, Length32).ok()?.fill(&mut *key).ok()?;
-    let commitment = blake3::derive_key("RTR vault chunk key commitment v1", &*key);
-    Some(ChunkKey { cipher: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*key).ok()?), commitment })
+    Some(key)
+}
+
+fn chunk_key(key: &[u8; 32]) -> Option<ChunkKey> {
+    let commitment = blake3::derive_key("RTR vault chunk key commitment v1", key);
+    Some(ChunkKey { cipher: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).ok()?), commitment })
 }
 
 /// The chunk's number as a nonce. Each chunk has a key of its own, so this is belt and braces.
@@ -123,7 +128,7 @@ pub(crate) fn seal<'a>(
     slot_key: &[u8; 32],
     salt: &[u8; 32],
 ) -> Option<[u8; 32]> {
-    let key = chunk_key(slot_key, salt, head.number)?;
+    let key = chunk_key(&*derive(slot_key, salt, head.number)?)?;
     let start = out.len();
     out.extend(head.encode());
     out.extend(key.commitment);
@@ -144,8 +149,13 @@ pub(crate) fn seal<'a>(
 }
 
 /// Opens a whole record (head, commitment, body, leaf). None when any byte of it changed or the key is another.
-pub(crate) fn open(mut record: Vec<u8>, number: u64, slot_key: &[u8; 32], salt: &[u8; 32]) -> Option<Bytes> {
-    let key = chunk_key(slot_key, salt, number)?;
+pub(crate) fn open(record: Vec<u8>, number: u64, slot_key: &[u8; 32], salt: &[u8; 32]) -> Option<Bytes> {
+    open_by(record, number, &*derive(slot_key, salt, number)?)
+}
+
+/// The same by the chunk's own key.
+pub(crate) fn open_by(mut record: Vec<u8>, number: u64, key: &[u8; 32]) -> Option<Bytes> {
+    let key = chunk_key(key)?;
     record.truncate(record.len().checked_sub(LEAF)?);
     let (prefix, body) = record.split_at_mut_checked(PREFIX)?;
     if prefix.get(RECORD_HEAD..RECORD_HEAD + COMMITMENT)? != key.commitment {

@@ -1,6 +1,6 @@
 //! What the outside sees: settings, what reading gives, and figures.
 
-use media::{AccessUnit, GapReason, Micros};
+use media::{AccessUnit, GapReason, Micros, StreamId};
 use std::{path::PathBuf, time::Duration};
 
 /// Where a vault lives and how it behaves.
@@ -110,8 +110,42 @@ pub struct Stats {
     pub disk_full: bool,
     /// Writes and syncs that failed for another reason.
     pub write_errors: u64,
+    /// Whether the keys of older footage were gone when the vault was opened: that footage opens no more.
+    pub keys_lost: bool,
+    /// Slots in which the two copies of the key store differed when the vault was opened.
+    pub keys_mended: u64,
     /// Microseconds the slowest sync took.
     pub slowest_sync_us: u64,
+}
+
+/// A hold and what it keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Its name.
+    pub id: String,
+    /// Whose footage.
+    pub stream: StreamId,
+    /// First instant.
+    pub from: Micros,
+    /// End.
+    pub until: Micros,
+    /// Chunks whose keys it has claimed.
+    pub chunks: u64,
+    /// Bytes of ciphertext.
+    pub bytes: u64,
+    /// Whether its ciphertext stands beside its keys on both devices.
+    pub whole: bool,
+}
+
+/// A key in use, as anybody may know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyName {
+    /// Start of its hour.
+    pub hour: Micros,
+    /// Its id, as volumes name it.
+    pub id: u64,
+    /// The commitment to it, in hex.
+    pub commitment: String,
 }
 
 /// What [`crate::Vault::destroy_expired`] did.
@@ -127,4 +161,6 @@ pub struct Destroyed {
     pub bytes: u64,
     /// Volumes unlinked because nothing lives in them.
     pub volumes_unlinked: u64,
+    /// Volumes in which nothing lives but that could not be unlinked; it is tried again with the next destruction.
+    pub unlinks_failed: u64,
 }

@@ -3,7 +3,9 @@
 //! Two files named `slots` in two folders (on two devices, in no backup), 0600. Nothing else bears a key, and none is
 //! derived from a master: what can be derived cannot be destroyed.
 //!
-//! Head, 64 bytes: `RTRKEYS1` (8), format version (u32, 1), 0 (u32), identity of the vault (16), 0 (32).
+//! Head, 64 bytes: `RTRKEYS1` (8), format version (u32, 1), 0 (u32), identity of the vault (16), identity of the key store
+//! (16, random; the same in both copies), how often it was opened (u64), 0 (8). The copy that was opened less often was away
+//! meanwhile and is made equal to the other, never believed.
 //! Then slots of 64 bytes, so that none crosses a sector, little-endian:
 //!
 //! | bytes | what |
@@ -19,7 +21,9 @@
 //!
 //! A key is used only after both copies are synced, and destroyed in both. So a slot that is in use in one copy and
 //! free in the other was either never used or is being destroyed: it is destroyed at the next start. A slot that is
-//! damaged in one copy is mended from the other, and a copy that is missing altogether is made anew.
+//! damaged in one copy is mended from the other, and a copy that is missing altogether is made anew. Where both are missing
+//! the vault says so and makes a new key store: what was recorded before opens no more, what comes is recorded. Should a copy
+//! of the old one turn up again, its identity differs and the vault refuses to start with a mixture.
 
 use crate::{
     error::{At, VaultError},
@@ -27,8 +31,10 @@ use crate::{
 };
 use media::StreamId;
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
+    ops::Range,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -57,45 +63,68 @@ pub(crate) struct KeyStore {
     live: BTreeMap<(u32, u32), Vec<(u64, u64)>>,
     free: BTreeSet<u64>,
     slots: u64,
+    lost: bool,
+    mended: u64,
+}
+
+/// What stands in the head of a copy beside what every copy has.
+struct Head {
+    store: [u8; 16],
+    opened: u64,
+}
+
+impl Head {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        (!bytes.is_empty()).then(|| Self { store: take(bytes, 32), opened: u64_at(bytes, 48) })
+    }
 }
 
 impl KeyStore {
-    /// Opens both copies, or makes them when `fresh` says that the vault has never had keys.
-    pub(crate) fn open(
-        vault_dir: &Path,
-        dirs: &[PathBuf; 2],
-        vault: [u8; 16],
-        fresh: bool,
-    ) -> Result<Self, VaultError> {
+    /// Opens both copies. `fresh` says that the vault has never had footage, so that missing keys are no loss.
+    pub(crate) fn open(dirs: &[PathBuf; 2], vault: [u8; 16], fresh: bool) -> Result<Self, VaultError> {
         let [first, second] = dirs;
-        let missing = |dir: &Path| !dir.join("slots").exists();
-        if !fresh && missing(first) && missing(second) {
-            return Err(VaultError::KeysMissing {
-                dir: vault_dir.to_owned(),
-                first: first.clone(),
-                second: second.clone(),
-            });
-        }
+        let mut made = [0; 16];
+        aws_lc_rs::rand::fill(&mut made).map_err(|_| VaultError::Random)?;
         let (a, a_bytes) = open_copy(first, vault)?;
         let (b, b_bytes) = open_copy(second, vault)?;
+        let (a_head, b_head) = (Head::of(&a_bytes), Head::of(&b_bytes));
+        let lost = !fresh && a_head.is_none() && b_head.is_none();
+        if lost {
+            tracing::error!(
+                first = %first.display(), second = %second.display(),
+                "THE KEYS ARE GONE in both places: older footage opens no more. Is a disk not mounted? New footage gets new keys"
+            );
+        }
+        if let (Some(a), Some(b)) = (&a_head, &b_head)
+            && a.store != b.store
+        {
+            return Err(VaultError::KeyStoresDiffer { first: first.clone(), second: second.clone() });
+        }
+        let opened = |head: &Option<Head>| head.as_ref().map_or(0, |head| head.opened);
+        let (a_opened, b_opened) = (opened(&a_head), opened(&b_head));
+        let store_id = a_head.or(b_head).map_or(made, |head| head.store);
         let slots = (a_bytes.len().max(b_bytes.len()).saturating_sub(SLOT) / SLOT) as u64;
-        let mut store = Self { copies: [a, b], live: BTreeMap::new(), free: BTreeSet::new(), slots };
+        let mut store =
+            Self { copies: [a, b], live: BTreeMap::new(), free: BTreeSet::new(), slots, lost, mended: 0 };
         for ((file, path), bytes) in store.copies.iter().zip([&a_bytes, &b_bytes]) {
             // A copy that was just made, or whose growth a crash cut short, gets the length of the other.
             let has = bytes.len().max(SLOT);
             let lacks = (position(slots) as usize).saturating_sub(has);
             file.write_all_at(&vec![0; lacks], has as u64).at(path)?;
         }
-        let (a_made, b_made) = (a_bytes.is_empty(), b_bytes.is_empty());
-        let mut mended = 0_u32;
+        let mut mended = 0;
         for number in 0..slots {
             let at = (number as usize + 1) * SLOT;
             let (a, b) = (take::<SLOT>(&a_bytes, at), take::<SLOT>(&b_bytes, at));
-            let kept = match (parse(&a), parse(&b)) {
-                (Slot::Live(..), Slot::Live(..) | Slot::Damaged) => a,
-                (Slot::Damaged, Slot::Live(..)) => b,
-                (Slot::Live(..), Slot::Free) if b_made => a,
-                (Slot::Free, Slot::Live(..)) if a_made => b,
+            let whole = |slot: &[u8; SLOT]| matches!(parse(slot), Slot::Live(..));
+            let kept = match a_opened.cmp(&b_opened) {
+                Ordering::Greater if whole(&a) => a,
+                Ordering::Less if whole(&b) => b,
+                Ordering::Equal => match (parse(&a), parse(&b)) {
+                    (Slot::Live(..), Slot::Live(..) | Slot::Damaged) => a,
+                    (Slot::Damaged, Slot::Live(..)) => b,
+                    _ => FREE,
+                },
                 _ => FREE,
             };
             let kept = Zeroizing::new(kept);
@@ -119,8 +148,34 @@ impl KeyStore {
                 "the two copies of the key store differed and were brought into line"
             );
         }
+        store.mended = mended;
+        for (file, path) in &store.copies {
+            file.write_all_at(&store_id, 32).at(path)?;
+            file.write_all_at(&(a_opened.max(b_opened) + 1).to_le_bytes(), 48).at(path)?;
+        }
         store.sync()?;
         Ok(store)
+    }
+
+    /// Whether keys were lost, and in how many slots the copies differed, when it was opened.
+    pub(crate) fn at_opening(&self) -> (bool, u64) {
+        (self.lost, self.mended)
+    }
+
+    /// In how many slots the copies differ now; more than none is an alarm.
+    pub(crate) fn differing(&self) -> Result<u64, VaultError> {
+        let [a, b] = self.copies.each_ref().map(|(_, path)| fs::read(path).at(path));
+        let (a, b) = (Zeroizing::new(a?), Zeroizing::new(b?));
+        let differ = a.chunks(SLOT).zip(b.chunks(SLOT)).skip(1).filter(|(a, b)| a != b).count() as u64;
+        Ok(differ + u64::from(a.len() != b.len()))
+    }
+
+    /// The keys of a stream whose hours began before `hours_before`: hour, id, commitment.
+    pub(crate) fn names(&self, stream: StreamId, hours_before: u32) -> Vec<(u32, u64, blake3::Hash)> {
+        let live = self.live.range((stream.0, 0)..(stream.0, hours_before));
+        live.flat_map(|((_, hour), keys)| keys.iter().map(|(id, _)| (*hour, *id)))
+            .filter_map(|(hour, id)| Some((hour, id, commitment(&*self.key(stream, hour, id)?.key))))
+            .collect()
     }
 
     /// The keys of these streams and hours, made where there are none; both copies are synced before it returns.
@@ -168,16 +223,16 @@ impl KeyStore {
         })
     }
 
-    /// Overwrites every slot of the stream whose hour began before `hours_before`, in both copies, and syncs. Gives the
+    /// Overwrites every slot of the stream for these hours (end exclusive), in both copies, and syncs. Gives the
     /// hours and the commitments of the keys (BLAKE3 in derive-key mode, context `RTR vault slot key commitment v1`).
     pub(crate) fn destroy(
         &mut self,
         stream: StreamId,
-        hours_before: u32,
+        hours: Range<u32>,
     ) -> Result<Vec<(u32, String)>, VaultError> {
         let due: Vec<_> = self
             .live
-            .range((stream.0, 0)..(stream.0, hours_before))
+            .range((stream.0, hours.start)..(stream.0, hours.end.max(hours.start)))
             .flat_map(|((_, hour), keys)| keys.iter().map(|(id, number)| (*hour, *id, *number)))
             .collect();
         let mut gone = Vec::new();
@@ -309,7 +364,7 @@ mod tests {
     }
 
     fn open(root: &Path, fresh: bool) -> Result<KeyStore, VaultError> {
-        KeyStore::open(root, &dirs(root), [7; 16], fresh)
+        KeyStore::open(&dirs(root), [7; 16], fresh)
     }
 
     #[test]
@@ -318,7 +373,7 @@ mod tests {
         let mut store = open(root.path(), true).unwrap();
         store.ensure(&[(1, 10), (1, 11), (2, 10)].into()).unwrap();
         let dying = store.current(StreamId(1), 10).unwrap();
-        let gone = store.destroy(StreamId(1), 11).unwrap();
+        let gone = store.destroy(StreamId(1), 0..11).unwrap();
         assert_eq!(gone.len(), 1);
         assert!(store.key(StreamId(1), 10, dying.id).is_none());
         for dir in dirs(root.path()) {
@@ -359,13 +414,41 @@ mod tests {
         drop(store);
         fs::remove_file(root.path().join("a/slots")).unwrap();
         fs::remove_file(root.path().join("b/slots")).unwrap();
-        assert!(matches!(open(root.path(), false), Err(VaultError::KeysMissing { .. })));
+        // Both gone: said, not hidden, and the store goes on with new keys.
+        let store = open(root.path(), false).unwrap();
+        assert!(store.at_opening().0 && store.current(StreamId(1), 11).is_none());
+        drop(store);
         assert!(matches!(
-            {
-                drop(open(root.path(), true));
-                KeyStore::open(root.path(), &dirs(root.path()), [8; 16], false)
-            },
+            KeyStore::open(&dirs(root.path()), [8; 16], false),
             Err(VaultError::AnotherVault { .. })
         ));
+    }
+
+    #[test]
+    fn a_copy_that_was_away_is_never_believed() {
+        let root = tempfile::tempdir().unwrap();
+        let mut store = open(root.path(), true).unwrap();
+        store.ensure(&[(1, 10), (1, 11)].into()).unwrap();
+        assert_eq!(store.differing().unwrap(), 0);
+        drop(store);
+        // The second device was not mounted: a run with the first alone destroys one key and makes another.
+        fs::rename(root.path().join("b"), root.path().join("away")).unwrap();
+        let mut store = open(root.path(), false).unwrap();
+        store.destroy(StreamId(1), 0..11).unwrap();
+        store.ensure(&[(1, 12)].into()).unwrap();
+        drop(store);
+        fs::remove_dir_all(root.path().join("b")).unwrap();
+        fs::rename(root.path().join("away"), root.path().join("b")).unwrap();
+        let store = open(root.path(), false).unwrap();
+        assert!(store.current(StreamId(1), 10).is_none(), "a destroyed key came back");
+        assert!(store.current(StreamId(1), 12).is_some() && store.at_opening().1 > 0);
+        drop(store);
+        // A key store that was made while the right one was away is refused beside it.
+        fs::rename(root.path().join("a"), root.path().join("right")).unwrap();
+        fs::rename(root.path().join("b"), root.path().join("right-b")).unwrap();
+        drop(open(root.path(), false).unwrap());
+        fs::remove_dir_all(root.path().join("a")).unwrap();
+        fs::rename(root.path().join("right"), root.path().join("a")).unwrap();
+        assert!(matches!(open(root.path(), false), Err(VaultError::KeyStoresDiffer { .. })));
     }
 }

@@ -11,12 +11,13 @@
 //!
 //! Order of reading: `config` (what the outside sees); `chunk` and `keys` (the formats, byte by byte);
 //! `queue`, `writer`, `staging` (the way in); `timeline`, `reader` (the way out); `vault` (opening and
-//! destruction).
+//! destruction), `holds` (footage secured for a case).
 
 mod chunk;
 mod config;
 #[cfg(test)]
 mod golden;
+mod holds;
 mod keys;
 mod queue;
 mod reader;
@@ -27,8 +28,9 @@ mod writer;
 
 use volumes::{error, identity, index, recovery, volume};
 
-pub use config::{Destroyed, Item, Span, SpanKind, Stats, StreamPolicy, VaultConfig};
+pub use config::{Destroyed, Held, Item, KeyName, Span, SpanKind, Stats, StreamPolicy, VaultConfig};
 pub use error::VaultError;
+pub use holds::HeldReader;
 pub use reader::Reader;
 pub use vault::Vault;
 pub use volumes::{recovery::rebuild_index, volume::SealedVolume};

@@ -1,8 +1,9 @@
 //! The vault itself: opening and closing, the small public verbs, and destruction.
 
 use crate::{
-    config::{Destroyed, Span, Stats, StreamPolicy, VaultConfig},
+    config::{Destroyed, Held, KeyName, Span, Stats, StreamPolicy, VaultConfig},
     error::{At, VaultError},
+    holds::{self, HeldReader},
     identity::{self, Identity},
     index::{GapMark, Index, MINUTE, is_open},
     keys::{self, HOUR, KeyStore},
@@ -14,6 +15,7 @@ use crate::{
 };
 use media::{AccessUnit, GapReason, Micros, StreamId};
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -22,6 +24,9 @@ use std::{
     },
     thread::{self, JoinHandle},
 };
+
+/// Chunks end within a second of their start, a last picture's duration aside (µs).
+const LONGEST_CHUNK: i64 = 10_000_000;
 
 /// What the threads and readers share.
 pub(crate) struct Shared {
@@ -36,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) volumes: AtomicU64,
     pub(crate) commands: Mutex<Vec<Command>>,
     pub(crate) wake: Condvar,
+    /// Volumes that somebody still copies from, and how many do.
+    pins: Mutex<BTreeMap<u64, u32>>,
     keys: Mutex<KeyStore>,
     reader: Mutex<Index>,
 }
@@ -49,6 +56,28 @@ impl Shared {
     /// The index, for reading.
     pub(crate) fn reader(&self) -> MutexGuard<'_, Index> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Volumes that must not be unlinked now.
+    pub(crate) fn pinned(&self) -> BTreeSet<u64> {
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    fn pin(&self, volumes: &BTreeSet<u64>) {
+        let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        for volume in volumes {
+            *pins.entry(*volume).or_default() += 1;
+        }
+    }
+
+    fn unpin(&self, volumes: &BTreeSet<u64>) {
+        let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        for volume in volumes {
+            if let Some(count) = pins.get_mut(volume) {
+                *count -= 1;
+            }
+        }
+        pins.retain(|_, count| *count > 0);
     }
 
     /// Counts what was just written.
@@ -83,12 +112,14 @@ impl Vault {
     /// what may be missing after it becomes a gap ([`GapReason::Crash`], at most two seconds).
     ///
     /// # Errors
-    /// [`VaultError::Locked`] when another process has it open; [`VaultError::KeysMissing`] when there is footage but
-    /// no copy of the keys; [`VaultError::UnknownVersion`], [`VaultError::AnotherVault`] and so on for files that
+    /// [`VaultError::Locked`] when another process has it open; [`VaultError::KeyStoresDiffer`] when the two copies of
+    /// the keys are not copies of one; [`VaultError::UnknownVersion`], [`VaultError::AnotherVault`] and so on for files that
     /// must not be touched.
     pub fn open(config: VaultConfig) -> Result<Self, VaultError> {
         let identity = Identity::open(&config.dir)?;
-        let keys = KeyStore::open(&config.dir, &config.keys, identity.vault, identity.volumes.is_empty())?;
+        let keys = KeyStore::open(&config.keys, identity.vault, identity.volumes.is_empty())?;
+        // Before anything is unlinked: a hold may still have to copy from it.
+        holds::finish(&config.dir, &config.keys);
         let index = recovery::open_index(&config.dir, &identity)?;
         let queues = Queues::new(config.budget_bytes);
         for (stream, last, gap) in index.streams()? {
@@ -128,6 +159,7 @@ impl Vault {
             volumes: AtomicU64::new(present.len() as u64),
             commands: Mutex::default(),
             wake: Condvar::new(),
+            pins: Mutex::default(),
             keys: Mutex::new(keys),
             reader: Mutex::new(reader),
             config,
@@ -207,6 +239,7 @@ impl Vault {
         let (indexed, synced) = (queues.indexed.load(Ordering::SeqCst), queues.synced.load(Ordering::SeqCst));
         let (written, received) =
             (queues.written.load(Ordering::SeqCst), queues.received.load(Ordering::SeqCst));
+        let (keys_lost, keys_mended) = self.inner.shared.keys().at_opening();
         Stats {
             bytes: self.inner.shared.bytes.load(Ordering::Relaxed),
             volumes: self.inner.shared.volumes.load(Ordering::Relaxed),
@@ -217,6 +250,8 @@ impl Vault {
             indexed,
             dropped: queues.dropped.load(Ordering::Relaxed),
             buffered_bytes: queues.buffered.load(Ordering::Relaxed) as u64,
+            keys_lost,
+            keys_mended,
             disk_full: queues.disk_full.load(Ordering::Relaxed),
             write_errors: queues.write_errors.load(Ordering::Relaxed),
             slowest_sync_us: queues.slowest_sync_us.load(Ordering::Relaxed),
@@ -231,13 +266,28 @@ impl Vault {
     /// What the disk said. The keys go first: when an error comes later, the footage already opens no more, and
     /// calling again finishes the rest.
     pub fn destroy_expired(&self, stream: StreamId, before: Micros) -> Result<Destroyed, VaultError> {
+        self.destroy_hours(stream, Micros(0), before)
+    }
+
+    /// The same for the hours that began at or after `from` and before `before` only.
+    ///
+    /// # Errors
+    /// As [`Vault::destroy_expired`].
+    pub fn destroy_hours(
+        &self,
+        stream: StreamId,
+        from: Micros,
+        before: Micros,
+    ) -> Result<Destroyed, VaultError> {
         let shared = &self.inner.shared;
-        let last_hour = keys::hour_of(before.plus(HOUR - 1));
-        let limit = Micros(i64::from(last_hour) * HOUR);
+        let (first_hour, last_hour) =
+            (keys::hour_of(from.plus(HOUR - 1)), keys::hour_of(before.plus(HOUR - 1)));
+        let (start, limit) = (Micros(i64::from(first_hour) * HOUR), Micros(i64::from(last_hour) * HOUR));
+        let inside = |at: Micros| at >= start && at < limit;
         if let Some(queue) = shared.queues.known(stream) {
             let state = queue.lock();
-            let waits = state.chunks.iter().any(|chunk| chunk.from < limit)
-                || state.units_in_memory().iter().any(|unit| unit.captured < limit);
+            let waits = state.chunks.iter().any(|chunk| inside(chunk.from))
+                || state.units_in_memory().iter().any(|unit| inside(unit.captured));
             drop(state);
             if waits {
                 // So that what is due has its row, and the row goes with it. A full disk must not stop destruction.
@@ -246,12 +296,12 @@ impl Vault {
                 }
             }
         }
-        let destroyed = shared.keys().destroy(stream, last_hour)?;
+        let destroyed = shared.keys().destroy(stream, first_hour..last_hour)?;
         let (reply, answer) = mpsc::sync_channel(1);
-        let minute = limit.0.div_euclid(MINUTE);
+        let minutes = (start.0.div_euclid(MINUTE), limit.0.div_euclid(MINUTE));
         self.inner
             .index
-            .send(IndexCommand::Destroy { stream, minute, reply })
+            .send(IndexCommand::Destroy { stream, minutes, reply })
             .map_err(|_| VaultError::Closed)?;
         let removed = answer.recv().map_err(|_| VaultError::Closed)??;
         let queue = shared.queues.of(stream);
@@ -274,7 +324,91 @@ impl Vault {
             keys: destroyed.into_iter().map(|(_, commitment)| commitment).collect(),
             bytes: removed.bytes,
             volumes_unlinked: removed.volumes_unlinked,
+            unlinks_failed: removed.unlinks_failed,
         })
+    }
+
+    /// The keys of a stream whose hours began before an instant (µs UTC), oldest first.
+    pub fn keys_before(&self, stream: StreamId, before: Micros) -> Vec<KeyName> {
+        let names = self.inner.shared.keys().names(stream, keys::hour_of(before.plus(HOUR - 1)));
+        let name = |(hour, id, commitment): (u32, u64, blake3::Hash)| KeyName {
+            hour: Micros(i64::from(hour) * HOUR),
+            id,
+            commitment: commitment.to_hex().to_string(),
+        };
+        names.into_iter().map(name).collect()
+    }
+
+    /// In how many slots the two copies of the key store differ now. More than none is an alarm.
+    ///
+    /// # Errors
+    /// What the disk said.
+    pub fn differing_keys(&self) -> Result<u64, VaultError> {
+        self.inner.shared.keys().differing()
+    }
+
+    /// The start of a stream's oldest footage (µs UTC), minutes that are not indexed yet aside.
+    ///
+    /// # Errors
+    /// [`VaultError::Index`] when the index cannot be asked.
+    pub fn oldest(&self, stream: StreamId) -> Result<Option<Micros>, VaultError> {
+        self.inner.shared.reader().oldest(stream)
+    }
+
+    /// Secures what a stream has in an interval (µs UTC) under a name (lower case letters, digits, `-`): when this returns,
+    /// exactly these frames can be read by [`Vault::read_hold`] until the hold is released, whatever happens to the hour's
+    /// keys, to the volumes, or to one of the two devices.
+    ///
+    /// # Errors
+    /// [`VaultError::HoldExists`]; else what the disk said. After an error nothing is held.
+    pub fn hold(&self, id: &str, stream: StreamId, from: Micros, until: Micros) -> Result<Held, VaultError> {
+        let shared = &self.inner.shared;
+        self.flush()?;
+        let minutes = (from.plus(-LONGEST_CHUNK).0.div_euclid(MINUTE), until.0.div_euclid(MINUTE));
+        let mut chunks = shared.reader().chunks(stream, minutes)?;
+        chunks.retain(|chunk| chunk.from < until && chunk.until > from);
+        chunks.sort_by_key(|chunk| (chunk.from, chunk.volume, chunk.offset));
+        let wanted: BTreeSet<u64> = chunks.iter().map(|chunk| chunk.volume).collect();
+        shared.pin(&wanted);
+        let (dir, keys) = (&shared.config.dir, &shared.config.keys);
+        let held = {
+            let store = shared.keys();
+            holds::claim(&store, dir, keys, shared.identity, id, stream, (from, until), &chunks)
+        };
+        let held = held.and_then(|claims| holds::copy(dir, keys, id, &claims));
+        shared.unpin(&wanted);
+        if let Err(error) = held {
+            if !matches!(error, VaultError::HoldExists(_)) {
+                drop(holds::release(keys, id));
+            }
+            return Err(error);
+        }
+        self.holds()
+            .into_iter()
+            .find(|held| held.id == id)
+            .ok_or_else(|| VaultError::NoSuchHold(id.to_owned()))
+    }
+
+    /// Ends a hold: its keys are overwritten in both copies, its ciphertext removed. What is not yet past its term stays
+    /// readable by its hour's key.
+    ///
+    /// # Errors
+    /// [`VaultError::NoSuchHold`]; else what the disk said.
+    pub fn release(&self, id: &str) -> Result<(), VaultError> {
+        holds::release(&self.inner.shared.config.keys, id)
+    }
+
+    /// Every hold.
+    pub fn holds(&self) -> Vec<Held> {
+        holds::list(&self.inner.shared.config.keys)
+    }
+
+    /// Reads what a hold keeps, exactly from its first instant to its end.
+    ///
+    /// # Errors
+    /// [`VaultError::NoSuchHold`] when there is none or its keys are gone.
+    pub fn read_hold(&self, id: &str) -> Result<HeldReader, VaultError> {
+        HeldReader::open(&self.inner.shared.config.keys, id)
     }
 
     /// The volumes sealed after this number, for their roots to enter the ledger.

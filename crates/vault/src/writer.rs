@@ -44,7 +44,7 @@ pub(crate) enum IndexCommand {
     Commit(Batch),
     Destroy {
         stream: StreamId,
-        minute: i64,
+        minutes: (i64, i64),
         reply: SyncSender<Result<Removed, VaultError>>,
     },
     /// Answers when everything sent before is committed.
@@ -614,8 +614,9 @@ pub(crate) fn run_index(shared: &Shared, mut index: Index, commands: &Receiver<I
                     waiting.pop_front();
                 }
             }
-            IndexCommand::Destroy { stream, minute, reply } => {
-                drop(reply.send(index.destroy(&shared.config.dir, stream, minute)));
+            IndexCommand::Destroy { stream, minutes, reply } => {
+                let pinned = shared.pinned();
+                drop(reply.send(index.destroy(&shared.config.dir, stream, minutes, &pinned)));
             }
             IndexCommand::Barrier(reply) => drop(reply.send(())),
         }

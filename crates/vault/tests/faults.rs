@@ -261,3 +261,74 @@ fn a_full_disk_is_a_gap_and_recording_goes_on_when_there_is_room() {
     let vault = Vault::open(small).unwrap();
     assert_eq!(numbers(read_all(&vault, 1)), found, "and it is all there after a new start");
 }
+
+/// A volume that cannot be unlinked is tried again; its keys are dead at once all the same.
+#[test]
+fn a_failing_unlink_stops_no_destruction_and_is_tried_again() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = Vault::open(VaultConfig { volume_bytes: 64 << 10, ..config(root.path()) }).unwrap();
+    let p = parameters(1);
+    for number in 0..1000 {
+        vault.accept(unit(1, number, &p));
+    }
+    vault.flush().unwrap();
+    for number in 90_000..90_100 {
+        vault.accept(unit(1, number, &p));
+    }
+    vault.flush().unwrap();
+    let path = volumes(root.path()).remove(0);
+    let immutable = |flag: &str| {
+        Command::new("chattr").arg(flag).arg(&path).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+    };
+    if !immutable("+i") {
+        println!("skipped: this file system knows no immutable files");
+        return;
+    }
+    let gone = vault.destroy_expired(StreamId(1), at(1)).unwrap();
+    assert_eq!((gone.keys.len(), gone.unlinks_failed), (1, 1));
+    assert!(gone.volumes_unlinked > 0, "the others went");
+    assert_eq!(numbers(read_all(&vault, 1)), (90_000..90_100).collect::<Vec<_>>());
+    assert!(immutable("-i"));
+    let again = vault.destroy_expired(StreamId(1), at(1)).unwrap();
+    assert_eq!((again.volumes_unlinked, again.unlinks_failed), (1, 0));
+    assert!(!path.exists());
+}
+
+/// The index holds nothing that the volumes do not say too.
+#[test]
+fn a_lost_index_is_made_anew_with_every_frame() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = Vault::open(quick(root.path())).unwrap();
+    let p = parameters(1);
+    for number in 0..2000 {
+        vault.accept(unit(1, number, &p));
+    }
+    drop(vault);
+    for file in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
+        drop(fs::remove_file(root.path().join("vault").join(file)));
+    }
+    let vault = Vault::open(quick(root.path())).unwrap();
+    assert_eq!(numbers(read_all(&vault, 1)), (0..2000).collect::<Vec<_>>());
+}
+
+/// Capture times that jump ahead or back (the daemon's clock was set) cost no frame.
+#[test]
+fn a_clock_that_jumps_both_ways_costs_no_frame() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = Vault::open(quick(root.path())).unwrap();
+    let p = parameters(1);
+    let day = 24 * 3600 * 25;
+    let mut given = Vec::new();
+    for start in [0, 29 * day, 100] {
+        for number in start..start + 100 {
+            vault.accept(unit(1, number, &p));
+            given.push(number);
+        }
+        vault.flush().unwrap();
+    }
+    given.sort_unstable();
+    assert_eq!(numbers(read_all(&vault, 1)), given);
+    drop(vault);
+    let vault = Vault::open(quick(root.path())).unwrap();
+    assert_eq!(numbers(read_all(&vault, 1)), given);
+}

@@ -251,10 +251,19 @@ fn what_must_not_be_touched_is_refused() {
     drop(Vault::open(config(other.path())).unwrap());
     let mixed = VaultConfig { keys: config(other.path()).keys, ..config(root.path()) };
     assert!(matches!(Vault::open(mixed), Err(VaultError::AnotherVault { .. })));
-    // Keys not mounted.
+    // Keys lost: said, what was recorded opens no more, and recording goes on.
     let gone = VaultConfig { keys: [root.path().join("x"), root.path().join("y")], ..config(root.path()) };
-    assert!(matches!(Vault::open(gone), Err(VaultError::KeysMissing { .. })));
-    assert!(!root.path().join("x/slots").exists(), "no new keys were made");
+    let vault = Vault::open(gone).unwrap();
+    assert!(vault.stats().keys_lost);
+    assert!(units(read_all(&vault, 1)).is_empty());
+    vault.accept(unit(1, GROUP, &parameters(1)));
+    vault.flush().unwrap();
+    assert_eq!(numbers(read_all(&vault, 1)), [GROUP]);
+    drop(vault);
+    // The disk with the right keys is back, but in one place only: a mixture is refused.
+    let mixed =
+        VaultConfig { keys: [root.path().join("keys-a"), root.path().join("y")], ..config(root.path()) };
+    assert!(matches!(Vault::open(mixed), Err(VaultError::KeyStoresDiffer { .. })));
     // A version of the future.
     for file in ["vault/identity", "keys-b/slots"] {
         let path = root.path().join(file);

@@ -43,16 +43,23 @@ pub enum VaultError {
     /// The folder holds footage but no identity file.
     #[error("{0} holds footage but its identity file is missing; was only a part restored?")]
     IdentityMissing(PathBuf),
-    /// The vault exists, but neither copy of its keys does. They are never made anew silently.
-    #[error("the keys of {dir} are missing in both {first} and {second}: is a disk not mounted?")]
-    KeysMissing {
-        /// The vault's folder.
-        dir: PathBuf,
+    /// The two copies of the key store are not copies of one.
+    #[error(
+        "{first} and {second} hold keys of different key stores: is a disk mounted in the wrong place, or was one made anew \
+         while the other was away? Put the right one back, or move the wrong one aside"
+    )]
+    KeyStoresDiffer {
         /// First copy.
         first: PathBuf,
         /// Second copy.
         second: PathBuf,
     },
+    /// There is no hold of this name, or it is released.
+    #[error("there is no hold `{0}`")]
+    NoSuchHold(String),
+    /// There is a hold of this name already.
+    #[error("there is a hold `{0}` already")]
+    HoldExists(String),
     /// The index database failed; it can be rebuilt from the volumes.
     #[error("index: {0}")]
     Index(#[from] rusqlite::Error),

@@ -13,6 +13,7 @@ use crate::{
 use media::{GapReason, Micros, StreamId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     path::Path,
 };
@@ -159,6 +160,8 @@ pub struct Removed {
     pub volumes_unlinked: u64,
     /// Their bytes.
     pub bytes_unlinked: u64,
+    /// Volumes that could not be unlinked.
+    pub unlinks_failed: u64,
 }
 
 /// The index, open for writing or for reading.
@@ -381,6 +384,14 @@ impl Index {
         Ok(chunks)
     }
 
+    /// The start of the oldest footage of a stream.
+    pub fn oldest(&self, stream: StreamId) -> Result<Option<Micros>, VaultError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT first FROM minute WHERE stream = ?1 ORDER BY minute, first LIMIT 1")?;
+        Ok(statement.query_row([stream.0], |row| row.get(0)).optional()?.map(Micros))
+    }
+
     /// The newest minute with footage before `minute`.
     pub fn minute_before(&self, stream: StreamId, minute: i64) -> Result<Option<i64>, VaultError> {
         Ok(self.connection.query_row(
@@ -431,17 +442,26 @@ impl Index {
         Ok(gaps)
     }
 
-    /// Removes the minutes of a stream before `minute`, records them as destroyed, and unlinks the volumes in which
+    /// Removes the minutes of a stream in `minutes` (end exclusive), records them as destroyed, and unlinks the volumes in which
     /// nothing lives any more and whose newest instant lies before it. The newest volume stays: its number says, even
     /// when the index is lost, which numbers were used.
-    pub fn destroy(&mut self, dir: &Path, stream: StreamId, minute: i64) -> Result<Removed, VaultError> {
+    ///
+    /// Volumes in `pinned` stay: somebody still copies from them.
+    pub fn destroy(
+        &mut self,
+        dir: &Path,
+        stream: StreamId,
+        minutes: (i64, i64),
+        pinned: &BTreeSet<u64>,
+    ) -> Result<Removed, VaultError> {
         let mut removed = Removed::default();
         let tx = self.connection.transaction()?;
         {
             let mut statement = tx.prepare_cached(
-                "SELECT first, last, bytes FROM minute WHERE stream = ?1 AND minute < ?2 ORDER BY minute, first",
+                "SELECT first, last, bytes FROM minute WHERE stream = ?1 AND minute >= ?2 AND minute < ?3
+                 ORDER BY minute, first",
             )?;
-            let mut rows = statement.query(params![stream.0, minute])?;
+            let mut rows = statement.query(params![stream.0, minutes.0, minutes.1])?;
             while let Some(row) = rows.next()? {
                 let (from, until) = (Micros(row.get(0)?), Micros(row.get(1)?));
                 removed.bytes += row.get::<_, i64>(2)? as u64;
@@ -451,25 +471,36 @@ impl Index {
                 }
             }
         }
-        tx.execute("DELETE FROM minute WHERE stream = ?1 AND minute < ?2", params![stream.0, minute])?;
+        tx.execute(
+            "DELETE FROM minute WHERE stream = ?1 AND minute >= ?2 AND minute < ?3",
+            params![stream.0, minutes.0, minutes.1],
+        )?;
         for (from, until) in &removed.stretches {
             add_destroyed(&tx, stream, *from, *until)?;
         }
+        let pinned: Vec<_> = pinned.iter().map(u64::to_string).collect();
         tx.execute(
-            "INSERT OR IGNORE INTO garbage SELECT number FROM volume WHERE sealed = 1 AND newest < ?1
-             AND NOT EXISTS (SELECT 1 FROM minute WHERE volume = number)
-             AND number < (SELECT max(number) FROM volume)",
-            [minute.saturating_mul(MINUTE)],
+            &format!(
+                "INSERT OR IGNORE INTO garbage SELECT number FROM volume WHERE sealed = 1 AND newest < ?1
+                 AND NOT EXISTS (SELECT 1 FROM minute WHERE volume = number)
+                 AND number < (SELECT max(number) FROM volume) AND number NOT IN ({})",
+                pinned.join(",")
+            ),
+            [minutes.1.saturating_mul(MINUTE)],
         )?;
         tx.execute("DELETE FROM volume WHERE number IN (SELECT number FROM garbage)", [])?;
         tx.commit()?;
-        (removed.volumes_unlinked, removed.bytes_unlinked) = self.collect_garbage(dir)?;
+        (removed.volumes_unlinked, removed.bytes_unlinked, removed.unlinks_failed) =
+            self.collect_garbage(dir)?;
         Ok(removed)
     }
 
-    /// The second step of deletion: unlinks what the garbage table names. Gives how many volumes and bytes went.
-    pub fn collect_garbage(&mut self, dir: &Path) -> Result<(u64, u64), VaultError> {
-        let (mut volumes, mut bytes) = (0, 0);
+    /// The second step of deletion: unlinks what the garbage table names. Gives how many volumes and bytes went, and how
+    /// many could not: those stay in the table, to be tried again. Their keys are dead; a full or failing disk does not
+    /// stop that.
+    pub fn collect_garbage(&mut self, dir: &Path) -> Result<(u64, u64, u64), VaultError> {
+        let (mut volumes, mut bytes, mut failed) = (0, 0, 0);
+        let mut gone = Vec::new();
         let numbers: Vec<i64> = self
             .connection
             .prepare("SELECT number FROM garbage")?
@@ -481,18 +512,23 @@ impl Index {
             match fs::remove_file(&path) {
                 Ok(()) => (volumes, bytes) = (volumes + 1, bytes + size),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error).at(path),
+                Err(error) => {
+                    tracing::error!(path = %path.display(), %error, "a volume in which nothing lives could not be unlinked");
+                    failed += 1;
+                    continue;
+                }
             }
+            gone.push(*number);
         }
-        if !numbers.is_empty() {
+        if !gone.is_empty() {
             File::open(dir).and_then(|dir| dir.sync_all()).at(dir)?;
             let tx = self.connection.transaction()?;
-            for number in &numbers {
+            for number in &gone {
                 tx.execute("DELETE FROM garbage WHERE number = ?1", [number])?;
             }
             tx.commit()?;
         }
-        Ok((volumes, bytes))
+        Ok((volumes, bytes, failed))
     }
 
     /// Removes the chunks of a stream that a destruction met while rebuilding has covered.

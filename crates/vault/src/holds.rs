@@ -1,0 +1,475 @@
+//! Footage that is secured for a case: exactly its chunks' keys, claimed at once, and their ciphertext, copied unchanged.
+//!
+//! A hold is a folder `holds/ID` beside each copy of the key store, so it lives on both devices and in no backup:
+//!
+//! * `key`, 64 bytes: `RTRCASE1`, 0 (8), the case's key (32), first 16 bytes of BLAKE3 of bytes 0..48. Releasing
+//!   overwrites it.
+//! * `claims`: `RTRCLAIM`, format version (u32, 1), stream (u32), identity of the vault (16), first instant (i64), end (i64),
+//!   number of claims (u64), the volumes' salts aside; then for each claim volume (u64), offset (u64), bytes (u64), record
+//!   number (u64), and the chunk's key under the case's key (48: AES-256-GCM, nonce: place in this list, associated data:
+//!   the 32 bytes before).
+//! * `held`: `RTRHELD1`, then entries of kind (u32: 1 chunk, 2 parameters), 0 (u32), volume (u64), offset (u64), length (u64)
+//!   and the record's bytes as they stood in the volume, so that their leaves still prove what was recorded. While it is
+//!   being copied it is called `held.part`; volumes that it needs are not unlinked before it is whole.
+//!
+//! Keys are claimed under the key store's lock, so a key is either claimed or dead. The hour's key dies on time: a hold
+//! keeps its own chunks and nothing beside them, and reading gives frames from its first instant to its end only.
+
+use crate::{
+    chunk,
+    config::{Held, Item},
+    error::{At, VaultError},
+    index::ChunkRef,
+    keys::{self, KeyStore},
+    volume::{self, Kind, RecordHead, VolumeHead, i64_at, take, u32_at, u64_at},
+};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use media::{GapReason, Micros, Parameters, StreamId};
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    fs::{self, File, OpenOptions},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use zeroize::Zeroizing;
+
+const KEY_MAGIC: [u8; 8] = *b"RTRCASE1";
+const CLAIMS_MAGIC: [u8; 8] = *b"RTRCLAIM";
+const HELD_MAGIC: [u8; 8] = *b"RTRHELD1";
+const VERSION: u32 = 1;
+const CLAIMS_HEAD: usize = 56;
+const CLAIM: usize = 80;
+const ENTRY: usize = 32;
+
+/// One chunk of a hold.
+#[derive(Clone)]
+struct Claim {
+    volume: u64,
+    offset: u64,
+    total: u64,
+    number: u64,
+    wrapped: [u8; 48],
+}
+
+impl Claim {
+    fn place(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (at, value) in [self.volume, self.offset, self.total, self.number].into_iter().enumerate() {
+            bytes[at * 8..at * 8 + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        bytes
+    }
+}
+
+/// What a hold's `claims` say.
+pub(crate) struct Claims {
+    stream: StreamId,
+    from: Micros,
+    until: Micros,
+    list: Vec<Claim>,
+}
+
+impl Claims {
+    fn encode(&self, vault: [u8; 16]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(CLAIMS_HEAD + self.list.len() * CLAIM);
+        bytes.extend(CLAIMS_MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(self.stream.0.to_le_bytes());
+        bytes.extend(vault);
+        bytes.extend(self.from.0.to_le_bytes());
+        bytes.extend(self.until.0.to_le_bytes());
+        bytes.extend((self.list.len() as u64).to_le_bytes());
+        for claim in &self.list {
+            bytes.extend(claim.place());
+            bytes.extend(claim.wrapped);
+        }
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        if take::<8>(bytes, 0) != CLAIMS_MAGIC || u32_at(bytes, 8) != VERSION {
+            return None;
+        }
+        let list: Vec<_> = bytes
+            .get(CLAIMS_HEAD..)?
+            .chunks_exact(CLAIM)
+            .map(|e| Claim {
+                volume: u64_at(e, 0),
+                offset: u64_at(e, 8),
+                total: u64_at(e, 16),
+                number: u64_at(e, 24),
+                wrapped: take(e, 32),
+            })
+            .collect();
+        let (from, until) = (Micros(i64_at(bytes, 32)), Micros(i64_at(bytes, 40)));
+        (list.len() as u64 == u64_at(bytes, 48)).then_some(Self {
+            stream: StreamId(u32_at(bytes, 12)),
+            from,
+            until,
+            list,
+        })
+    }
+}
+
+/// Whether a name is one that folders may have.
+fn is_name(id: &str) -> bool {
+    (1..=64).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn folders(keys: &[PathBuf; 2], id: &str) -> Result<[PathBuf; 2], VaultError> {
+    if is_name(id) {
+        Ok(keys.each_ref().map(|dir| dir.join("holds").join(id)))
+    } else {
+        Err(VaultError::NoSuchHold(id.to_owned()))
+    }
+}
+
+fn nonce(place: usize) -> Nonce {
+    let mut bytes = [0; 12];
+    bytes[..8].copy_from_slice(&(place as u64).to_le_bytes());
+    Nonce::assume_unique_for_key(bytes)
+}
+
+fn cipher(key: &[u8; 32]) -> Result<LessSafeKey, VaultError> {
+    UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new).map_err(|_| VaultError::Random)
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).at(path)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).at(path)
+}
+
+fn sync_folder(dir: &Path) -> Result<(), VaultError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).at(dir)
+}
+
+/// The open volumes that a copy reads from.
+struct Sources<'a> {
+    dir: &'a Path,
+    open: HashMap<u64, (File, VolumeHead, u64)>,
+}
+
+impl Sources<'_> {
+    fn get(&mut self, number: u64) -> Result<&(File, VolumeHead, u64), VaultError> {
+        let path = self.dir.join(volume::file_name(number));
+        if !self.open.contains_key(&number) {
+            let file = File::open(&path).at(&path)?;
+            let head = VolumeHead::read(&file, &path)?;
+            let size = file.metadata().at(&path)?.len();
+            self.open.insert(number, (file, head, size));
+        }
+        self.open.get(&number).ok_or(VaultError::Closed)
+    }
+}
+
+/// Stores the keys of these chunks under a new key of the case, in both copies, durably. Called with the key store
+/// locked. Chunks whose key is dead are left out.
+pub(crate) fn claim(
+    store: &KeyStore,
+    dir: &Path,
+    key_dirs: &[PathBuf; 2],
+    vault: [u8; 16],
+    id: &str,
+    stream: StreamId,
+    range: (Micros, Micros),
+    chunks: &[ChunkRef],
+) -> Result<Claims, VaultError> {
+    let folders = folders(key_dirs, id)?;
+    if folders.iter().any(|folder| folder.exists()) {
+        return Err(VaultError::HoldExists(id.to_owned()));
+    }
+    let mut case_key = Zeroizing::new([0; 32]);
+    aws_lc_rs::rand::fill(&mut *case_key).map_err(|_| VaultError::Random)?;
+    let wrap = cipher(&case_key)?;
+    let mut sources = Sources { dir, open: HashMap::new() };
+    let mut claims = Claims { stream, from: range.0, until: range.1, list: Vec::new() };
+    let mut slots = HashMap::new();
+    for chunk in chunks {
+        let Ok((file, head, _)) = sources.get(chunk.volume) else { continue };
+        let mut bytes = [0; volume::RECORD_HEAD];
+        if file.read_exact_at(&mut bytes, chunk.offset).is_err() {
+            continue;
+        }
+        let Some(record) = RecordHead::decode(&bytes).filter(|record| record.stream == stream) else {
+            continue;
+        };
+        let slot = slots
+            .entry(record.key)
+            .or_insert_with(|| store.key(stream, keys::hour_of(chunk.from), record.key));
+        let Some(key) = slot.as_ref().and_then(|slot| chunk::derive(&slot.key, &head.salt, record.number))
+        else {
+            continue;
+        };
+        let mut claim = Claim {
+            volume: chunk.volume,
+            offset: chunk.offset,
+            total: record.total(),
+            number: record.number,
+            wrapped: [0; 48],
+        };
+        let mut sealed = Zeroizing::new(key.to_vec());
+        wrap.seal_in_place_append_tag(nonce(claims.list.len()), Aad::from(claim.place()), &mut *sealed)
+            .map_err(|_| VaultError::Random)?;
+        claim.wrapped = take(&sealed, 0);
+        claims.list.push(claim);
+    }
+    let mut key_file = Zeroizing::new([0; 64]);
+    key_file[..8].copy_from_slice(&KEY_MAGIC);
+    key_file[16..48].copy_from_slice(&*case_key);
+    let check = blake3::hash(&key_file[..48]);
+    key_file[48..].copy_from_slice(&check.as_bytes()[..16]);
+    let bytes = claims.encode(vault);
+    for folder in &folders {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).at(folder)?;
+        write_durably(&folder.join("key"), &*key_file)?;
+        write_durably(&folder.join("claims"), &bytes)?;
+        sync_folder(folder)?;
+        folder.parent().map_or(Ok(()), sync_folder)?;
+    }
+    Ok(claims)
+}
+
+/// Copies the ciphertext of a hold beside its keys, on both devices.
+pub(crate) fn copy(dir: &Path, key_dirs: &[PathBuf; 2], id: &str, claims: &Claims) -> Result<(), VaultError> {
+    let folders = folders(key_dirs, id)?;
+    let mut sources = Sources { dir, open: HashMap::new() };
+    let mut files = Vec::new();
+    for folder in &folders {
+        let path = folder.join("held.part");
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).at(&path)?;
+        file.write_all(&HELD_MAGIC).at(&path)?;
+        files.push((file, path));
+    }
+    let mut parameters = BTreeSet::new();
+    let mut out = Vec::new();
+    for claim in &claims.list {
+        out.clear();
+        let (file, _, size) = sources.get(claim.volume)?;
+        let Some((head, record)) = volume::read_raw(file, claim.offset, *size) else { continue };
+        if parameters.insert((claim.volume, head.parameters))
+            && let Some((_, record)) = volume::read_raw(file, head.parameters, *size)
+        {
+            entry(&mut out, 2, claim.volume, head.parameters, &record);
+        }
+        entry(&mut out, 1, claim.volume, claim.offset, &record);
+        for (file, path) in &mut files {
+            file.write_all(&out).at(&*path)?;
+        }
+    }
+    for ((file, path), folder) in files.iter().zip(&folders) {
+        file.sync_all().at(path)?;
+        let whole = folder.join("held");
+        fs::rename(path, &whole).at(&whole)?;
+        sync_folder(folder)?;
+    }
+    Ok(())
+}
+
+fn entry(out: &mut Vec<u8>, kind: u32, volume: u64, offset: u64, record: &[u8]) {
+    out.extend(kind.to_le_bytes());
+    out.extend([0; 4]);
+    out.extend(volume.to_le_bytes());
+    out.extend(offset.to_le_bytes());
+    out.extend((record.len() as u64).to_le_bytes());
+    out.extend(record);
+}
+
+fn ids(key_dirs: &[PathBuf; 2]) -> BTreeSet<String> {
+    let entries =
+        key_dirs.iter().flat_map(|dir| fs::read_dir(dir.join("holds")).into_iter().flatten().flatten());
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|id| is_name(id)).collect()
+}
+
+fn claims_of(folders: &[PathBuf; 2]) -> Option<Claims> {
+    folders.iter().find_map(|folder| Claims::decode(&fs::read(folder.join("claims")).ok()?))
+}
+
+/// Finishes what a crash cut short: copies that are not whole, and a device that lacks what the other has.
+pub(crate) fn finish(dir: &Path, key_dirs: &[PathBuf; 2]) {
+    for id in ids(key_dirs) {
+        let Ok(folders) = folders(key_dirs, &id) else { continue };
+        let Some(claims) = claims_of(&folders) else { continue };
+        let outcome = match folders.each_ref().map(|folder| folder.join("held").exists()) {
+            [true, true] => Ok(()),
+            [false, false] => copy(dir, key_dirs, &id, &claims),
+            [first, _] => {
+                let [a, b] = &folders;
+                if first { mirror(a, b) } else { mirror(b, a) }
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::error!(hold = id, %error, "the footage of a hold lies on one device or in the volumes only");
+        }
+    }
+}
+
+/// Copies a hold's folder to the device that lacks it.
+fn mirror(from: &Path, to: &Path) -> Result<(), VaultError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(to).at(to)?;
+    for name in ["key", "claims", "held"] {
+        let bytes = Zeroizing::new(fs::read(from.join(name)).at(from.join(name))?);
+        write_durably(&to.join(name), &bytes)?;
+    }
+    sync_folder(to)
+}
+
+/// Every hold there is.
+pub(crate) fn list(key_dirs: &[PathBuf; 2]) -> Vec<Held> {
+    let held = |id: String| {
+        let folders = folders(key_dirs, &id).ok()?;
+        let claims = claims_of(&folders)?;
+        Some(Held {
+            id,
+            stream: claims.stream,
+            from: claims.from,
+            until: claims.until,
+            chunks: claims.list.len() as u64,
+            bytes: claims.list.iter().map(|claim| claim.total).sum(),
+            whole: folders.iter().all(|folder| folder.join("held").exists()),
+        })
+    };
+    ids(key_dirs).into_iter().filter_map(held).collect()
+}
+
+/// Overwrites the case's key in both copies, then removes the rest. What is past its term opens no more.
+pub(crate) fn release(key_dirs: &[PathBuf; 2], id: &str) -> Result<(), VaultError> {
+    let folders = folders(key_dirs, id)?;
+    if !folders.iter().any(|folder| folder.exists()) {
+        return Err(VaultError::NoSuchHold(id.to_owned()));
+    }
+    for folder in folders.iter().filter(|folder| folder.exists()) {
+        let path = folder.join("key");
+        if let Ok(file) = OpenOptions::new().write(true).open(&path) {
+            file.write_all_at(&[0; 64], 0).and_then(|()| file.sync_all()).at(&path)?;
+        }
+    }
+    for folder in folders.iter().filter(|folder| folder.exists()) {
+        fs::remove_dir_all(folder).at(folder)?;
+        folder.parent().map_or(Ok(()), sync_folder)?;
+    }
+    Ok(())
+}
+
+/// What a hold keeps, frame by frame, in order: nothing before its first instant and nothing at or after its end.
+pub struct HeldReader {
+    claims: Claims,
+    cipher: LessSafeKey,
+    /// The copies of `held`; the second is asked where the first is damaged.
+    files: Vec<File>,
+    at: u64,
+    next: usize,
+    parameters: HashMap<(u64, u64), Arc<Parameters>>,
+    ready: VecDeque<Item>,
+    generation: u16,
+}
+
+impl HeldReader {
+    pub(crate) fn open(key_dirs: &[PathBuf; 2], id: &str) -> Result<Self, VaultError> {
+        let folders = folders(key_dirs, id)?;
+        let missing = || VaultError::NoSuchHold(id.to_owned());
+        let claims = claims_of(&folders).ok_or_else(missing)?;
+        let key = folders.iter().find_map(|folder| {
+            let bytes = Zeroizing::new(fs::read(folder.join("key")).ok()?);
+            let whole = take::<8>(&bytes, 0) == KEY_MAGIC
+                && take::<16>(&bytes, 48) == take::<16>(blake3::hash(bytes.get(..48)?).as_bytes(), 0);
+            whole.then(|| Zeroizing::new(take::<32>(&bytes, 16)))
+        });
+        let cipher = cipher(&*key.ok_or_else(missing)?)?;
+        let files = folders.iter().filter_map(|folder| File::open(folder.join("held")).ok()).collect();
+        Ok(Self {
+            claims,
+            cipher,
+            files,
+            at: HELD_MAGIC.len() as u64,
+            next: 0,
+            parameters: HashMap::new(),
+            ready: VecDeque::new(),
+            generation: 0,
+        })
+    }
+
+    /// The next entry of whichever copy proves whole: kind, volume, offset, record.
+    fn entry(&mut self) -> Option<(u32, u64, u64, Vec<u8>)> {
+        for file in &self.files {
+            let mut head = [0; ENTRY];
+            if file.read_exact_at(&mut head, self.at).is_err() {
+                continue;
+            }
+            let length = u64_at(&head, 24);
+            if length > u64::from(volume::LONGEST_BODY) + volume::OVERHEAD as u64 {
+                continue;
+            }
+            let mut record = vec![0; length as usize];
+            if file.read_exact_at(&mut record, self.at + ENTRY as u64).is_err() {
+                continue;
+            }
+            let content = record.len().checked_sub(volume::LEAF).and_then(|end| record.split_at_checked(end));
+            if content.is_some_and(|(content, leaf)| *blake3::hash(content).as_bytes() == leaf) {
+                self.at += ENTRY as u64 + length;
+                return Some((u32_at(&head, 0), u64_at(&head, 8), u64_at(&head, 16), record));
+            }
+        }
+        None
+    }
+
+    fn take(&mut self) -> Option<()> {
+        let (kind, volume, offset, record) = self.entry()?;
+        let head = RecordHead::decode(&record)?;
+        if kind == 2 {
+            let end = record.len().checked_sub(volume::LEAF)?;
+            let mut parameters = volume::decode_parameters(record.get(volume::PREFIX..end)?)?;
+            // Generations count within a run; here each set of parameters is the next one.
+            let known = self.parameters.values().find(|known| known.record == parameters.record);
+            let shared = if let Some(known) = known {
+                Arc::clone(known)
+            } else {
+                self.generation += 1;
+                parameters.generation = self.generation;
+                Arc::new(parameters)
+            };
+            self.parameters.insert((volume, offset), shared);
+            return Some(());
+        }
+        let place =
+            self.claims.list.iter().skip(self.next).position(|c| (c.volume, c.offset) == (volume, offset))?;
+        let place = self.next + place;
+        let claim = self.claims.list.get(place)?;
+        self.next = place + 1;
+        let mut wrapped = Zeroizing::new(claim.wrapped);
+        let key = self.cipher.open_in_place(nonce(place), Aad::from(claim.place()), &mut *wrapped).ok()?;
+        let plain = chunk::open_by(record, head.number, &take(key, 0))?;
+        let parameters = self.parameters.get(&(volume, head.parameters))?;
+        let (from, until) = (self.claims.from, self.claims.until);
+        let units = chunk::parse_plain(&plain, self.claims.stream, head.units, parameters)?;
+        self.ready.extend(
+            units.into_iter().filter(|unit| unit.captured >= from && unit.captured < until).map(Item::Unit),
+        );
+        matches!(head.kind, Kind::Chunk { .. }).then_some(())
+    }
+}
+
+impl Iterator for HeldReader {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Some(item);
+            }
+            if self.next >= self.claims.list.len() {
+                return None;
+            }
+            if self.take().is_none() {
+                // Neither copy gives the rest.
+                let until = self.claims.until;
+                self.next = self.claims.list.len();
+                return Some(Item::Gap { from: until, until, reason: GapReason::Damaged });
+            }
+        }
+    }
+}
