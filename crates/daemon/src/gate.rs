@@ -32,7 +32,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 use tokio::sync::{Notify, watch};
@@ -86,6 +86,8 @@ pub enum Refused {
     },
     /// No look without an entry.
     LogUnavailable,
+    /// The clock is ahead of what has passed, and no witness confirms it.
+    ClockDoubted,
 }
 
 impl Refused {
@@ -94,6 +96,7 @@ impl Refused {
         match self {
             Self::Denied { refusal, .. } => EndCause::Refused(*refusal),
             Self::LogUnavailable => EndCause::LogUnavailable { sentence: log_unavailable() },
+            Self::ClockDoubted => EndCause::LogUnavailable { sentence: clock_doubted() },
         }
     }
 }
@@ -105,6 +108,18 @@ pub fn log_unavailable() -> Sentence {
              Waarschuw de technisch beheerder."
             .to_owned(),
         en: "The log cannot be written. Without an entry nobody may look. Recording goes on. Call the system administrator."
+            .to_owned(),
+    }
+}
+
+/// What the operator reads when the clock cannot be believed.
+pub fn clock_doubted() -> Sentence {
+    Sentence {
+        nl: "De klok van de server loopt voor en het getuigenlogboek bevestigt de tijd niet. Tot dat is opgelost begint er \
+             geen beeld. Waarschuw de technisch beheerder."
+            .to_owned(),
+        en: "The server's clock is ahead and the log's witness does not confirm the time. Until that is settled no look \
+             begins. Call the system administrator."
             .to_owned(),
     }
 }
@@ -128,6 +143,8 @@ struct Inner {
     next_id: AtomicU64,
     new_lease: Notify,
     denials: AtomicU64,
+    /// Whether the clock is ahead of what has passed and nobody confirms it: no look begins meanwhile.
+    clock_doubted: AtomicBool,
 }
 
 /// The gate. Cheap to clone.
@@ -145,6 +162,7 @@ impl Gate {
             next_id: AtomicU64::new(1),
             new_lease: Notify::new(),
             denials: AtomicU64::new(0),
+            clock_doubted: AtomicBool::new(false),
         }))
     }
 
@@ -166,6 +184,11 @@ impl Gate {
     /// The log.
     pub fn log(&self) -> &SharedLog {
         &self.0.log
+    }
+
+    /// Says whether the clock can be believed; while it cannot, no look begins.
+    pub fn doubt_clock(&self, doubted: bool) {
+        self.0.clock_doubted.store(doubted, Ordering::Release);
     }
 
     /// Open looks, and refusals since the start.
@@ -219,6 +242,9 @@ impl Gate {
 
     /// Asks for a look; when this returns `Ok`, its start is durable in the log and pictures may flow.
     pub async fn look(&self, ask: Ask) -> Result<Lease, Refused> {
+        if self.0.clock_doubted.load(Ordering::Acquire) {
+            return Err(Refused::ClockDoubted);
+        }
         let look = look_id().ok_or(Refused::LogUnavailable)?;
         let pass = self.pass(&ask, Effect::Look, Some(&look)).await?;
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);

@@ -6,6 +6,7 @@
 //! * [`gate`]: the one function through which every look and act passes, and the leases it hands out
 //! * [`journal`]: the register's facts, event by event, each with its leaf in the ledger
 //! * [`recorder`], [`streams`]: which cameras are connected and recorded, and when
+//! * [`retention`], [`guard`]: how footage dies on time, and by which time
 //! * [`identity`], [`tls`]: who somebody is, and over which wire
 //! * [`api`]: the table of endpoints, problems, the OpenAPI document
 //! * [`media_socket`], `live`, `replay`: pictures on the wire
@@ -15,6 +16,7 @@ pub mod api;
 pub mod clock;
 pub mod custody;
 pub mod gate;
+pub mod guard;
 pub mod identity;
 pub mod incidents;
 pub mod journal;
@@ -24,6 +26,7 @@ pub mod media_socket;
 pub mod metrics;
 pub mod recorder;
 mod replay;
+pub mod retention;
 pub mod server;
 pub mod streams;
 #[cfg(test)]

@@ -93,6 +93,44 @@ pub fn text(app: &Rooms) -> String {
     );
     figure("rtr_ledger_spooled", "gauge", "Entries that wait to be logged", ledger.spooled as u64);
     figure("rtr_ledger_spool_lost", "gauge", "Entries that found no room in the spool", ledger.spool_lost);
+    let kept = &app.retention.figures;
+    figure("rtr_keys_destroyed_total", "counter", "Keys of footage destroyed", load(&kept.keys));
+    figure(
+        "rtr_keys_destroyed_late_total",
+        "counter",
+        "Keys that died after their due instant",
+        load(&kept.late),
+    );
+    figure(
+        "rtr_destroy_failures_total",
+        "counter",
+        "Destructions that failed and are tried again",
+        load(&kept.failures),
+    );
+    figure("rtr_budget_percent", "gauge", "Percent of the byte budget in use", load(&kept.budget_percent));
+    figure(
+        "rtr_keys_differing",
+        "gauge",
+        "Slots in which the two copies of the keys differ",
+        load(&kept.differing_keys),
+    );
+    figure(
+        "rtr_keys_lost",
+        "gauge",
+        "Whether the keys of older footage were gone at the start",
+        u64::from(vault.keys_lost),
+    );
+    figure(
+        "rtr_clock_doubted",
+        "gauge",
+        "Whether the clock is ahead of what has passed and no witness confirms it",
+        u64::from(kept.clock_doubted.load(Ordering::Relaxed)),
+    );
+    let name = "rtr_oldest_footage_timestamp_seconds";
+    out.push(format!("# HELP {name} Capture time of the oldest footage of a camera\n# TYPE {name} gauge\n"));
+    for (camera, at) in app.retention.oldest() {
+        out.push(format!("{name}{{camera=\"{camera}\"}} {}\n", at.0 / 1_000_000));
+    }
     let name = "rtr_media_delay_seconds";
     out.push(format!(
         "# HELP {name} From the last packet of a live picture to the socket\n# TYPE {name} histogram\n"

@@ -260,43 +260,6 @@ impl Recorder {
     }
 }
 
-/// Overwrites the keys of what is older than its term, once; gives the destroyed hours for the log.
-pub fn destroy_due(gate: &Gate, vault: &Vault, streams: &Streams) {
-    let now = gate.clock().now();
-    let snapshot = gate.snapshot();
-    for camera in streams.iter() {
-        // The shortest term of any decree of the municipality: a frame never outlives the term at its capture or now.
-        let days = snapshot
-            .register
-            .camera(&camera.camera)
-            .and_then(|c| snapshot.register.decrees(&c.municipality).map(|d| d.retention_days).min())
-            .unwrap_or(28)
-            .min(28);
-        let before = now - TimeDelta::days(days.into());
-        match vault.destroy_expired(camera.main.stream, micros(before)) {
-            Ok(destroyed) if destroyed.keys.is_empty() => {}
-            Ok(destroyed) => {
-                let mut entry = Entry::new(now, Operation::Destroy, "destroy.done");
-                entry.object = Some(LogObject {
-                    kind: "footage".to_owned(),
-                    camera: Some(camera.camera.to_string()),
-                    from: destroyed.from.map(instant),
-                    until: destroyed.until.map(instant),
-                    ..LogObject::default()
-                });
-                entry.data = Some(serde_json::json!({
-                    "term_days": days, "keys": destroyed.keys, "bytes": destroyed.bytes.to_string(),
-                    "volumes_unlinked": destroyed.volumes_unlinked,
-                }));
-                gate.log().append_spooled(entry);
-            }
-            Err(error) => {
-                tracing::error!(camera = %camera.camera, %error, "footage past its term was not destroyed");
-            }
-        }
-    }
-}
-
 /// The platform's request to record a camera.
 pub fn record_request(camera: &CameraId) -> Request {
     Request::by_system(Action::Record, Object::Camera(camera.clone()))

@@ -10,7 +10,8 @@ use crate::{
     log::SharedLog,
     media_socket::Figures,
     metrics,
-    recorder::{Recorder, Recording, destroy_due},
+    recorder::{Recorder, Recording},
+    retention::Retention,
     streams::Streams,
     tls,
 };
@@ -33,8 +34,10 @@ use vault::{Vault, VaultConfig};
 
 /// How often the register is compiled anew, so that its windows reach far enough ahead.
 const REFRESH: Duration = Duration::from_hours(6);
-/// How often footage past its term is looked for.
-const DESTROY: Duration = Duration::from_mins(15);
+/// How often footage past its term is looked for; more often than keys die early.
+const DESTROY: Duration = Duration::from_secs(30);
+/// How often sealed volumes are logged.
+const SEALED: Duration = Duration::from_mins(15);
 /// How often ended sessions are cleared.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long open requests may take to end at a stop.
@@ -158,6 +161,16 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let streams = Arc::new(Streams::new(&settings.sources, &stores.journal)?);
     let gate = Gate::new(stores.journal.watch(), stores.log.clone(), stores.clock.clone());
     let stop = CancellationToken::new();
+    let budget = settings.recording.budget_gib.map(|gib| gib << 30);
+    let retention = Retention::open(&data, gate.clone(), vault.clone(), streams.clone(), budget)
+        .context("what is kept of retention cannot be read")?;
+    let retention = Arc::new(retention);
+    // What fell due while the daemon was down goes before anything new is recorded.
+    tokio::task::spawn_blocking({
+        let retention = retention.clone();
+        move || retention.pass()
+    })
+    .await?;
     let app = Arc::new(Rooms {
         gate: gate.clone(),
         identity: stores.identity.clone(),
@@ -167,6 +180,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         vault: vault.clone(),
         ledger: stores.ledger.clone(),
         streams: streams.clone(),
+        retention: retention.clone(),
         recording: recording.clone(),
         origin: settings.daemon.origin.clone(),
         demo: settings.daemon.demo,
@@ -242,6 +256,7 @@ async fn schedule(app: api::App, stop: CancellationToken) {
     let mut refresh = tokio::time::interval_at(tokio::time::Instant::now() + REFRESH, REFRESH);
     let mut destroy = tokio::time::interval(DESTROY);
     let mut sweep = tokio::time::interval(SWEEP);
+    let mut seal = tokio::time::interval(SEALED);
     let mut sealed = 0;
     loop {
         tokio::select! {
@@ -257,13 +272,14 @@ async fn schedule(app: api::App, stop: CancellationToken) {
                 }
             }
             _ = destroy.tick() => {
-                let app = app.clone();
-                let after = sealed;
-                let done = tokio::task::spawn_blocking(move || {
-                    destroy_due(&app.gate, &app.vault, &app.streams);
-                    seal_roots(&app, after)
-                }).await;
-                sealed = done.unwrap_or(sealed);
+                let retention = app.retention.clone();
+                if tokio::task::spawn_blocking(move || retention.pass()).await.is_err() {
+                    tracing::error!("a pass of the retention scheduler failed; it is tried again");
+                }
+            }
+            _ = seal.tick() => {
+                let (app, after) = (app.clone(), sealed);
+                sealed = tokio::task::spawn_blocking(move || seal_roots(&app, after)).await.unwrap_or(sealed);
             }
         }
     }

@@ -85,11 +85,14 @@ pub struct RecordingSettings {
     pub volume_mib: u64,
     /// Memory for frames on their way to disk and for the current groups of pictures, all streams together, MiB.
     pub memory_mib: u64,
+    /// Bytes of footage beyond which the oldest is destroyed before its term, GiB: the controller's standing instruction.
+    /// Without it nothing is destroyed early, and a full disk makes gaps.
+    pub budget_gib: Option<u64>,
 }
 
 impl Default for RecordingSettings {
     fn default() -> Self {
-        Self { volume_mib: 256, memory_mib: 128 }
+        Self { volume_mib: 256, memory_mib: 128, budget_gib: None }
     }
 }
 

@@ -170,11 +170,21 @@ impl KeyStore {
         Ok(differ + u64::from(a.len() != b.len()))
     }
 
-    /// The keys of a stream whose hours began before `hours_before`: hour, id, commitment.
-    pub(crate) fn names(&self, stream: StreamId, hours_before: u32) -> Vec<(u32, u64, blake3::Hash)> {
-        let live = self.live.range((stream.0, 0)..(stream.0, hours_before));
+    /// The streams that have keys.
+    pub(crate) fn streams(&self) -> BTreeSet<u32> {
+        self.live.keys().map(|(stream, _)| *stream).collect()
+    }
+
+    /// The hours for which a stream has a key, oldest first.
+    pub(crate) fn hours(&self, stream: StreamId) -> Vec<u32> {
+        self.live.range((stream.0, 0)..=(stream.0, u32::MAX)).map(|((_, hour), _)| *hour).collect()
+    }
+
+    /// The keys of a stream for these hours: hour, id, commitment. Reads each slot.
+    pub(crate) fn names(&self, stream: StreamId, hours: Range<u32>) -> Vec<(u32, u64, blake3::Hash)> {
+        let live = self.live.range((stream.0, hours.start)..(stream.0, hours.end.max(hours.start)));
         live.flat_map(|((_, hour), keys)| keys.iter().map(|(id, _)| (*hour, *id)))
-            .filter_map(|(hour, id)| Some((hour, id, commitment(&*self.key(stream, hour, id)?.key))))
+            .filter_map(|(hour, id)| Some((hour, id, commitment(&self.key(stream, hour, id)?.key))))
             .collect()
     }
 

@@ -328,9 +328,21 @@ impl Vault {
         })
     }
 
-    /// The keys of a stream whose hours began before an instant (µs UTC), oldest first.
-    pub fn keys_before(&self, stream: StreamId, before: Micros) -> Vec<KeyName> {
-        let names = self.inner.shared.keys().names(stream, keys::hour_of(before.plus(HOUR - 1)));
+    /// Every stream that has a key, hence footage that may open.
+    pub fn streams(&self) -> Vec<StreamId> {
+        self.inner.shared.keys().streams().into_iter().map(StreamId).collect()
+    }
+
+    /// The start of every hour (µs UTC) for which a stream has a key, oldest first. From memory.
+    pub fn key_hours(&self, stream: StreamId) -> Vec<Micros> {
+        let hours = self.inner.shared.keys().hours(stream);
+        hours.into_iter().map(|hour| Micros(i64::from(hour) * HOUR)).collect()
+    }
+
+    /// The keys of a stream for the hour that begins at an instant (µs UTC).
+    pub fn keys_of_hour(&self, stream: StreamId, hour: Micros) -> Vec<KeyName> {
+        let hour = keys::hour_of(hour);
+        let names = self.inner.shared.keys().names(stream, hour..hour.saturating_add(1));
         let name = |(hour, id, commitment): (u32, u64, blake3::Hash)| KeyName {
             hour: Micros(i64::from(hour) * HOUR),
             id,

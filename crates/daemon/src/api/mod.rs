@@ -23,6 +23,7 @@ use crate::{
     journal::Journal,
     media_socket,
     recorder::Recording,
+    retention::Retention,
     streams::Streams,
 };
 use axum::{
@@ -61,6 +62,8 @@ pub struct Rooms {
     pub ledger: Ledger,
     /// Stream numbers.
     pub streams: Arc<Streams>,
+    /// What dies when.
+    pub retention: Arc<Retention>,
     /// What was handed to the vault.
     pub recording: Arc<Recording>,
     /// Origin of the log.

@@ -1,7 +1,7 @@
 //! RFC 9457 problem documents: every error of the API, each with a stable code and a sentence in both languages.
 
 use crate::{
-    gate::{Refused, code_text, log_unavailable},
+    gate::{Refused, clock_doubted, code_text, log_unavailable},
     identity::IdentityError,
     incidents::IncidentError,
     journal::JournalError,
@@ -155,6 +155,12 @@ impl ApiError {
                     "The log gave no answer. Whether this was recorded is known as soon as the log works again: look in \
                      the register then, and do not enter it anew.",
                 ),
+            ),
+            Self::Refused(Refused::ClockDoubted) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "clock-doubted".to_owned(),
+                "The clock cannot be believed",
+                clock_doubted(),
             ),
             Self::Refused(Refused::Denied { refusal, ledger_seq }) => {
                 let mut problem = problem(
