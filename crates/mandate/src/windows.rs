@@ -55,7 +55,10 @@ impl<T: Clone> WindowTable<T> {
         match spans.at(at) {
             Found::Out(None) => match self.year(year.saturating_add(1)) {
                 // A list that is not empty opens within a year; if it does not, ask again when the next is over.
-                Some(next) => Found::Out(next.at(at).start().or_else(|| start_of(year.saturating_add(2)))),
+                Some(next) => Found::Out(next.at(at).start().or_else(|| {
+                    let beyond = year.saturating_add(2);
+                    self.year(beyond).and_then(|_| start_of(beyond))
+                })),
                 None => Found::Out(None),
             },
             found => found,
