@@ -122,6 +122,10 @@ pictures = { $count ->
    *[other] { $count } pictures
 }
 log-witnessed = Log confirmed by the police { $time }
+log-witnessed-told = Log confirmed { $time }, says the control room
+log-witness-late = Not confirmed by the police since { $time }
+log-mismatch = The log does not match
+log-mismatch-alarm = The log is not the log that the police saw. Call the police and leave this workstation on.
 log-entries = Log { $entries } entries · not yet confirmed by the police
 log-failing = The log is not being written
 shed-slower = Workstation slow: 15 pictures a second

@@ -122,6 +122,10 @@ pictures = { $count ->
    *[other] { $count } beelden
 }
 log-witnessed = Logboek bevestigd door politie { $time }
+log-witnessed-told = Logboek bevestigd { $time }, zegt de meldkamer
+log-witness-late = Politie bevestigt het logboek niet sinds { $time }
+log-mismatch = Logboek klopt niet
+log-mismatch-alarm = Het logboek is niet het logboek dat de politie heeft gezien. Bel de politie en laat deze werkplek aan staan.
 log-entries = Logboek { $entries } regels · nog niet bevestigd door politie
 log-failing = Logboek schrijft niet
 shed-slower = Werkplek traag: 15 beelden per seconde

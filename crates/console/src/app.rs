@@ -419,6 +419,9 @@ impl App {
             let since = self.model.ledger.failing_since.map_or_else(String::new, time::clock);
             notices.push(self.model.texts.with("ledger-failing", &[("time", since.into())]));
         }
+        if self.model.witnessed.mismatch.is_some() {
+            notices.push(self.model.texts.get("log-mismatch-alarm"));
+        }
         let mut first_pictures = self.book.first_pictures();
         let live = self.model.feeds.iter().filter(|f| f.shows == Shows::Live);
         for subscription in live.map(|f| f.subscription) {
@@ -428,6 +431,7 @@ impl App {
         Report {
             tiles,
             ledger_entries: self.model.ledger.entries,
+            receipts: self.model.witnessed.receipts,
             ledger_writable: self.model.ledger.writable,
             connected: self.model.socket.is_ok(),
             notices,

@@ -9,6 +9,7 @@ use crate::{
     video::LoadLevel,
     widgets,
 };
+use chrono::TimeDelta;
 use egui::{Align2, CornerRadius, Margin, Panel, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 use fluent_bundle::FluentValue;
 use protocol::api::Access;
@@ -231,6 +232,29 @@ fn basis(painter: &egui::Painter, bar: Rect, model: &Model, now: chrono::DateTim
     }
 }
 
+/// A cosignature this old is late: the witness's own alarm has gone off by then (`decisions.md` 15).
+const WITNESS_LATE: TimeDelta = TimeDelta::minutes(5);
+
+/// How the log stands, in the status bar. Only what this workstation checked itself is called confirmed.
+fn log_words(model: &Model) -> (String, egui::Color32) {
+    let (texts, ledger, witnessed) = (&model.texts, &model.ledger, &model.witnessed);
+    let at = if witnessed.checked { witnessed.at } else { ledger.witnessed_at };
+    let time = |at| [("time", FluentValue::from(time::clock(at)))];
+    match at {
+        _ if !ledger.writable => (texts.get("log-failing"), theme::RED),
+        _ if witnessed.mismatch.is_some() => (texts.get("log-mismatch"), theme::RED),
+        Some(at) if model.clock.now() - at > WITNESS_LATE => {
+            (texts.with("log-witness-late", &time(at)), theme::AMBER)
+        }
+        Some(at) if witnessed.checked => (texts.with("log-witnessed", &time(at)), theme::DIM),
+        Some(at) => (texts.with("log-witnessed-told", &time(at)), theme::DIM),
+        None => {
+            let entries = FluentValue::from(ledger.entries as i64);
+            (texts.with("log-entries", &[("entries", entries)]), theme::DIM)
+        }
+    }
+}
+
 /// The notice under the top bar when something is wrong that every operator must know.
 pub fn alarm(ui: &mut Ui, model: &Model) {
     let texts = &model.texts;
@@ -242,6 +266,8 @@ pub fn alarm(ui: &mut Ui, model: &Model) {
             theme::RED,
             theme::icon::WARNING,
         )
+    } else if model.witnessed.mismatch.is_some() {
+        (texts.get("log-mismatch-alarm"), theme::RED_GROUND, theme::RED, theme::icon::WARNING)
     } else if let (Err(_), true) = (&model.socket, model.me().is_some()) {
         (texts.get("disconnected"), theme::AMBER_GROUND, theme::AMBER, theme::icon::UNPLUGGED)
     } else {
@@ -304,17 +330,7 @@ pub fn status_bar(ui: &mut Ui, model: &Model, figures: &Figures) {
                 );
                 x = drawn.right() + 22.0;
             }
-            let ledger = &model.ledger;
-            let (words, colour) = match (ledger.writable, ledger.witnessed_at) {
-                (false, _) => (texts.get("log-failing"), theme::RED),
-                (true, Some(at)) => {
-                    (texts.with("log-witnessed", &[("time", time::clock(at).into())]), theme::DIM)
-                }
-                (true, None) => (
-                    texts.with("log-entries", &[("entries", FluentValue::from(ledger.entries as i64))]),
-                    theme::DIM,
-                ),
-            };
+            let (words, colour) = log_words(model);
             let at = pos2(rect.right() - 20.0, y);
             let spoken_log = words.clone();
             let drawn = widgets::text(&painter, at, Align2::RIGHT_CENTER, words, theme::small_font(), colour);

@@ -3,7 +3,7 @@
 //!
 //! State lives in [`model`]; rooms draw from it and hand back [`command::Command`]s, which [`app`] applies between
 //! frames. [`net`] speaks with the daemon on its own thread, [`video`] decodes on its own threads; everything else
-//! runs on the window's one thread. The console is untrusted: what it hides, the daemon refuses.
+//! runs on the window's one thread. [`receipts`] checks what the daemon says of its log. The console is untrusted: what it hides, the daemon refuses.
 
 pub mod app;
 pub mod cameras;
@@ -19,6 +19,7 @@ pub mod login;
 pub mod model;
 pub mod net;
 pub mod overlays;
+pub mod receipts;
 pub mod report;
 pub mod theme;
 pub mod tile;

@@ -9,6 +9,7 @@ use console::{
     layout::Layout,
     model::Model,
     net::Net,
+    receipts::{Pinned, Receipts, default_folder},
     theme,
     video::VideoSystem,
 };
@@ -24,6 +25,16 @@ struct Arguments {
     /// Certificate of the daemon's own authority (`tls/ca.pem` in its data folder); no other is trusted
     #[arg(long, required_unless_present = "gallery")]
     ca: Option<PathBuf>,
+    /// The log's public key (`rtrctl ledger vkeys`), brought here by hand; with the witness's it makes this workstation
+    /// check what the daemon says of its log
+    #[arg(long, requires = "witness_key")]
+    log_key: Option<PathBuf>,
+    /// The public key of the police's witness, brought here by hand
+    #[arg(long, requires = "log_key")]
+    witness_key: Option<PathBuf>,
+    /// Folder for the receipts of looks, when both keys are given [default: rtr/receipts in the XDG state folder]
+    #[arg(long, requires = "log_key")]
+    receipts: Option<PathBuf>,
     /// Log in as this person without asking (demo and tests)
     #[arg(long, requires = "password_file")]
     username: Option<String>,
@@ -107,6 +118,18 @@ fn main() -> anyhow::Result<()> {
         }
         _ => None,
     };
+    let pinned = match (&arguments.log_key, &arguments.witness_key) {
+        (Some(log), Some(witness)) => {
+            let read = |path: &PathBuf| {
+                std::fs::read_to_string(path)
+                    .with_context(|| format!("the key file {} cannot be read", path.display()))
+            };
+            let pinned = Pinned::new(&read(log)?, &read(witness)?);
+            Some(pinned.with_context(|| format!("{} is no key of a witness", witness.display()))?)
+        }
+        _ => None,
+    };
+    let receipts = Receipts::new(pinned, arguments.receipts.or_else(default_folder));
     let unattended = Unattended {
         report: arguments.report,
         screenshot: arguments.screenshot,
@@ -137,7 +160,7 @@ fn main() -> anyhow::Result<()> {
             video.limit_hz(hz);
             let mut model = Model::new(language, layout);
             let backend = if let Some(client) = client {
-                Backend::Daemon(Net::start(client, ctx)?)
+                Backend::Daemon(Net::start(client, ctx, receipts)?)
             } else {
                 model.clock = made_up_clock();
                 Backend::MadeUp(Box::new(MadeUp::logged_in()))

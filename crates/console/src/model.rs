@@ -16,6 +16,7 @@ use crate::{
     i18n::{Language, Texts},
     layout::Layout,
     net::{Ask, Trouble},
+    receipts::Witnessed,
     time::DaemonClock,
     video::{PlayerId, PlayerStats},
 };
@@ -187,6 +188,8 @@ pub struct Model {
     pub health: Option<Health>,
     /// State of the log.
     pub ledger: LedgerHealth,
+    /// What the police's witness saw of it.
+    pub witnessed: Witnessed,
     /// Where the operator is.
     pub room: Room,
     /// How the wall is divided.
@@ -233,6 +236,7 @@ impl Model {
             incidents: Vec::new(),
             health: None,
             ledger: LedgerHealth { writable: true, ..LedgerHealth::default() },
+            witnessed: Witnessed::default(),
             room: Room::Wall,
             layout,
             tiles: vec![Tile::default(); TILES],

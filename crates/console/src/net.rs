@@ -6,6 +6,7 @@
 //! decision and a new entry in the log.
 
 use crate::{
+    receipts::{Receipts, Witnessed},
     time::{DaemonClock, micros},
     video::Player,
 };
@@ -22,7 +23,7 @@ use protocol::{
     client::{Client, ClientError, Incoming, MediaReceiver, MediaSender, Session},
     socket::{ClientMessage, ServerMessage},
 };
-use std::{collections::HashMap, sync::mpsc, time::Duration};
+use std::{cell::RefCell, collections::HashMap, sync::mpsc, time::Duration};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What the window asks of the daemon.
@@ -89,6 +90,8 @@ pub enum News {
     Media(ServerMessage),
     /// The media socket is up, or gone with the reason.
     Socket(Result<(), String>),
+    /// What the police's witness saw of the log.
+    Witnessed(Witnessed),
     /// The daemon's clock, as well as it is known.
     Clock(DaemonClock),
     /// Something the person asked for failed.
@@ -125,12 +128,13 @@ impl Net {
     ///
     /// # Errors
     /// When the machine gives no thread.
-    pub fn start(client: Client, ctx: egui::Context) -> std::io::Result<Self> {
+    pub fn start(client: Client, ctx: egui::Context, receipts: Receipts) -> std::io::Result<Self> {
         let (asks, asked) = unbounded_channel();
         let (tell, news) = mpsc::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name("net".to_owned()).spawn(move || {
-            let window = Window { tell, ctx };
+            let window = Window { tell, ctx, receipts: RefCell::new(receipts) };
+            window.tell_witnessed();
             runtime.block_on(life(&client, asked, &window));
         })?;
         Ok(Self { asks, news, thread: Some(thread) })
@@ -161,12 +165,18 @@ impl Drop for Net {
 struct Window {
     tell: mpsc::Sender<News>,
     ctx: egui::Context,
+    receipts: RefCell<Receipts>,
 }
 
 impl Window {
     fn tell(&self, news: News) {
         drop(self.tell.send(news));
         self.ctx.request_repaint();
+    }
+
+    fn tell_witnessed(&self) {
+        let known = self.receipts.borrow().known().clone();
+        self.tell(News::Witnessed(known));
     }
 }
 
@@ -462,6 +472,14 @@ impl<'a> Shift<'a> {
 
     fn control(&mut self, message: ServerMessage) {
         match &message {
+            ServerMessage::Witnessed { checkpoint } => {
+                self.window.receipts.borrow_mut().checkpoint(checkpoint);
+                self.window.tell_witnessed();
+            }
+            ServerMessage::Receipt { ledger_seq, proof } => {
+                self.window.receipts.borrow_mut().receipt(*ledger_seq, proof, Utc::now());
+                self.window.tell_witnessed();
+            }
             ServerMessage::Pong { sent, now } => {
                 self.clock.learn(*sent, micros(Utc::now()), *now);
                 for player in self.players.values() {

@@ -74,6 +74,8 @@ pub struct Report {
     pub tiles: Vec<TileReport>,
     /// Entries in the log.
     pub ledger_entries: u64,
+    /// Receipts of looks that were checked and kept.
+    pub receipts: u64,
     /// Whether the log can be written.
     pub ledger_writable: bool,
     /// Whether the media socket is up.

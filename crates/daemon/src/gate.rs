@@ -10,10 +10,12 @@ mod lease;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 pub(crate) use entries::word;
 pub use entries::{actor, code_text, origin, request};
 pub use lease::{Lease, LeaseState, Ticket};
+pub use witness::{POLICE_ONLY_AFTER, unwitnessed};
 
 use crate::{clock::SharedClock, identity::Session, journal::Snapshot, log::SharedLog};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -31,7 +33,7 @@ use protocol::{
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -88,6 +90,8 @@ pub enum Refused {
     LogUnavailable,
     /// The clock is ahead of what has passed, and no witness confirms it.
     ClockDoubted,
+    /// The police's witness has been silent for too long.
+    Unwitnessed,
 }
 
 impl Refused {
@@ -97,6 +101,7 @@ impl Refused {
             Self::Denied { refusal, .. } => EndCause::Refused(*refusal),
             Self::LogUnavailable => EndCause::LogUnavailable { sentence: log_unavailable() },
             Self::ClockDoubted => EndCause::LogUnavailable { sentence: clock_doubted() },
+            Self::Unwitnessed => EndCause::LogUnavailable { sentence: unwitnessed() },
         }
     }
 }
@@ -145,6 +150,8 @@ struct Inner {
     denials: AtomicU64,
     /// Whether the clock is ahead of what has passed and nobody confirms it: no look begins meanwhile.
     clock_doubted: AtomicBool,
+    /// Since when a silent witness counts, if one is asked for.
+    witness_since: OnceLock<DateTime<Utc>>,
 }
 
 /// The gate. Cheap to clone.
@@ -163,6 +170,7 @@ impl Gate {
             new_lease: Notify::new(),
             denials: AtomicU64::new(0),
             clock_doubted: AtomicBool::new(false),
+            witness_since: OnceLock::new(),
         }))
     }
 
@@ -277,6 +285,10 @@ impl Gate {
             Decision::Deny(denial) => return Err(self.denied(ask, denial, now, snapshot).await),
         };
         let until = decision.until();
+        if effect == Effect::Look && self.waits_for_witness(&request.actor, now) {
+            self.log_denial(ask, witness::CODE.to_owned(), now, snapshot).await;
+            return Err(Refused::Unwitnessed);
+        }
         let ledger_seq = if effect == Effect::List {
             None
         } else {
@@ -309,26 +321,26 @@ impl Gate {
             until: None,
             opens_at: None,
         };
-        let ledger_seq = self.log_denial(ask, code, now, &snapshot).await;
+        let ledger_seq = self.log_denial(ask, code_text(code), now, &snapshot).await;
         Refused::Denied { refusal: Box::new(refusal), ledger_seq }
     }
 
     async fn denied(&self, ask: &Ask, denial: &Denial, now: DateTime<Utc>, snapshot: &Snapshot) -> Refused {
         let refusal = Box::new(self.refusal(&ask.request, denial));
-        let ledger_seq = self.log_denial(ask, denial.code, now, snapshot).await;
+        let ledger_seq = self.log_denial(ask, code_text(denial.code), now, snapshot).await;
         Refused::Denied { refusal, ledger_seq }
     }
 
     async fn log_denial(
         &self,
         ask: &Ask,
-        code: ReasonCode,
+        reason_code: String,
         now: DateTime<Utc>,
         snapshot: &Snapshot,
     ) -> Option<u64> {
         self.0.denials.fetch_add(1, Ordering::Relaxed);
         let mut entry = entry_of(ask, Operation::AccessDenied, "", now, snapshot, &[], None);
-        entry.outcome = Outcome::Deny { reason_code: code_text(code) };
+        entry.outcome = Outcome::Deny { reason_code };
         // A refusal has no effect that must wait; when the log fails it is spooled and the answer is the same.
         if self.0.log.health().borrow().writable
             && let Ok(receipt) = self.0.log.append(entry.clone()).await

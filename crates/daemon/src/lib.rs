@@ -9,7 +9,7 @@
 //! * [`retention`], [`guard`]: how footage dies on time, and by which time
 //! * [`identity`], [`tls`]: who somebody is, and over which wire
 //! * [`api`]: the table of endpoints, problems, the OpenAPI document
-//! * [`media_socket`], `live`, `replay`: pictures on the wire
+//! * [`media_socket`], `live`, `replay`: pictures on the wire; `receipts`: what a client may keep of its looks
 //! * [`incidents`], [`metrics`], [`server`], [`clock`], [`log`]: the rest of the house
 
 pub mod api;
@@ -24,6 +24,7 @@ mod live;
 pub mod log;
 pub mod media_socket;
 pub mod metrics;
+mod receipts;
 pub mod recorder;
 mod replay;
 pub mod retention;

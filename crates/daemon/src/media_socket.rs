@@ -13,7 +13,7 @@ use crate::{
     },
     gate::Ticket,
     identity::Session,
-    live, replay,
+    live, receipts, replay,
 };
 use axum::{
     Extension,
@@ -147,7 +147,9 @@ async fn serve(app: App, session: Session, token: Token, socket: WebSocket) {
     let (sink, mut incoming) = socket.split();
     let (out, queue) = mpsc::channel(QUEUE);
     let closed = CancellationToken::new();
-    let writer = tokio::spawn(write(app.clone(), sink, queue, closed.clone()));
+    let (began, started) = mpsc::unbounded_channel();
+    let writer = tokio::spawn(write(app.clone(), sink, queue, closed.clone(), began));
+    let mut receipts = tokio::spawn(receipts::run(app.clone(), started, out.clone()));
     let mut pulse = tokio::spawn(pulse(app.clone(), session.clone(), token, out.clone()));
     let mut looks = Looks {
         app: app.clone(),
@@ -189,6 +191,8 @@ async fn serve(app: App, session: Session, token: Token, socket: WebSocket) {
     looks.tasks.shutdown().await;
     pulse.abort();
     drop((&mut pulse).await);
+    receipts.abort();
+    drop((&mut receipts).await);
     drop(looks);
     drop(out);
     if tokio::time::timeout(Duration::from_secs(1), writer).await.is_err() {
@@ -297,16 +301,23 @@ async fn write(
     mut sink: SplitSink<WebSocket, Message>,
     mut queue: mpsc::Receiver<Outgoing>,
     closed: CancellationToken,
+    began: mpsc::UnboundedSender<u64>,
 ) {
     while let Some(outgoing) = queue.recv().await {
         let message = match outgoing {
-            Outgoing::Control(message) => match serde_json::to_string(&message) {
-                Ok(text) => Message::Text(text.into()),
-                Err(error) => {
-                    tracing::error!(%error, "a control message could not be written");
-                    continue;
+            Outgoing::Control(message) => {
+                if let ServerMessage::Started { ledger_seq, .. } = message {
+                    // Nobody waits for receipts any more when the socket is closing.
+                    let _ = began.send(ledger_seq);
                 }
-            },
+                match serde_json::to_string(&message) {
+                    Ok(text) => Message::Text(text.into()),
+                    Err(error) => {
+                        tracing::error!(%error, "a control message could not be written");
+                        continue;
+                    }
+                }
+            }
             Outgoing::Unit { subscription, unit, ticket, live, last, gap } => {
                 if !ticket.running() {
                     continue;

@@ -89,7 +89,9 @@ async fn look(app: &App, session: &Session, back: Back, out: &Out, stop: &Cancel
         one.request.object = Object::Footage { camera: back.camera.clone(), from, until };
         match app.gate.look(one).await {
             Ok(lease) => leases.push((lease, from, until)),
-            Err(refused @ (Refused::LogUnavailable | Refused::ClockDoubted)) => return refused.into_end(),
+            Err(refused @ (Refused::LogUnavailable | Refused::ClockDoubted | Refused::Unwitnessed)) => {
+                return refused.into_end();
+            }
             Err(refused) if leases.is_empty() => return refused.into_end(),
             Err(_) => {}
         }

@@ -160,6 +160,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     );
     let streams = Arc::new(Streams::new(&settings.sources, &stores.journal)?);
     let gate = Gate::new(stores.journal.watch(), stores.log.clone(), stores.clock.clone());
+    if !settings.daemon.witnesses.is_empty() {
+        gate.require_witness();
+    }
     let stop = CancellationToken::new();
     let budget = settings.recording.budget_gib.map(|gib| gib << 30);
     let retention = Retention::open(&data, gate.clone(), vault.clone(), streams.clone(), budget)

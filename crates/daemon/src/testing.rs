@@ -48,6 +48,11 @@ impl FakeLog {
         });
     }
 
+    /// The witness cosigned at this instant.
+    pub(crate) fn witnessed(&self, at: DateTime<Utc>) {
+        self.health.send_modify(|h| h.witnessed_at = Some(at));
+    }
+
     /// The next append takes too long: it fails with `Slow`, and so does every later one until [`FakeLog::recover`].
     pub(crate) fn hang(&self) {
         *self.late.lock().unwrap() = Some(Vec::new());

@@ -172,6 +172,19 @@ pub enum ServerMessage {
         /// Its state.
         ledger: LedgerHealth,
     },
+    /// The police's witness cosigned a newer state of the log.
+    Witnessed {
+        /// The checkpoint with the log's signature and the witness's cosignature, a C2SP signed note.
+        checkpoint: String,
+    },
+    /// The entry of a look that began on this socket, with its proof under a cosigned checkpoint: for the client to
+    /// check and keep.
+    Receipt {
+        /// The entry, as in [`ServerMessage::Started`].
+        ledger_seq: u64,
+        /// A C2SP `tlog-proof@v1` with the entry as its extra data.
+        proof: String,
+    },
     /// Answer to a ping.
     Pong {
         /// Echo.

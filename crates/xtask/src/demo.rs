@@ -130,6 +130,9 @@ pub fn console(bin: &Path, room: &Room, seat: &Seat<'_>) -> Result<Process> {
     fs::set_permissions(&password_file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     let mut command = Command::new(bin.join("rtr-console"));
     command.arg("--server").arg(&room.url).arg("--ca").arg(&room.ca);
+    command.arg("--log-key").arg(room.data.join("state/ledger.vkey"));
+    command.arg("--witness-key").arg(room.data.join("witness.vkey"));
+    command.arg("--receipts").arg(room.data.join("receipts"));
     command.arg("--username").arg("observant").arg("--password-file").arg(&password_file);
     if let Some(display) = display {
         command.env("DISPLAY", &display.name).env_remove("WAYLAND_DISPLAY").args(["--size", "1920x1080"]);

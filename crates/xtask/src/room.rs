@@ -214,6 +214,7 @@ impl Room {
             .output();
         let witness =
             String::from_utf8(key.context("rtr-witness cannot be started")?.stdout)?.trim().to_owned();
+        fs::write(plan.data.join("witness.vkey"), format!("{witness}\n"))?;
         let config = configure(plan, &simulated.cameras, &witness)?;
         Ok(Prepared { bin: bin.to_owned(), data: plan.data.clone(), config, camsim, simulated })
     }

@@ -89,6 +89,7 @@ impl Model {
                     return self.feeds.lose_all();
                 }
             }
+            News::Witnessed(witnessed) => self.witnessed = witnessed,
             News::Clock(clock) => self.clock = clock,
             News::Failed(trouble) => {
                 if let Some((tile, _)) = self.look_back_waits.take()

@@ -1,7 +1,7 @@
 //! RFC 9457 problem documents: every error of the API, each with a stable code and a sentence in both languages.
 
 use crate::{
-    gate::{Refused, clock_doubted, code_text, log_unavailable},
+    gate::{Refused, clock_doubted, code_text, log_unavailable, unwitnessed},
     identity::IdentityError,
     incidents::IncidentError,
     journal::JournalError,
@@ -144,6 +144,12 @@ impl ApiError {
                 "log-unavailable".to_owned(),
                 "The log cannot be written",
                 log_unavailable(),
+            ),
+            Self::Refused(Refused::Unwitnessed) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "log-unwitnessed".to_owned(),
+                "The police have not confirmed the log",
+                unwitnessed(),
             ),
             Self::Unsettled => (
                 StatusCode::SERVICE_UNAVAILABLE,

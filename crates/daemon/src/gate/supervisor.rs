@@ -4,7 +4,7 @@ use super::{
     GRACE, Gate, HEARTBEAT_IDLE, HEARTBEAT_LOOKS,
     entries::{code_text, entry_of, fact_text, personal},
     lease::{Held, LeaseState},
-    log_unavailable,
+    log_unavailable, unwitnessed, witness,
 };
 use crate::journal::Snapshot;
 use chrono::{DateTime, Utc};
@@ -47,7 +47,9 @@ impl Gate {
             if open {
                 beat_at = beat_at.min(now + HEARTBEAT_LOOKS);
             }
-            let wake = [next, grace_over, Some(beat_at)].into_iter().flatten().min().unwrap_or(beat_at);
+            let police_only = self.police_only_from().filter(|from| open && *from > now);
+            let wake =
+                [next, grace_over, police_only, Some(beat_at)].into_iter().flatten().min().unwrap_or(beat_at);
             let mut changed = false;
             tokio::select! {
                 () = self.0.clock.reached(wake) => {}
@@ -68,6 +70,7 @@ impl Gate {
             if health.borrow().failing_since.is_some_and(|since| now >= since + GRACE) {
                 self.cut_all();
             }
+            self.cut_unwitnessed(now);
             self.review(now, changed);
             if now >= beat_at {
                 beat_at = now + if open { HEARTBEAT_LOOKS } else { HEARTBEAT_IDLE };
@@ -90,6 +93,20 @@ impl Gate {
                 EndCause::LogUnavailable { sentence: log_unavailable() },
                 "LOG_UNAVAILABLE".to_owned(),
             );
+        }
+    }
+
+    /// Ends the looks of those who may not look while the witness is silent.
+    fn cut_unwitnessed(&self, now: DateTime<Utc>) {
+        let waiting: Vec<Held> = {
+            let mut held = self.held();
+            held.extract_if(.., |_, h| self.waits_for_witness(&h.ask.request.actor, now))
+                .map(|(_, h)| h)
+                .collect()
+        };
+        for held in waiting {
+            let cause = EndCause::LogUnavailable { sentence: unwitnessed() };
+            self.cut(held, cause, witness::CODE.to_owned());
         }
     }
 

@@ -192,3 +192,22 @@ async fn a_closed_camera_says_when_it_opens_though_the_shift_ends_before() {
     let Access::Closed(refusal) = room.gate.access(&request) else { panic!("open after the window") };
     assert_eq!(refusal.opens_at, Some("2026-06-14T19:00:00Z".parse().unwrap()));
 }
+
+#[tokio::test]
+async fn without_the_witness_only_the_police_look() {
+    let room = room().await;
+    room.gate.require_witness();
+    let mut observer = room.gate.look(live("anna", Role::Observer)).await.unwrap();
+    let police = room.gate.look(live("bert", Role::PoliceOperator)).await.unwrap();
+    let silent = room.clock.now() + POLICE_ONLY_AFTER;
+    room.clock.set(silent - TimeDelta::seconds(1));
+    drop(room.gate.look(live("anna", Role::Observer)).await.unwrap());
+    room.clock.set(silent);
+    assert!(matches!(end(&mut observer).await, EndCause::LogUnavailable { .. }));
+    assert!(matches!(room.gate.look(live("anna", Role::Observer)).await, Err(Refused::Unwitnessed)));
+    assert!(
+        police.ticket().covers(silent) && room.gate.look(live("bert", Role::PoliceOperator)).await.is_ok()
+    );
+    room.log.witnessed(silent);
+    room.gate.look(live("anna", Role::Observer)).await.unwrap();
+}
