@@ -299,7 +299,28 @@ fn ask_judges(tools: &Tools, bin: &Path, log: &Path, seq: u64) -> Result<[(i32, 
     Ok([said(&checkpoint.output()?)?, said(&inclusion.output()?)?, said(&leaf.output()?)?])
 }
 
+/// Go's checksum database, from Debian's packages; none where they are absent.
+fn sumdb(tools: &Tools, log: &Path) -> Result<Option<(i32, String)>> {
+    let sources = Path::new("/usr/share/gocode/src/golang.org/x/mod/sumdb");
+    if !sources.is_dir() || Command::new("go").arg("version").output().is_err() {
+        println!("not tried: Go and golang-golang-x-mod-dev are not installed");
+        return Ok(None);
+    }
+    let judge = target().join("sumdb-judge");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("judges/sumdb.go");
+    let mut go = Command::new("go");
+    go.arg("build").arg("-o").arg(&judge).arg(source);
+    go.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOCACHE", target().join("go"));
+    processes::run(&mut go)?;
+    let (key, _) = policy_keys(tools)?;
+    Ok(Some(said(&Command::new(judge).arg(log).arg(key).output()?)?))
+}
+
 fn outside_judges(tools: &Tools, log: &Path, seq: u64) -> Result<()> {
+    if let Some((code, text)) = sumdb(tools, log)? {
+        ensure!(code == 0, "Go's sumdb refuses our log: {text}");
+        println!("Go's sumdb {text}");
+    }
     let Some(bin) = judges() else { return Ok(()) };
     for (judge, (code, text)) in
         ["checkpoint", "inclusion", "leaf"].iter().zip(ask_judges(tools, &bin, log, seq)?)
@@ -311,6 +332,9 @@ fn outside_judges(tools: &Tools, log: &Path, seq: u64) -> Result<()> {
 }
 
 fn outside_judges_refuse(tools: &Tools, bent: &Path, seq: u64) -> Result<()> {
+    if let Some((code, text)) = sumdb(tools, bent)? {
+        ensure!(code != 0, "Go's sumdb accepts a bent entry: {text}");
+    }
     let Some(bin) = judges() else { return Ok(()) };
     let [_, inclusion, leaf] = ask_judges(tools, &bin, bent, seq)?;
     ensure!(inclusion.0 != 0, "aics-tlog accepts a bent entry: {}", inclusion.1);

@@ -15,6 +15,7 @@
 pub mod api;
 pub mod clock;
 pub mod custody;
+pub mod epoch;
 pub mod gate;
 pub mod guard;
 pub mod identity;

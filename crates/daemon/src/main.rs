@@ -25,6 +25,21 @@ enum Command {
         #[arg(long)]
         accounts: PathBuf,
     },
+    /// Begin the log anew after a loss, as the police granted.
+    #[command(subcommand)]
+    Epoch(Epoch),
+}
+
+#[derive(Subcommand)]
+enum Epoch {
+    /// Make the new log's key, under the new `origin`.
+    Prepare,
+    /// Put the old log aside and begin the new one.
+    Begin {
+        /// The grant that `rtr-witness epoch` wrote.
+        #[arg(long)]
+        grant: PathBuf,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -45,6 +60,8 @@ fn main() -> anyhow::Result<()> {
         match arguments.command.unwrap_or(Command::Serve) {
             Command::Serve => daemon::server::serve(settings).await,
             Command::Init { accounts } => daemon::server::init(&settings, &accounts).await,
+            Command::Epoch(Epoch::Prepare) => daemon::epoch::prepare(&settings),
+            Command::Epoch(Epoch::Begin { grant }) => daemon::epoch::begin(&settings, &grant).await,
         }
     })
 }

@@ -86,7 +86,12 @@ fn open_ledger(settings: &Settings) -> anyhow::Result<Ledger> {
     let mut config =
         LedgerConfig::new(data.join("ledger"), data.join("ledger.key"), settings.daemon.origin.clone());
     config.witnesses.clone_from(&settings.daemon.witnesses);
-    let ledger = Ledger::open(config).context("the log cannot be opened")?;
+    let ledger = Ledger::open(config).map_err(|error| match error {
+        ledger::LedgerError::Rewritten(_) => anyhow::Error::new(error).context(
+            "nothing may be appended until the police have signed a new epoch: see `rtrd epoch` and `rtr-witness epoch`",
+        ),
+        error => anyhow::Error::new(error).context("the log cannot be opened"),
+    })?;
     // The public key is carried to the witness by hand; it stands beside the log, not in it, as no reader may take it from there.
     fs::write(data.join("ledger.vkey"), format!("{}\n", ledger.vkey()))
         .context("the log's public key cannot be written")?;

@@ -46,6 +46,7 @@ pub enum LedgerError {
     #[error("the cosignature does not hold: {0}")]
     Cosignature(String),
     /// The query index failed; it is rebuilt at the next start.
+    #[cfg(feature = "writer")]
     #[error("the query index failed: {0}")]
     Index(#[from] rusqlite::Error),
     /// There is no such entry, or no such tree size.

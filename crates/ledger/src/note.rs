@@ -1,12 +1,18 @@
 //! Who signed: the log's own key (C2SP signed-note, Ed25519), checkpoints (tlog-checkpoint) and the witness's
 //! cosignatures (tlog-cosignature, `cosignature/v1`).
 
-use crate::{LedgerError, privacy::create_secret, tree::NodeHash};
+use crate::{LedgerError, tree::NodeHash};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use ed25519_dalek::{Signature as Ed25519, Signer as _, SigningKey, Verifier as _, VerifyingKey};
 use signed_note::{Note, Signature, Signer, StandardSigner, Verifier, VerifierList, key_id};
-use std::{fmt, fs, path::Path};
+use std::{
+    fmt,
+    fs::{self, File, OpenOptions},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
 use tlog_tiles::{Checkpoint as Tlog, tlog::Hash};
 use zeroize::Zeroizing;
 
@@ -45,6 +51,25 @@ fn load_or_create(path: &Path, name: &str, kind: u8) -> Result<(String, SigningK
         return Err(malformed());
     }
     Ok((name.to_owned(), key))
+}
+
+/// Writes a secret to a new file, 0600, durable under its name before this returns.
+pub(crate) fn create_secret(path: &Path, secret: &[u8]) -> Result<(), LedgerError> {
+    let create = || {
+        let fresh = path.with_extension("new");
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        file.write_all(secret)?;
+        file.sync_all()?;
+        // Linking refuses to replace a key that somebody else made meanwhile.
+        let linked = fs::hard_link(&fresh, path);
+        fs::remove_file(&fresh)?;
+        linked?;
+        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    };
+    create().map_err(LedgerError::io(path))
 }
 
 fn public_bytes(kind: u8, key: &VerifyingKey) -> Vec<u8> {
@@ -270,6 +295,26 @@ mod tests {
         assert!(parsed.verify(&VerifierList::new(vec![Box::new(verifier)])).is_ok());
         // It is signed, but it is no checkpoint.
         assert!(Checkpoint::read(note, vkey).is_err());
+    }
+
+    #[test]
+    fn a_cosignature_that_others_made_is_read() {
+        // A checkpoint of Google's binary transparency and a witness's cosignature on it, as published with the Go
+        // implementation's example: made by programs that share no line with ours.
+        use sha2::{Digest, Sha256};
+        let public = BASE64_STANDARD.decode("pTPPKyRu6Q3PoMkeY+/sNni0biF4vnVTYRHbVNA31mY=").unwrap();
+        let stamped = BASE64_STANDARD
+            .decode("r0xBJQAAAABnkyoLuHgN5KlIUUpZV9hulwsFcgqV5v1CyeIhBZWdkfOJT0ims1LqbYygO5MEl91CGha5sP79K57P7lIGrz7Qtx8eBw==")
+            .unwrap();
+        let data = [&[COSIGNATURE_V1], public.as_slice()].concat();
+        let hash = Sha256::digest([b"witness\n".as_slice(), &data].concat());
+        let id = u32::from_be_bytes(*hash.first_chunk::<4>().unwrap());
+        let key = WitnessKey::parse(&format!("witness+{id:08x}+{}", BASE64_STANDARD.encode(&data))).unwrap();
+        let text = "developers.google.com/android/binary_transparency/google1p/0\n5\nxqaCEZhTGZUuKNA7MpSyxe1WXiiESB2p+crAyzM+Vxo=\n";
+        let line = BASE64_STANDARD.encode([&id.to_be_bytes(), &stamped[4..]].concat());
+        let note = format!("{text}\n— witness {line}\n");
+        assert_eq!(key.cosigned_at(&note).unwrap().timestamp(), 0x6793_2a0b);
+        assert!(key.cosigned_at(&note.replace("\n5\n", "\n6\n")).is_none());
     }
 
     #[test]

@@ -7,10 +7,10 @@ use crate::{
     note::Checkpoint,
     offsets::Offsets,
     progress::Progress,
-    publish::{PRUNED, SEQUENCE_LINE, WITNESSED},
+    publish::SEQUENCE_LINE,
     sequence::{Sequence, read_at},
     shared::Log,
-    tiles::{TileAt, TileDirectory, WIDTH, hash_tile_path, new_tiles, replace},
+    tiles::{PRUNED, TileAt, TileDirectory, WIDTH, WITNESSED, hash_tile_path, new_tiles, replace},
     tree::{Tree, leaf_hash},
 };
 use std::{fs, path::Path};

@@ -6,6 +6,7 @@ use crate::{
     LedgerError,
     canonical::{exact, to_canonical},
     entry::{Actor, Change, Entry, Object},
+    note::create_secret,
     sequence::{Record, Records},
 };
 use aws_lc_rs::{
@@ -21,7 +22,6 @@ use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{Read, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -293,25 +293,6 @@ impl DetailsReader {
         let record = self.record(seq)?.clone();
         Ok(self.privacy.case_tag_of(&record.leaf, &record.details))
     }
-}
-
-/// Writes a secret to a new file, 0600, durable under its name before this returns.
-pub(crate) fn create_secret(path: &Path, secret: &[u8]) -> Result<(), LedgerError> {
-    let create = || {
-        let fresh = path.with_extension("new");
-        if let Some(dir) = path.parent() {
-            fs::create_dir_all(dir)?;
-        }
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-        file.write_all(secret)?;
-        file.sync_all()?;
-        // Linking refuses to replace a key that somebody else made meanwhile.
-        let linked = fs::hard_link(&fresh, path);
-        fs::remove_file(&fresh)?;
-        linked?;
-        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-    };
-    create().map_err(LedgerError::io(path))
 }
 
 fn derive(key: &[u8; KEY_LEN], purpose: &str) -> hmac::Tag {

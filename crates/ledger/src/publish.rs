@@ -18,10 +18,6 @@ use std::{
 
 /// The file in which a witness leaves a checkpoint that it has cosigned.
 const COSIGNATURE: &str = "cosignature";
-/// The newest checkpoint with a cosignature that holds.
-pub(crate) const WITNESSED: &str = "checkpoint.witnessed";
-/// The tombstone: a checkpoint of the entries that were purged, signed when they were.
-pub(crate) const PRUNED: &str = "checkpoint.pruned";
 /// The tombstone's line that says where the sequence file goes on.
 pub(crate) const SEQUENCE_LINE: &str = "sequence ";
 

@@ -2,8 +2,7 @@
 
 use crate::{
     note::Checkpoint,
-    publish::{PRUNED, WITNESSED},
-    tiles::{TileDirectory, WIDTH, entries_path, unbundle},
+    tiles::{PRUNED, TileDirectory, WIDTH, WITNESSED, entries_path, unbundle},
     tree::{InclusionProof, Tree, leaf_hash},
     verify::VerifyError,
 };

@@ -9,9 +9,9 @@ use crate::{
     Ledger, LedgerError,
     entry::{Entry, Operation},
     privacy::month_of,
-    publish::{PRUNED, SEQUENCE_LINE, write_durably},
+    publish::{SEQUENCE_LINE, write_durably},
     shared::{Shared, time_of},
-    tiles::{WIDTH, entries_path, hash_tile_path},
+    tiles::{PRUNED, WIDTH, entries_path, hash_tile_path},
     tree::NodeHash,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};

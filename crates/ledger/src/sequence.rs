@@ -214,20 +214,33 @@ impl Sequence {
     }
 }
 
+/// Most records fit in this many bytes: they are read in one go.
+const USUAL: usize = 1024;
+
 /// Reads the record at an offset.
 pub(crate) fn read_at(file: &File, offset: u64, seq: u64) -> io::Result<Record> {
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, format!("record {seq} is damaged"));
-    let mut frame = [0; FRAME];
-    file.read_exact_at(&mut frame, offset)?;
-    let len = frame.first_chunk::<4>().map_or(0, |len| u32::from_le_bytes(*len) as usize);
+    let mut bytes = vec![0; USUAL];
+    let mut read = 0;
+    // Short at the end of the file only.
+    while read < USUAL {
+        match file.read_at(bytes.get_mut(read..).unwrap_or_default(), offset + read as u64) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    bytes.truncate(read);
+    let len = bytes.first_chunk::<4>().map_or(0, |len| u32::from_le_bytes(*len) as usize);
     if len > LARGEST_BODY {
         return Err(damaged());
     }
-    let mut whole = frame.to_vec();
-    whole.resize(FRAME + len, 0);
-    let (_, body) = whole.split_at_mut(FRAME);
-    file.read_exact_at(body, offset + FRAME as u64)?;
-    read_frame(&mut whole.as_slice(), seq)?.map(|(record, _)| record).ok_or_else(damaged)
+    if FRAME + len > read {
+        bytes.resize(FRAME + len, 0);
+        file.read_exact_at(bytes.get_mut(read..).unwrap_or_default(), offset + read as u64)?;
+    }
+    read_frame(&mut bytes.as_slice(), seq)?.map(|(record, _)| record).ok_or_else(damaged)
 }
 
 /// The file read from front to back by somebody who does not write it.

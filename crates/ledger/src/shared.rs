@@ -9,9 +9,9 @@ use crate::{
     offsets::Offsets,
     privacy::{Prepared, Privacy},
     progress::Progress,
-    publish::WITNESSED,
     sequence::{Record, read_at},
     spool::Spool,
+    tiles::WITNESSED,
     tree::{NodeHash, Tree, leaf_hash},
 };
 use chrono::{DateTime, Utc};

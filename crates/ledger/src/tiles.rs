@@ -7,6 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The newest checkpoint with a cosignature that holds.
+pub(crate) const WITNESSED: &str = "checkpoint.witnessed";
+/// The tombstone: a checkpoint of the entries that were purged, signed when they were.
+pub(crate) const PRUNED: &str = "checkpoint.pruned";
 /// Hashes in a full tile, entries in a full bundle.
 pub const WIDTH: u64 = 256;
 /// Levels of the tree in one tile.
@@ -91,6 +95,7 @@ pub fn unbundle(mut bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(entries)
 }
 
+#[cfg(feature = "writer")]
 /// Writes a file so that readers see the old one or the new one, never half of it. Not synced: tiles are rebuilt
 /// from the sequence file.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {

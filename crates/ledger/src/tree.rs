@@ -138,6 +138,7 @@ impl Tree {
         }
     }
 
+    #[cfg(feature = "writer")]
     /// Forgets the hashes of full tiles of the first `size` leaves, which are in `tiles` from now on.
     pub(crate) fn leave_to(&mut self, tiles: &TileDirectory, size: u64) {
         for (level, row) in self.rows.iter_mut().enumerate() {
@@ -161,6 +162,7 @@ impl Tree {
         self.rows.iter().map(partial).collect()
     }
 
+    #[cfg(feature = "writer")]
     /// The tree of `size` leaves whose partial tiles are `edge` and whose full tiles lie in `tiles`.
     pub(crate) fn resume(tiles: TileDirectory, size: u64, edge: Vec<Vec<NodeHash>>) -> Option<Self> {
         let rows: Vec<Row> = (0_u32..)
@@ -431,6 +433,71 @@ mod tests {
                 "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"
             ]
             .map(hex)
+        );
+    }
+
+    #[test]
+    fn a_proof_reads_as_the_standard_writes_it() {
+        // c2sp.org/tlog-proof, its example without the extra line.
+        let text = "c2sp.org/tlog-proof@v1\nindex 73894\ngSKyXoYZUgZ6jduWYrkDOARinOMGJveXjgMkBTcdPlQ=\n\
+                    B95lDa8R83lS8n0eG+o0buTxRKQTYFi//1U8anccXmA=\n\nexample.com/fancylog\n109482\n\
+                    sFodV/vSp5O8n9a8QpW6PRY97tfOSW5bsc2Xl/EQi08=\n\n— example.com/fancylog hI2DJw==\n";
+        let proof = KeptProof::parse(text).unwrap();
+        assert_eq!((proof.seq, proof.hashes.len(), proof.extra.as_deref()), (73_894, 2, None));
+        assert!(proof.checkpoint.starts_with("example.com/fancylog\n109482\n"));
+        let extra = KeptProof::parse(&text.replacen("index", "extra eyJ9\nindex", 1)).unwrap();
+        assert_eq!(extra.extra.as_deref(), Some(b"{\"}".as_slice()));
+        for bad in [
+            text.replace("v1", "v2"),
+            text.replace("73894", "073894"),
+            text.replace("gSKy", "!!!!"),
+            String::new(),
+        ] {
+            assert_eq!(KeptProof::parse(&bad), None);
+        }
+        // Ours comes back as it went.
+        let tree = known_tree();
+        let ours = tree.inclusion(5, 8).unwrap();
+        let read = KeptProof::parse(&ours.to_text_with(b"leaf", "note\n")).unwrap();
+        assert_eq!(
+            (read.seq, &read.hashes, read.extra.as_deref(), read.checkpoint.as_str()),
+            (5, &ours.hashes, Some(b"leaf".as_slice()), "note\n")
+        );
+    }
+
+    #[test]
+    fn what_lies_in_tiles_gives_the_same_proofs_as_what_is_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let tiles = TileDirectory::new(dir.path());
+        let (mut held, mut left) = (Tree::new(), Tree::new());
+        for n in 0..70_000_u64 {
+            held.push(leaf_hash(&n.to_be_bytes()));
+            left.push(leaf_hash(&n.to_be_bytes()));
+            if n % 9_973 == 0 {
+                for tile in crate::tiles::new_tiles(0, n + 1) {
+                    let path = dir.path().join(crate::tiles::hash_tile_path(tile.level, tile.n, tile.width));
+                    if !path.exists() {
+                        crate::tiles::replace(&path, &crate::tiles::tile_bytes(&held, tile).unwrap())
+                            .unwrap();
+                    }
+                }
+                left.leave_to(&tiles, n + 1);
+            }
+        }
+        assert_eq!(left.root(), held.root());
+        let resumed = Tree::resume(tiles.clone(), 70_000, left.edge());
+        // The tiles after the last round were not written: what is not in memory is missing, and said to be.
+        assert_eq!(resumed.unwrap().root(), held.root());
+        for (seq, size) in
+            [(0, 70_000), (69_999, 70_000), (255, 256), (256, 65_536), (12_345, 69_001), (65_535, 65_537)]
+        {
+            assert_eq!(left.inclusion(seq, size), held.inclusion(seq, size), "{seq} of {size}");
+            assert_eq!(left.consistency(seq, size), held.consistency(seq, size), "{seq} to {size}");
+        }
+        assert!(
+            left.rows[0].hashes.len() < 10_240,
+            "{} leaf hashes are still held",
+            left.rows[0].hashes.len()
         );
     }
 

@@ -8,8 +8,7 @@
 use crate::{
     canonical::is_canonical,
     note::{Checkpoint, WitnessKey},
-    publish::{PRUNED, WITNESSED},
-    tiles::{TileAt, TileDirectory, WIDTH, entries_path, hash_tile_path},
+    tiles::{PRUNED, TileAt, TileDirectory, WIDTH, WITNESSED, entries_path, hash_tile_path},
     tree::{KeptProof, NodeHash, Tree, leaf_hash, subtree},
 };
 use chrono::{DateTime, TimeDelta, Utc};
