@@ -6,7 +6,7 @@
 //! * [`gate`]: the one function through which every look and act passes, and the leases it hands out
 //! * [`journal`]: the register's facts, event by event, each with its leaf in the ledger
 //! * [`recorder`], [`streams`]: which cameras are connected and recorded, and when
-//! * [`retention`], [`guard`]: how footage dies on time, and by which time
+//! * [`retention`], [`guard`], [`holds`]: how footage dies on time, by which time, and what is kept for a case
 //! * [`identity`], [`tls`]: who somebody is, and over which wire
 //! * [`api`]: the table of endpoints, problems, the OpenAPI document
 //! * [`media_socket`], `live`, `replay`: pictures on the wire; `receipts`: what a client may keep of its looks
@@ -18,6 +18,7 @@ pub mod custody;
 pub mod epoch;
 pub mod gate;
 pub mod guard;
+pub mod holds;
 pub mod identity;
 pub mod incidents;
 pub mod journal;

@@ -26,6 +26,8 @@ use vault::Item;
 
 /// Items read ahead of the client; bounds memory at some seconds of video.
 const READ_AHEAD: usize = 64;
+/// How far before the start that was asked its key frame may lie; longer groups begin with the next one.
+const LEAD: TimeDelta = TimeDelta::seconds(10);
 /// Longest stretch in one look back.
 const LONGEST: TimeDelta = TimeDelta::hours(24);
 
@@ -65,6 +67,12 @@ async fn look(app: &App, session: &Session, back: Back, out: &Out, stop: &Cancel
             },
         };
     }
+    // The picture of that instant is decoded from the key frame before it. Whether that may leave is decided with the rest:
+    // where the right itself begins later, the stretch begins with the next key frame (`decisions.md` 22).
+    let (vault, start) = (app.vault.clone(), micros(back.from));
+    let key = tokio::task::spawn_blocking(move || vault.key_frame_before(stream, start)).await;
+    let key = key.ok().and_then(Result::ok).flatten().map(instant);
+    let back = Back { from: key.filter(|key| back.from - *key <= LEAD).unwrap_or(back.from), ..back };
     let footage = Object::Footage { camera: back.camera.clone(), from: back.from, until };
     let mut ask = ask(session, Action::Replay, footage, "replay");
     ask.request.resolved.incident =

@@ -286,7 +286,7 @@ impl Retention {
         due
     }
 
-    #[allow(clippy::too_many_arguments)] // one act, told once
+    #[expect(clippy::too_many_arguments, reason = "one act, told once")]
     fn destroy(
         &self,
         inner: &mut Inner,
@@ -412,7 +412,7 @@ impl Retention {
             let mut entry = Entry::new(now, Operation::Destroy, "destroy.report");
             entry.object = Some(LogObject {
                 municipality: Some(municipality.id.to_string()),
-                ..LogObject::thing("footage", &day.to_string())
+                ..LogObject::thing("footage", day.to_string())
             });
             entry.data = Some(serde_json::json!({
                 "day": day, "keys": tally.keys, "bytes": tally.bytes.to_string(), "volumes_unlinked": tally.volumes,

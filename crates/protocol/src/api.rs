@@ -1,7 +1,9 @@
 //! Bodies of the HTTP API under `/api/v1`. All instants are UTC (RFC 3339).
 
+mod holds;
 mod register;
 
+pub use holds::*;
 pub use register::*;
 
 use chrono::{DateTime, Utc};

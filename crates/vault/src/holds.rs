@@ -26,7 +26,7 @@ use crate::{
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use media::{GapReason, Micros, Parameters, StreamId};
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry},
     fs::{self, File, OpenOptions},
     io::Write,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
@@ -155,19 +155,22 @@ struct Sources<'a> {
 
 impl Sources<'_> {
     fn get(&mut self, number: u64) -> Result<&(File, VolumeHead, u64), VaultError> {
-        let path = self.dir.join(volume::file_name(number));
-        if !self.open.contains_key(&number) {
-            let file = File::open(&path).at(&path)?;
-            let head = VolumeHead::read(&file, &path)?;
-            let size = file.metadata().at(&path)?.len();
-            self.open.insert(number, (file, head, size));
+        match self.open.entry(number) {
+            Entry::Occupied(open) => Ok(open.into_mut()),
+            Entry::Vacant(place) => {
+                let path = self.dir.join(volume::file_name(number));
+                let file = File::open(&path).at(&path)?;
+                let head = VolumeHead::read(&file, &path)?;
+                let size = file.metadata().at(&path)?.len();
+                Ok(place.insert((file, head, size)))
+            }
         }
-        self.open.get(&number).ok_or(VaultError::Closed)
     }
 }
 
 /// Stores the keys of these chunks under a new key of the case, in both copies, durably. Called with the key store
 /// locked. Chunks whose key is dead are left out.
+#[expect(clippy::too_many_arguments, reason = "where from, where to, and what: one act, told once")]
 pub(crate) fn claim(
     store: &KeyStore,
     dir: &Path,

@@ -258,6 +258,12 @@ impl Reader {
         chunk::parse_plain(&plain, self.stream, head.units, &parameters).ok_or(GapReason::Damaged)
     }
 
+    /// Where reading begins, if it is a key frame at or before the instant asked for.
+    pub(crate) fn key_frame(&self, at: Micros) -> Option<Micros> {
+        let first = self.sources.front().filter(|source| source.starts_with_key())?;
+        Some(first.from()).filter(|from| *from <= at)
+    }
+
     /// Generations count within one run of a stream; a reader crosses runs, so it counts on where they change and
     /// keeps the same ones when only the file changed.
     fn generation(&self, mut read: Parameters) -> Arc<Parameters> {

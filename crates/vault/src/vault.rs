@@ -144,8 +144,9 @@ impl Vault {
             }
         }
         let present = identity::volumes(&config.dir)?;
-        let mut bytes = 0;
-        for number in &present {
+        // What is sealed says its size in the index; the few others are asked.
+        let (sealed, mut bytes) = index.sealed()?;
+        for number in present.iter().filter(|number| sealed.binary_search(number).is_err()) {
             let path = config.dir.join(volume::file_name(*number));
             bytes += fs::metadata(path).map_or(0, |metadata| metadata.len());
         }
@@ -221,6 +222,14 @@ impl Vault {
     /// [`VaultError::Index`] when the index cannot be asked. What cannot be opened later becomes a gap in the items.
     pub fn read(&self, stream: StreamId, from: Micros, until: Micros) -> Result<Reader, VaultError> {
         Reader::new(&self.inner.shared, stream, from, until)
+    }
+
+    /// The key frame (µs UTC) from which the picture of an instant is decoded; none where there is no footage.
+    ///
+    /// # Errors
+    /// [`VaultError::Index`] when the index cannot be asked.
+    pub fn key_frame_before(&self, stream: StreamId, at: Micros) -> Result<Option<Micros>, VaultError> {
+        Ok(self.read(stream, at, at.plus(1))?.key_frame(at))
     }
 
     /// The timeline of a stream between two instants (µs UTC): no instant is unexplained, but beyond the live edge of

@@ -83,6 +83,10 @@ fn reading_starts_at_the_key_frame_at_or_before() {
     assert_eq!(read(190, 1000), (175..200).collect::<Vec<_>>(), "up to the live edge");
     let (from, until) = (at(190), at(1000));
     assert!(gaps(vault.read(StreamId(1), from, until).unwrap()).is_empty(), "beyond the live edge is no gap");
+    for (asked, key) in [(0, Some(0)), (24, Some(0)), (25, Some(25)), (60, Some(50))] {
+        assert_eq!(vault.key_frame_before(StreamId(1), at(asked)).unwrap(), key.map(at), "asked {asked}");
+    }
+    assert_eq!(vault.key_frame_before(StreamId(1), at(-50_000)).unwrap(), None);
 }
 
 #[test]

@@ -299,7 +299,7 @@ impl Index {
             .optional()?)
     }
 
-    /// Forgets volumes that are no longer there, with their rows. Gives how many.
+    /// Forgets volumes that are no longer there, with their rows; `present` is sorted. Gives how many.
     pub fn forget_missing(&mut self, present: &[u64]) -> Result<usize, VaultError> {
         let tx = self.connection.transaction()?;
         let known: Vec<i64> = tx
@@ -307,13 +307,26 @@ impl Index {
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         let missing: Vec<_> =
-            known.into_iter().filter(|number| !present.contains(&(*number as u64))).collect();
+            known.into_iter().filter(|number| present.binary_search(&(*number as u64)).is_err()).collect();
         for number in &missing {
             tx.execute("DELETE FROM minute WHERE volume = ?1", [number])?;
             tx.execute("DELETE FROM volume WHERE number = ?1", [number])?;
         }
         tx.commit()?;
         Ok(missing.len())
+    }
+
+    /// The numbers of all sealed volumes, in order, and their bytes together.
+    pub fn sealed(&self) -> Result<(Vec<u64>, u64), VaultError> {
+        let mut statement =
+            self.connection.prepare("SELECT number, bytes FROM volume WHERE sealed = 1 ORDER BY number")?;
+        let mut rows = statement.query([])?;
+        let (mut numbers, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            numbers.push(row.get::<_, i64>(0)? as u64);
+            bytes += row.get::<_, i64>(1)? as u64;
+        }
+        Ok((numbers, bytes))
     }
 
     /// The volumes sealed after this number.

@@ -22,15 +22,17 @@ pub fn open_index(dir: &Path, identity: &Identity) -> Result<Index, VaultError> 
     let (mut index, _) = Index::open(&dir.join(INDEX))?;
     index.collect_garbage(dir)?;
     let present = identity::volumes(dir)?;
+    // One question for all of them: archives have hundreds of thousands.
+    let (sealed, _) = index.sealed()?;
     let forgotten = index.forget_missing(&present)?;
     if forgotten > 0 {
         tracing::warn!(volumes = forgotten, "volumes that the index knew are gone");
     }
     for number in &present {
-        let known = index.volume(*number)?;
-        if let Some((true, _)) = known {
+        if sealed.binary_search(number).is_ok() {
             continue;
         }
+        let known = index.volume(*number)?;
         adopt(dir, identity, *number, known.map_or(0, |(_, scanned)| scanned), &mut index)?;
     }
     Ok(index)

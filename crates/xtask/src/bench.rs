@@ -5,6 +5,7 @@
 //! against the measured minute, whenever in the run they were lost.
 //! `live`: time to the first picture, and what the daemon adds to a frame, with as many viewers as cameras.
 //! `wall`: the console's own CPU, frames shown and latency over time.
+//! `replay`: an archive of 28 days of 64 cameras opened, listed and sought in (see `crates/vault/examples/archive.rs`).
 //! `law`: decisions, leases decided again, a year looked ahead (see `crates/mandate/examples/law_speed.rs`).
 
 use crate::{
@@ -53,6 +54,9 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
     if which.as_deref() == Some("law") {
         return law(&options);
     }
+    if which.as_deref() == Some("replay") {
+        return replay();
+    }
     let bin = room::build()?;
     match which.as_deref() {
         Some("record") => record(&bin, &options),
@@ -68,6 +72,17 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
         }
         Some(other) => bail!("there is no bench `{other}`"),
     }
+}
+
+/// The archive is made once, under the target folder (some 2.5 GB), and used again.
+fn replay() -> Result<()> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["run", "--release", "--quiet", "--package", "vault", "--example", "archive", "--"]);
+    command.arg(room::target().join("bench/archive"));
+    if !command.current_dir(crate::root()).status().context("cargo does not start")?.success() {
+        bail!("the archive's figures could not be taken");
+    }
+    Ok(())
 }
 
 /// The law is measured inside a process of its own: a decision takes less time than asking for one.

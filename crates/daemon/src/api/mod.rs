@@ -6,6 +6,7 @@
 
 mod emergency;
 mod entering;
+mod holds;
 mod openapi;
 mod outlook;
 pub mod problem;
@@ -18,6 +19,7 @@ pub(crate) mod tree;
 
 use crate::{
     gate::{Ask, Gate},
+    holds::Holds,
     identity::{Identity, Session},
     incidents::Incidents,
     journal::Journal,
@@ -52,6 +54,8 @@ pub struct Rooms {
     pub identity: Identity,
     /// The register's journal.
     pub journal: Journal,
+    /// Footage secured for cases.
+    pub holds: Holds,
     /// The shift's incidents.
     pub incidents: Incidents,
     /// The cameras.
@@ -310,6 +314,7 @@ pub fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
     ];
     all.extend(register::table());
     all.extend(tree::table());
+    all.extend(holds::table());
     all.extend(outlook::table());
     all.extend(emergency::table());
     all
