@@ -90,7 +90,7 @@ pub enum Actor {
         role: String,
         /// Their organisation.
         organisation: String,
-        /// The authorisation they acted under (Wpg 6), if one was found.
+        /// The authorisation they acted under (Wpg 6), if one was found; becomes a commitment.
         authorisation: Option<String>,
     },
 }

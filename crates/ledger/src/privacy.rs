@@ -398,7 +398,7 @@ fn leaf(entry: &Entry, hider: &mut Hider<'_>) -> Result<Fields, LedgerError> {
     leaf.put("operation", entry.operation.as_str());
     leaf.put("action", entry.action.as_ref());
     leaf.text("look", entry.look.as_ref());
-    leaf.put("actor", actor(&entry.actor, hider));
+    leaf.put("actor", actor(&entry.actor, hider)?);
 
     let mut origin = Fields::default();
     origin.hidden(hider, "origin", "workstation", entry.origin.workstation.as_ref())?;
@@ -458,7 +458,7 @@ fn leaf(entry: &Entry, hider: &mut Hider<'_>) -> Result<Fields, LedgerError> {
     Ok(leaf)
 }
 
-fn actor(actor: &Actor, hider: &mut Hider<'_>) -> Value {
+fn actor(actor: &Actor, hider: &mut Hider<'_>) -> Result<Value, LedgerError> {
     let mut fields = Fields::default();
     match actor {
         Actor::System => fields.put("kind", "system"),
@@ -468,11 +468,12 @@ fn actor(actor: &Actor, hider: &mut Hider<'_>) -> Value {
             fields.put("pseudonym", hider.pseudonym(person));
             fields.put("role", role.as_str());
             fields.put("organisation", organisation.as_str());
-            fields.text("authorisation", authorisation.as_ref());
+            // One authorisation is one person's for years: in clear it would tie the months' pseudonyms together.
+            fields.hidden(hider, "actor", "authorisation", authorisation.as_ref())?;
             hider.details.actor = Some(person.clone());
         }
     }
-    Value::Object(fields.0)
+    Ok(Value::Object(fields.0))
 }
 
 fn object(object: &Object, hider: &mut Hider<'_>) -> Value {

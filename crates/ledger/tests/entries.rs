@@ -92,7 +92,7 @@ proptest! {
                 person: texts[0].clone(),
                 role: "observer".to_owned(),
                 organisation: "rj-security".to_owned(),
-                authorisation: Some("AUT-1".to_owned()),
+                authorisation: Some(format!("AUT {}", texts[0])),
             },
             origin: Origin { workstation: text(1), session: text(2), address: text(3) },
             object: Some(Object::person(&texts[4])),

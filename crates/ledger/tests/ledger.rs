@@ -74,10 +74,7 @@ async fn an_entry_is_a_canonical_leaf_without_personal_data() {
     for secret in ["jansen", "desk-3", "10.0.0.7", "PL0600", "rode jas"] {
         assert!(!leaf.contains(secret), "{leaf}");
     }
-    assert!(
-        leaf.starts_with(r#"{"action":"live_view.start","actor":{"authorisation":"AUT-1","kind":"person""#),
-        "{leaf}"
-    );
+    assert!(leaf.starts_with(r#"{"action":"live_view.start","actor":{"authorisation":"sha256:"#), "{leaf}");
     assert!(leaf.contains(r#""at":"2026-11-18T11:06:40.123Z""#), "{leaf}");
     let (_, value) = ledger.entries(0, 10).unwrap().remove(0);
     assert_eq!(ledger::canonical::to_canonical(&value).unwrap(), leaf);
@@ -90,7 +87,9 @@ async fn an_entry_is_a_canonical_leaf_without_personal_data() {
         assert_eq!(value[group][field], opening.commitment(place), "{place}");
     }
     assert_eq!(ledger.pseudonym("j.jansen", at(0)).unwrap().as_deref(), value["actor"]["pseudonym"].as_str());
-    // Without the key the leaf remains and the details do not.
+    // Without the key the leaf remains and the details do not. (Once the writer has had a second round it has made this
+    // month's key sure and does not make it again.)
+    ledger.append(Entry::heartbeat(at(1), Clock::Unknown)).await.unwrap();
     ledger.destroy_month("2026-11").unwrap();
     assert_eq!(ledger.details(0).unwrap(), None);
     assert_eq!(ledger.leaf(0).unwrap(), leaf.as_bytes());
