@@ -263,6 +263,8 @@ fn what_is_wrong_is_refused_with_the_attribute() {
         ("authorisation", json!({"role": "observer"}), "role"),
         ("authorisation", json!({"role": "auditor"}), "role"),
         ("authorisation", json!({"id": "A-police"}), "person"),
+        ("authorisation", json!({"person": "clerk", "role": "municipal_officer", "municipalities": ["almelo", "almelo"]}), "municipalities"),
+        ("authorisation", json!({"id": "A-detective", "role": "police_operator"}), "person"),
         ("shift", json!({"until": "2026-06-20T18:00:00Z"}), "until"),
         ("shift", json!({"person": "nobody"}), "person"),
         ("instruction", json!({"until": NOW}), "until"),
@@ -287,6 +289,32 @@ fn what_is_wrong_is_refused_with_the_attribute() {
         assert!(findings.iter().all(|f| !f.nl.is_empty() && !f.en.is_empty() && !f.source.is_empty()));
         assert!(findings[0].to_string().contains(findings[0].field));
     }
+}
+
+#[test]
+fn what_merely_touches_does_not_clash() {
+    let mut facts = facts();
+    facts.push(fact(json!({"kind": "person", "id": "clerk", "name": "c", "organisation": "gemeente",
+        "secrecy_signed_at": crate::common::FROM})));
+    facts.push(fact(json!({"kind": "person", "id": "checker", "name": "c", "organisation": "politie",
+        "secrecy_signed_at": crate::common::FROM})));
+    facts.push(fact(
+        json!({"kind": "authorisation", "id": "A-checker", "person": "checker", "role": "investigator",
+        "municipalities": ["almelo"], "from": "2026-08-01T00:00:00Z", "until": "2026-09-01T00:00:00Z"}),
+    ));
+    let auditor = |from: &str, until: &str| {
+        let changes = json!({"person": "checker", "role": "auditor", "from": from, "until": until});
+        acceptable(&look(&facts, &[but("authorisation", changes)], Some(at(NOW))))
+    };
+    assert!(auditor("2026-07-01T00:00:00Z", "2026-08-01T00:00:00Z"));
+    assert!(auditor("2026-09-01T00:00:00Z", "2026-10-01T00:00:00Z"));
+    assert!(!auditor("2026-07-01T00:00:00Z", "2026-08-01T00:00:01Z"));
+    assert!(!auditor("2026-08-31T23:59:59Z", "2026-10-01T00:00:00Z"));
+    let officer = but("authorisation", json!({"person": "clerk", "role": "municipal_officer"}));
+    assert_eq!(look(&facts, &[officer], Some(at(NOW))), [], "of one municipality");
+    // A new version of the same authorisation may end it earlier.
+    let ended = but("authorisation", json!({"id": "A-checker", "person": "checker", "role": "investigator"}));
+    assert!(acceptable(&look(&facts, &[ended], Some(at(NOW)))));
 }
 
 #[test]

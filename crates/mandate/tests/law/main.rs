@@ -10,6 +10,7 @@
 
 mod common;
 mod daylight_saving;
+mod edges;
 mod entry;
 mod input;
 mod looking_ahead;
