@@ -42,6 +42,40 @@ mod tests {
         assert!(!inside([0.5, 0.5], &[vec![]]));
     }
 
+    /// By the signs of the cross products, independently of any ray.
+    fn in_triangle(p: [f64; 2], [a, b, c]: [[f64; 2]; 3]) -> Option<bool> {
+        let side = |a: [f64; 2], b: [f64; 2]| (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0]);
+        let sides = [side(a, b), side(b, c), side(c, a)];
+        // On an edge either answer will do.
+        (!sides.contains(&0.0)).then(|| sides.iter().all(|s| *s > 0.0) || sides.iter().all(|s| *s < 0.0))
+    }
+
+    #[test]
+    fn slanted_edges_and_points_level_with_a_corner() {
+        let triangles = [
+            [[0.0, 0.0], [7.0, 2.0], [3.0, 8.0]],
+            [[-4.0, 1.0], [5.0, -6.0], [2.0, 6.0]],
+            [[1.0, 1.0], [9.0, 3.0], [4.0, 3.0]],
+        ];
+        let mut told = 0;
+        for triangle in triangles {
+            for x in -20..=40 {
+                for y in -28..=36 {
+                    let point = [f64::from(x) / 4.0, f64::from(y) / 4.0];
+                    if let Some(expected) = in_triangle(point, triangle) {
+                        assert_eq!(
+                            inside(point, &[vec![triangle.to_vec()]]),
+                            expected,
+                            "{point:?} in {triangle:?}"
+                        );
+                        told += 1;
+                    }
+                }
+            }
+        }
+        assert!(told > 11_000, "{told}");
+    }
+
     #[test]
     fn an_open_ring_is_closed() {
         assert!(inside([0.5, 0.5], &[vec![vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]]]));

@@ -411,3 +411,110 @@ fn at_the_first_start_the_past_is_recorded_as_it_was() {
     let late: Vec<_> = findings.iter().filter(|f| f.source == "Awb 3:40").collect();
     assert!(late.is_empty(), "{late:?}");
 }
+
+#[test]
+fn a_new_version_of_a_good_fact_is_a_good_fact() {
+    let mut facts = facts();
+    let FactBody::Decree(decree) = &mut facts.iter_mut().find(|f| &*f.reference().id == "D1").unwrap().body
+    else {
+        panic!("a decree")
+    };
+    decree.valid_until = at("2030-01-01T00:00:00Z");
+    let all: Vec<Value> = KINDS.iter().map(|kind| good(kind)).collect();
+    let known = crate::common::FROM;
+    facts.extend(all.iter().filter(|body| body["kind"] != "revocation").map(|body| {
+        let mut fact = fact(body.clone());
+        fact.known_from = at(known);
+        fact
+    }));
+    for kind in KINDS.iter().filter(|kind| **kind != "revocation") {
+        assert_eq!(look(&facts, &[good(kind)], Some(at(NOW))), [], "{kind}");
+    }
+    // What binds two versions to one thing.
+    for (kind, changes, field) in [
+        ("camera", json!({"municipality": "borne"}), "municipality"),
+        ("mask", json!({"position": "P9"}), "position"),
+        ("period", json!({"decree": "D9"}), "decree"),
+        ("area", json!({"decree": "D9"}), "decree"),
+        ("decree", json!({"municipality": "borne"}), "municipality"),
+        ("authorisation", json!({"person": "police"}), "person"),
+        ("authorisation", json!({"role": "police_operator"}), "person"),
+    ] {
+        let findings = look(&facts, &[but(kind, changes.clone())], Some(at(NOW)));
+        let objected = findings.iter().any(|f| f.severity == Severity::Objection && f.field == field);
+        assert!(objected, "{kind} {changes}: {findings:?}");
+    }
+    // The second extension counts on from the first, whatever other decrees have.
+    let second = |changes: Value| {
+        let mut body = but("extension", json!({"number": 2, "valid_until": "2031-01-01T00:00:00Z"}));
+        for (field, value) in changes.as_object().unwrap() {
+            body[field] = value.clone();
+        }
+        body
+    };
+    let FactBody::Extension(first) =
+        &mut facts.iter_mut().find(|f| &*f.reference().id == "D1/1").unwrap().body
+    else {
+        panic!("an extension")
+    };
+    first.valid_until = at("2030-06-01T00:00:00Z");
+    facts.push(fact(json!({"kind": "extension", "decree": "D9", "number": 1, "published_at": known,
+        "valid_until": "2031-06-01T00:00:00Z"})));
+    facts.push(fact(json!({"kind": "revocation", "decree": "D9", "revoked_from": "2027-01-01T00:00:00Z"})));
+    let accepted = |body: Value| acceptable(&look(&facts, &[body], Some(at(NOW))));
+    assert!(accepted(second(json!({}))));
+    assert!(!accepted(second(json!({"number": 3}))));
+    assert!(!accepted(second(json!({"number": 1, "valid_until": "2030-01-01T00:00:00Z"}))));
+    assert!(!accepted(second(json!({"valid_until": "2030-06-01T00:00:00Z"}))), "not later than the first");
+    assert!(
+        !accepted(second(json!({"decree": "D9", "valid_until": "2031-07-01T00:00:00Z"}))),
+        "that one was revoked"
+    );
+    let service = json!({"type": "service_municipalities", "parties": ["gemeente", "vrt"]});
+    assert!(accepted(but("agreement", service)));
+    let mixed = json!({"type": "service_municipalities", "parties": ["gemeente", "guard", "vrt"]});
+    assert!(!accepted(but("agreement", mixed)));
+    let company = json!({"type": "service_security", "parties": ["vrt", "guard"]});
+    assert!(accepted(but("agreement", company)));
+    let findings = look(&facts, &[but("agreement", json!({"checklist": ["audits"]}))], Some(at(NOW)));
+    assert!(findings[0].en.contains("subprocessors"), "the list is named: {}", findings[0].en);
+}
+
+#[test]
+fn an_ordinance_carries_its_own_decrees_only() {
+    let mut facts = facts();
+    facts.push(fact(json!({"kind": "municipality", "id": "borne", "name": "Borne"})));
+    for (id, municipality, power, from, until) in [
+        ("O3", "borne", true, "2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z"),
+        ("O4", "almelo", false, "2026-01-01T00:00:00Z", "2030-01-01T00:00:00Z"),
+        ("O5", "almelo", true, "2026-07-01T00:00:01Z", "2030-01-01T00:00:00Z"),
+        ("O6", "almelo", true, "2026-01-01T00:00:00Z", "2026-07-01T00:00:00Z"),
+        ("O7", "almelo", true, "2026-07-01T00:00:00Z", "2027-07-01T00:00:00Z"),
+    ] {
+        facts.push(fact(
+            json!({"kind": "ordinance", "id": id, "municipality": municipality, "provision": "p",
+            "grants_power": power, "in_force_from": from, "in_force_until": until}),
+        ));
+    }
+    for id in ["O3", "O4", "O5", "O6"] {
+        let findings = look(&facts, &[but("decree", json!({"ordinance": id}))], Some(at(NOW)));
+        assert!(findings.iter().any(|f| f.severity == Severity::Objection && f.field == "ordinance"), "{id}");
+    }
+    assert_eq!(
+        look(&facts, &[but("decree", json!({"ordinance": "O7"}))], Some(at(NOW))),
+        [],
+        "to the instant"
+    );
+    let review = |at_: &str| {
+        let findings = look(&facts, &[but("decree", json!({"review_at": at_}))], Some(at(NOW)));
+        findings.iter().any(|f| f.field == "review_at")
+    };
+    assert!(review("2026-07-01T00:00:00Z"), "a review as it starts reviews nothing");
+    assert!(!review("2027-07-01T00:00:00Z"));
+    assert!(review("2027-07-01T00:00:01Z"));
+    let long = json!({"ordinance": "O2", "valid_until": "2046-07-01T00:00:00Z"});
+    assert!(
+        acceptable(&look(&facts, &[but("decree", long)], Some(at(NOW)))),
+        "twenty years is long, not endless"
+    );
+}

@@ -248,3 +248,81 @@ fn a_lapsed_processor_agreement_ends_recording() {
     let open = open_intervals(&register, &record, week().0, week().1);
     assert_eq!(open, [(week().0, at("2026-06-16T00:00:00Z"))]);
 }
+
+#[test]
+fn everything_that_can_end_is_listed() {
+    let mut facts = facts();
+    let soon = "2026-06-20T00:00:00Z";
+    facts.push(fact(json!({"kind": "ordinance", "id": "O8", "municipality": "almelo", "provision": "p",
+        "grants_power": true, "in_force_from": crate::common::FROM, "in_force_until": soon})));
+    facts.push(fact(json!({"kind": "consultation", "id": "C8", "municipality": "almelo",
+        "held_at": crate::common::FROM, "review_at": soon})));
+    facts.push(fact(
+        json!({"kind": "agreement", "id": "G8", "type": "cooperation", "parties": ["politie", "vrt"],
+        "valid_from": crate::common::FROM, "valid_until": soon}),
+    ));
+    facts.push(fact(
+        json!({"kind": "period", "id": "PE8", "decree": "D1", "effective_from": crate::common::FROM,
+        "effective_until": soon, "use": {"mode": "continuous"}}),
+    ));
+    facts.push(fact(json!({"kind": "extra_window", "id": "X8", "decree": "D1", "type": "event",
+        "from": crate::common::FROM, "until": soon, "ordered_by": "mayor"})));
+    for (id, removed) in [("S7", Some(crate::common::FROM)), ("S8", None)] {
+        facts.push(fact(json!({"kind": "signage", "id": id, "area": "AR1", "location": id,
+            "placed_at": "2025-12-22T00:00:00Z", "removed_at": removed})));
+    }
+    let listed = |facts: &[Fact]| -> Vec<String> {
+        let listed = endings(&built(facts), at(MONDAY), at(MONDAY) + TimeDelta::days(7));
+        listed.iter().map(|ending| ending.fact.id.to_string()).collect()
+    };
+    assert_eq!(listed(&facts), ["O8", "PE8", "X8", "C8", "S8", "G8"]);
+    facts.push(fact(json!({"kind": "revocation", "decree": "D1", "revoked_from": "2026-06-01T00:00:00Z"})));
+    assert_eq!(listed(&facts), ["O8", "C8", "S8", "G8"], "what hangs on a revoked decree has ended");
+}
+
+#[test]
+fn a_confirmation_counts_from_its_instant() {
+    let mut facts = facts();
+    facts.push(fact(json!({"kind": "extra_window", "id": "X1", "decree": "D1", "type": "emergency",
+        "from": "2026-06-15T12:00:00Z", "until": "2026-06-15T20:00:00Z", "ordered_by": "mayor",
+        "written_confirmation_at": "2026-06-16T09:00:00Z"})));
+    facts.push(fact(json!({"kind": "extra_window", "id": "X2", "decree": "D1", "type": "event",
+        "from": "2026-06-15T12:00:00Z", "until": "2026-06-15T20:00:00Z", "ordered_by": "mayor"})));
+    let waiting = |t: &str| unconfirmed(&built(&facts), at(t)).len();
+    assert_eq!(waiting("2026-06-16T08:59:59Z"), 1);
+    assert_eq!(waiting("2026-06-16T09:00:00Z"), 0);
+}
+
+#[test]
+fn each_proposal_is_the_next_version_of_its_own_fact() {
+    let facts = facts();
+    let camera =
+        fact(json!({"kind": "camera", "id": "CAM1", "municipality": "almelo", "number": 7, "name": "seven"}));
+    let other =
+        fact(json!({"kind": "camera", "id": "CAM2", "municipality": "almelo", "number": 2, "name": "two"}));
+    let bodies = [camera.body.clone(), other.body, camera.body];
+    let after = proposed(&facts, &bodies, at(MONDAY));
+    let versions: Vec<u32> = after.iter().skip(facts.len()).map(|fact| fact.version).collect();
+    assert_eq!(versions, [2, 1, 3]);
+    assert!(after.iter().skip(facts.len()).all(|fact| fact.known_from == at(MONDAY)));
+}
+
+#[test]
+fn openings_touch_where_the_basis_changes_and_nowhere_else() {
+    // Two windows of different names that touch: two openings, one interval.
+    let mut facts = without_period();
+    let live = json!([window("L1", &["fri"], "20:00", "22:00"), window("L2", &["fri"], "22:00", "23:00")]);
+    facts.push(period("PE1", live, "never"));
+    // An event inside the first changes neither.
+    facts.push(fact(json!({"kind": "extra_window", "id": "X1", "decree": "D1", "type": "event",
+        "from": "2026-06-19T21:00:00+02:00", "until": "2026-06-19T21:30:00+02:00", "ordered_by": "mayor",
+        "consultation": "C1"})));
+    let (from, until) = week();
+    let live = camera_openings(&built(&facts), &"CAM1".into(), View::Live, from, until);
+    assert_eq!(live.len(), 2, "{live:?}");
+    assert_eq!(live[0].until, at("2026-06-19T22:00:00+02:00"));
+    assert_eq!(joined(&live), [interval("2026-06-19T20:00:00+02:00", "2026-06-19T23:00:00+02:00")]);
+    let register = built(&facts);
+    let open = open_intervals(&register, &watch("police"), from, until);
+    assert_eq!(open, [(at("2026-06-19T20:00:00+02:00"), at("2026-06-19T23:00:00+02:00"))]);
+}
