@@ -17,13 +17,13 @@ pub use entries::{actor, code_text, origin, request};
 pub use lease::{Lease, LeaseState, Ticket};
 pub use witness::{POLICE_ONLY_AFTER, unwitnessed};
 
-use crate::{clock::SharedClock, identity::Session, journal::Snapshot, log::SharedLog};
+use crate::{clock::SharedClock, identity::Session, journal::Snapshot, log::SharedLog, tally::Acts};
 use chrono::{DateTime, TimeDelta, Utc};
 use entries::{entry_of, look_id, operation};
 use lease::Held;
 use ledger::{Operation, Outcome};
 use mandate::{
-    Action, Decision, Denial, FactKind, FactRef, ReasonCode, Request, decide, next_opening,
+    Action, Decision, Denial, FactKind, FactRef, Object, ReasonCode, Request, decide, next_opening,
     outlook::{View, camera_openings},
 };
 use protocol::{
@@ -152,6 +152,8 @@ struct Inner {
     clock_doubted: AtomicBool,
     /// Since when a silent witness counts, if one is asked for.
     witness_since: OnceLock<DateTime<Utc>>,
+    /// What was asked since the counters were last written: no person, no session.
+    acts: Mutex<Acts>,
 }
 
 /// The gate. Cheap to clone.
@@ -171,6 +173,7 @@ impl Gate {
             denials: AtomicU64::new(0),
             clock_doubted: AtomicBool::new(false),
             witness_since: OnceLock::new(),
+            acts: Mutex::default(),
         }))
     }
 
@@ -202,6 +205,23 @@ impl Gate {
     /// Open looks, and refusals since the start.
     pub fn figures(&self) -> (usize, u64) {
         (self.held().len(), self.0.denials.load(Ordering::Relaxed))
+    }
+
+    /// What was asked and how it was answered since this was last called, for the counters.
+    pub fn take_acts(&self) -> Acts {
+        std::mem::take(&mut *self.0.acts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn count(&self, request: &Request, outcome: String, snapshot: &Snapshot) {
+        let municipality = match &request.object {
+            Object::Municipality(id) => Some(id.clone()),
+            Object::Camera(camera) | Object::Footage { camera, .. } => {
+                snapshot.register.camera(camera).map(|c| c.municipality.clone())
+            }
+            Object::None => None,
+        };
+        let mut acts = self.0.acts.lock().unwrap_or_else(PoisonError::into_inner);
+        *acts.entry((municipality, word(&request.action), outcome)).or_default() += 1;
     }
 
     /// What the answer would be now. Shows nothing, opens nothing, logs nothing.
@@ -304,6 +324,7 @@ impl Gate {
                 tracing::error!(%error, "the log refused an entry; nothing is shown without one");
                 Refused::LogUnavailable
             })?;
+            self.count(request, "permit".to_owned(), snapshot);
             Some(receipt.seq)
         };
         Ok(Pass { ledger_seq, basis, until })
@@ -339,6 +360,7 @@ impl Gate {
         snapshot: &Snapshot,
     ) -> Option<u64> {
         self.0.denials.fetch_add(1, Ordering::Relaxed);
+        self.count(&ask.request, reason_code.clone(), snapshot);
         let mut entry = entry_of(ask, Operation::AccessDenied, "", now, snapshot, &[], None);
         entry.outcome = Outcome::Deny { reason_code };
         // A refusal has no effect that must wait; when the log fails it is spooled and the answer is the same.

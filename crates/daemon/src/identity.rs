@@ -3,6 +3,10 @@
 //!
 //! An account proves who somebody is. What they may do is the register's business, never this module's.
 
+mod enrol;
+
+pub use enrol::SHORTEST_PASSWORD;
+
 use crate::clock::SharedClock;
 use argon2::{Algorithm, Argon2, Params, Version};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -46,6 +50,9 @@ pub enum IdentityError {
         /// When the next attempt is looked at.
         until: DateTime<Utc>,
     },
+    /// The password is too short or too long.
+    #[error("choose a password of {SHORTEST_PASSWORD} characters or more")]
+    Password,
     /// No such session, or it expired.
     #[error("no session")]
     NoSession,

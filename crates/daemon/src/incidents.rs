@@ -86,6 +86,15 @@ impl Incidents {
         rows.map(|row| row?).collect()
     }
 
+    /// Those that were marked at `from <= at < until`, for the figures.
+    pub fn between(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec<Incident>, IncidentError> {
+        let store = self.store();
+        let mut statement =
+            store.prepare_cached(&format!("SELECT {COLUMNS} FROM incidents WHERE at >= ? AND at < ?"))?;
+        let rows = statement.query_map([from.timestamp_micros(), until.timestamp_micros()], read)?;
+        rows.map(|row| row?).collect()
+    }
+
     /// Changes or closes one. The caller has passed the gate.
     pub fn change(
         &self,

@@ -7,12 +7,15 @@
 //! * [`journal`]: the register's facts, event by event, each with its leaf in the ledger
 //! * [`recorder`], [`streams`]: which cameras are connected and recorded, and when
 //! * [`retention`], [`guard`], [`holds`]: how footage dies on time, by which time, and what is kept for a case
+//! * [`captured`]: under which basis footage was captured, and what turned out to lack one
+//! * [`tally`], [`report`]: figures without persons
 //! * [`identity`], [`tls`]: who somebody is, and over which wire
 //! * [`api`]: the table of endpoints, problems, the OpenAPI document
 //! * [`media_socket`], `live`, `replay`: pictures on the wire; `receipts`: what a client may keep of its looks
 //! * [`incidents`], [`metrics`], [`server`], [`clock`], [`log`]: the rest of the house
 
 pub mod api;
+pub mod captured;
 pub mod clock;
 pub mod custody;
 pub mod epoch;
@@ -29,9 +32,11 @@ pub mod metrics;
 mod receipts;
 pub mod recorder;
 mod replay;
+pub mod report;
 pub mod retention;
 pub mod server;
 pub mod streams;
+pub mod tally;
 #[cfg(test)]
 mod testing;
 pub mod tls;

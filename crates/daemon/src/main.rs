@@ -1,4 +1,4 @@
-//! `rtrd --config FILE` serves; `rtrd --config FILE init --accounts FILE` fills an empty register once.
+//! `rtrd --config FILE` serves; `rtrd --config FILE init` makes an empty register ready, once.
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -19,11 +19,12 @@ struct Arguments {
 enum Command {
     /// Serve until SIGTERM or SIGINT (the default).
     Serve,
-    /// Record the configured facts in an empty register and make the accounts, once.
+    /// First start, once: prints a token with which `rtrctl init` enrols the first two people within the hour.
     Init {
-        /// Where the random passwords are written, mode 0600.
+        /// Instead record the configured facts and make an account for every person; the random passwords are written
+        /// to this file, mode 0600. For a demonstration, or where the files were verified on paper.
         #[arg(long)]
-        accounts: PathBuf,
+        accounts: Option<PathBuf>,
     },
     /// Begin the log anew after a loss, as the police granted.
     #[command(subcommand)]
@@ -59,7 +60,8 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         match arguments.command.unwrap_or(Command::Serve) {
             Command::Serve => daemon::server::serve(settings).await,
-            Command::Init { accounts } => daemon::server::init(&settings, &accounts).await,
+            Command::Init { accounts: Some(accounts) } => daemon::server::init(&settings, &accounts).await,
+            Command::Init { accounts: None } => daemon::server::first_start(&settings).await,
             Command::Epoch(Epoch::Prepare) => daemon::epoch::prepare(&settings),
             Command::Epoch(Epoch::Begin { grant }) => daemon::epoch::begin(&settings, &grant).await,
         }

@@ -131,6 +131,7 @@ pub fn text(app: &Rooms) -> String {
     for (camera, at) in app.retention.oldest() {
         out.push(format!("{name}{{camera=\"{camera}\"}} {}\n", at.0 / 1_000_000));
     }
+    out.push(of_register(app, now));
     let name = "rtr_media_delay_seconds";
     out.push(format!(
         "# HELP {name} From the last packet of a live picture to the socket\n# TYPE {name} histogram\n"
@@ -143,5 +144,40 @@ pub fn text(app: &Rooms) -> String {
         out.push(format!("{name}_bucket{{le=\"{bound}\"}} {total}\n"));
     }
     out.push(format!("{name}_sum {}\n{name}_count {total}\n", load(&media.delay_us) as f64 / 1e6));
+    out.concat()
+}
+
+/// What the register says of itself: what ends soon, what waits, what was closed off.
+fn of_register(app: &Rooms, now: chrono::DateTime<chrono::Utc>) -> String {
+    use chrono::TimeDelta;
+    let register = &app.gate.snapshot().register;
+    let waiting = mandate::endings::unconfirmed(register, now);
+    let overdue = waiting.iter().filter(|w| w.overdue).count();
+    let closed_off = app.captured.quarantined().map_or(0, |all| all.len());
+    let mut out = Vec::new();
+    for (name, help, value) in [
+        (
+            "rtr_emergencies_unconfirmed",
+            "Emergency windows that wait for written confirmation",
+            waiting.len(),
+        ),
+        ("rtr_emergencies_overdue", "Those whose confirmation is overdue", overdue),
+        ("rtr_quarantined", "Stretches of footage that turned out to lack a basis", closed_off),
+    ] {
+        out.push(format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
+    }
+    let name = "rtr_endings";
+    out.push(format!(
+        "# HELP {name} Facts of the register that end within so many days\n# TYPE {name} gauge\n"
+    ));
+    let mut kinds: std::collections::BTreeMap<(String, i64), u64> = std::collections::BTreeMap::new();
+    for ending in mandate::endings::endings(register, now, now + TimeDelta::days(90)) {
+        for days in [7, 30, 90].into_iter().filter(|days| ending.at < now + TimeDelta::days(*days)) {
+            *kinds.entry((crate::gate::word(&ending.kind), days)).or_default() += 1;
+        }
+    }
+    for ((kind, days), count) in kinds {
+        out.push(format!("{name}{{kind=\"{kind}\",within_days=\"{days}\"}} {count}\n"));
+    }
     out.concat()
 }

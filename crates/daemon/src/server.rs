@@ -2,6 +2,7 @@
 
 use crate::{
     api::{self, Rooms},
+    captured::{Captured, Keeper},
     clock::{SharedClock, SystemClock},
     gate::Gate,
     holds::Holds,
@@ -14,6 +15,7 @@ use crate::{
     recorder::{Recorder, Recording},
     retention::Retention,
     streams::Streams,
+    tally::{self, Tally},
     tls,
 };
 use anyhow::Context as _;
@@ -113,9 +115,7 @@ pub async fn init(settings: &Settings, accounts: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(stores.identity.is_empty()?, "there are accounts already: `init` works once only");
     // The authority is made before anything is recorded, so that a failed start leaves an empty register.
     tls::server_config(&settings.daemon.data.join("tls"), settings.daemon.listen)?;
-    let mut entry = Entry::new(stores.clock.now(), Operation::Maintenance, "daemon.init");
-    entry.data = Some(serde_json::json!({ "demo": settings.daemon.demo, "facts": settings.facts.len() }));
-    stores.log.append(entry).await.context("the log cannot be written")?;
+    entry_zero(settings, &stores, settings.facts.len()).await?;
     let recorded = stores.journal.record_first(settings.facts.clone()).await?;
     let mut lines = Vec::new();
     for fact in &settings.facts {
@@ -136,6 +136,49 @@ pub async fn init(settings: &Settings, accounts: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// First start in earnest (`decisions.md` 9): no facts, no accounts, but a token that is printed here once and with which
+/// `rtrctl init` enrols a police authoriser and a user admin within the hour. May be run again until that is done.
+///
+/// # Errors
+/// When the register or the accounts are not empty, or a store cannot be written.
+pub async fn first_start(settings: &Settings) -> anyhow::Result<()> {
+    let stores = open_stores(settings)?;
+    anyhow::ensure!(
+        stores.journal.snapshot().facts.is_empty() && stores.identity.is_empty()?,
+        "the register is not empty: `init` works once only"
+    );
+    tls::server_config(&settings.daemon.data.join("tls"), settings.daemon.listen)?;
+    if stores.ledger.size() == 0 {
+        entry_zero(settings, &stores, 0).await?;
+    }
+    let (token, expires_at) = stores.identity.invite(None)?;
+    println!("token {}", *token);
+    println!("good until {}", expires_at.to_rfc3339());
+    println!(
+        "start the daemon and run: rtrctl init --url … --ca {}",
+        settings.daemon.data.join("tls/ca.pem").display()
+    );
+    Ok(())
+}
+
+/// What everything rests on stands in entry 0: the log's key, the witnesses', and the authority of the daemon's
+/// certificate.
+async fn entry_zero(settings: &Settings, stores: &Stores, facts: usize) -> anyhow::Result<()> {
+    use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+    use sha2::Digest as _;
+    let authority = settings.daemon.data.join("tls/ca.pem");
+    let certificate = CertificateDer::from_pem_file(&authority)
+        .map_err(|e| anyhow::anyhow!("{}: {e}", authority.display()))?;
+    let mut entry = Entry::new(stores.clock.now(), Operation::Maintenance, "daemon.init");
+    entry.data = Some(serde_json::json!({
+        "demo": settings.daemon.demo, "facts": facts, "log_key": stores.ledger.vkey(),
+        "witness_keys": settings.daemon.witnesses,
+        "authority_sha256": crate::identity::hex(&sha2::Sha256::digest(&certificate)),
+    }));
+    stores.log.append(entry).await.context("the log cannot be written")?;
+    Ok(())
+}
+
 fn toml_text(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
@@ -147,8 +190,8 @@ fn toml_text(text: &str) -> String {
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let stores = open_stores(&settings)?;
     anyhow::ensure!(
-        !stores.journal.snapshot().facts.is_empty(),
-        "the register is empty: run `rtrd --config FILE init --accounts FILE` once"
+        !stores.journal.snapshot().facts.is_empty() || stores.identity.awaits_first_start()?,
+        "the register is empty: run `rtrd --config FILE init` once (with `--accounts FILE` for the configured facts)"
     );
     let data = settings.daemon.data.clone();
     let second_keys = settings.daemon.second_key_folder.clone().unwrap_or_else(|| data.join("keys-b"));
@@ -180,7 +223,12 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         move || retention.pass()
     })
     .await?;
+    let captured = Arc::new(Captured::open(&data.join("footage.sqlite"))?);
+    let tally = Arc::new(Tally::open(&data.join("tally.sqlite"))?);
     let app = Arc::new(Rooms {
+        captured: captured.clone(),
+        tally: tally.clone(),
+        reports: settings.reports,
         gate: gate.clone(),
         identity: stores.identity.clone(),
         journal: stores.journal.clone(),
@@ -228,6 +276,10 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     tokio::spawn(stores.journal.clone().keep_settled());
     let recorder = Recorder::new(gate.clone(), ingest.clone(), vault.clone(), streams.clone(), &recording);
     let recorder = tokio::spawn(recorder.run(stop.clone()));
+    let keeper = Keeper::new(gate.clone(), streams.clone(), vault.clone(), captured);
+    let keeper = tokio::spawn(keeper.run(stop.clone()));
+    let counter =
+        tokio::spawn(tally::count(tally, gate.clone(), ingest.clone(), streams.clone(), stop.clone()));
     tokio::spawn(schedule(app.clone(), stop.clone()));
     let log_term = chrono::Months::new(settings.daemon.log_term_years.saturating_mul(12));
     tokio::spawn(crate::custody::keep(app.clone(), log_term, stop.clone()));
@@ -248,6 +300,8 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     handle.graceful_shutdown(Some(STOP_WITHIN));
     server.await??;
     recorder.await?;
+    keeper.await?;
+    counter.await?;
     supervisor.abort();
     let mut stopped = Entry::new(stores.clock.now(), Operation::Maintenance, "daemon.stopped");
     stopped.data = Some(serde_json::json!({ "received": vault.stats().received }));

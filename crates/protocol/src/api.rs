@@ -1,10 +1,14 @@
 //! Bodies of the HTTP API under `/api/v1`. All instants are UTC (RFC 3339).
 
+mod accounts;
 mod holds;
 mod register;
+mod reports;
 
+pub use accounts::*;
 pub use holds::*;
 pub use register::*;
+pub use reports::*;
 
 use chrono::{DateTime, Utc};
 use mandate::{CameraId, FactBody, FactRef, IncidentId, MunicipalityId, PersonId, ReasonCode, Role};

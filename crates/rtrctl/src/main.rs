@@ -1,6 +1,7 @@
 //! `rtrctl`: RTR from a terminal. It opens no key store: what it can do with footage it asks the daemon for.
 
 mod check;
+mod enrol;
 mod law;
 mod ledger;
 mod register;
@@ -22,6 +23,7 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one value in the life of the program")]
 enum Verb {
     /// Says whether a configuration is right, without starting anything
     Check {
@@ -44,6 +46,15 @@ enum Verb {
     Logout,
     /// Says who is logged in
     Me,
+    /// First start: enrols a police authoriser and a user admin with the token that `rtrd init` printed
+    Init(Box<enrol::Init>),
+    /// Chooses your password with an invitation
+    Enrol(enrol::Enrol),
+    /// Invites a person whom the register knows to choose a password
+    Invite {
+        /// Log-in name
+        person: String,
+    },
     #[command(flatten)]
     Register(register::Verb),
 }
@@ -107,6 +118,13 @@ fn online(session: Option<PathBuf>, verb: Verb) -> anyhow::Result<()> {
                     show::word(&me.role),
                     show::instant(me.expires_at)
                 );
+                Ok(())
+            }
+            Verb::Init(given) => enrol::first_start(*given).await,
+            Verb::Enrol(given) => enrol::enrol(given).await,
+            Verb::Invite { person } => {
+                let session = session::resume(&file).await?;
+                enrol::print(&session.invite(&person.into()).await?);
                 Ok(())
             }
             Verb::Register(verb) => register::run(&session::resume(&file).await?, verb).await,

@@ -2,7 +2,7 @@
 
 use crate::show;
 use anyhow::{Context as _, bail};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use mandate::{
     FactBody, Role,
@@ -127,6 +127,22 @@ pub(crate) enum Verb {
     },
     /// Why something was permitted or refused on a night in the past, computed again
     Explain(Explain),
+    /// Footage that turned out to lack a basis
+    Quarantine {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Under which bases a camera's footage was captured
+    Captured {
+        #[arg(long)]
+        camera: String,
+        #[arg(long, value_parser = show::read_instant)]
+        from: Option<DateTime<Utc>>,
+        #[arg(long, value_parser = show::read_instant)]
+        until: Option<DateTime<Utc>>,
+    },
+    /// Figures of a period without persons
+    Report(Report),
 }
 
 #[derive(Args)]
@@ -221,6 +237,24 @@ pub(crate) struct Periods {
 }
 
 #[derive(Args)]
+pub(crate) struct Report {
+    #[arg(long)]
+    municipality: Option<String>,
+    /// From when; four weeks ago, if not given
+    #[arg(long, value_parser = show::read_instant)]
+    from: Option<DateTime<Utc>>,
+    /// Until when; now, if not given
+    #[arg(long, value_parser = show::read_instant)]
+    until: Option<DateTime<Utc>>,
+    /// `json`, `csv` or `html`
+    #[arg(long, default_value = "csv")]
+    format: String,
+    /// Where to write it; to the terminal, if not given
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+#[derive(Args)]
 pub(crate) struct Explain {
     #[arg(long)]
     camera: String,
@@ -269,9 +303,11 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> anyhow::Result<()> {
         Verb::Facts(facts) => list_facts(session, facts).await,
         Verb::History { kind, id, json } => history(session, &kind, &id, json).await,
         Verb::Revoke { decree, from, published_at, reason } => {
+            // A moment ahead on the daemon's own clock, so that nothing is recorded between this instant and its effect.
+            let now = session.client().about().await?.now + TimeDelta::milliseconds(300);
             let revocation = Revocation {
                 decree: decree.as_str().into(),
-                revoked_from: from.unwrap_or_else(Utc::now),
+                revoked_from: from.unwrap_or(now),
                 published_at,
                 reason: Some(reason.clone()),
             };
@@ -292,7 +328,10 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> anyhow::Result<()> {
             };
             propose(session, FactBody::Extension(extension), None).await
         }
-        Verb::End { kind, id, at } => end(session, &kind, &id, at.unwrap_or_else(Utc::now)).await,
+        Verb::End { kind, id, at } => {
+            let now = session.client().about().await?.now + TimeDelta::milliseconds(300);
+            end(session, &kind, &id, at.unwrap_or(now)).await
+        }
         Verb::Emergency(emergency) => declare(session, emergency).await,
         Verb::Confirm { window, at } => {
             let windows = newest(session, "extra_window").await?;
@@ -307,6 +346,20 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> anyhow::Result<()> {
         Verb::Periods(periods) => look_ahead(session, periods).await,
         Verb::Endings { days, json } => endings(session, days, json).await,
         Verb::Explain(explain) => explanation(session, explain).await,
+        Verb::Quarantine { json } => quarantine(session, json).await,
+        Verb::Captured { camera, from, until } => {
+            for span in session.capture_basis(&camera.into(), from, until).await? {
+                println!(
+                    "{} – {}  head {}",
+                    show::instant(span.from),
+                    show::instant(span.until),
+                    span.register_head
+                );
+                println!("    {}", references(&span.basis));
+            }
+            Ok(())
+        }
+        Verb::Report(report) => figures(session, report).await,
     }
 }
 
@@ -647,5 +700,50 @@ async fn explanation(session: &Session, asked: Explain) -> anyhow::Result<()> {
     }
     println!("  register head {}", answer.register_head);
     println!("  {}", answer.policy_version);
+    Ok(())
+}
+
+/// Facts by kind, id and version, on one line.
+fn references(facts: &[mandate::FactRef]) -> String {
+    let names = facts.iter().map(|f| format!("{} {} v{}", show::word(&f.kind), f.id, f.version));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+async fn quarantine(session: &Session, json: bool) -> anyhow::Result<()> {
+    let list = session.quarantine().await?;
+    if json {
+        return show::json(&list);
+    }
+    for q in &list {
+        println!("{:>5}  {}  {} – {}", q.id, q.camera, show::instant(q.from), show::instant(q.until));
+        let fact = q.fact.as_ref().map(|f| format!(" ({} v{})", f.id, f.version)).unwrap_or_default();
+        println!("       {} {}{fact}, as known {}", show::word(&q.code), q.sentence.nl, q.known);
+        println!(
+            "       found {}, destroyed by {} at the latest",
+            show::instant(q.found_at),
+            show::instant(q.destroyed_by)
+        );
+        println!("       recorded on {}", references(&q.captured_on));
+    }
+    println!("{} stretches of footage are closed off", list.len());
+    Ok(())
+}
+
+async fn figures(session: &Session, asked: Report) -> anyhow::Result<()> {
+    let text = session
+        .report(&[
+            ("municipality", asked.municipality),
+            ("from", asked.from.map(show::stamp)),
+            ("until", asked.until.map(show::stamp)),
+            ("format", Some(asked.format)),
+        ])
+        .await?;
+    match asked.out {
+        Some(file) => {
+            std::fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;
+            println!("{}", file.display());
+        }
+        None => println!("{text}"),
+    }
     Ok(())
 }

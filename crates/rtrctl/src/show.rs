@@ -92,6 +92,9 @@ fn difference(difference: &Difference) {
     if let Some(refused) = &difference.refused {
         println!("      would be refused: {}", refused.en);
     }
+    for remark in &difference.remarks {
+        println!("      note: {}", remark.en);
+    }
 }
 
 /// Differences first, then what opens and closes.

@@ -18,6 +18,8 @@ pub(crate) struct File {
     pub(crate) ingest: IngestSettings,
     #[serde(default)]
     pub(crate) law: LawSettings,
+    #[serde(default)]
+    pub(crate) reports: ReportSettings,
     #[serde(default = "organisations")]
     pub(crate) organisations: PathBuf,
     #[serde(default = "municipalities")]
@@ -121,6 +123,40 @@ pub struct LawSettings {
 impl Default for LawSettings {
     fn default() -> Self {
         Self { observer_replay_limit_minutes: 15 }
+    }
+}
+
+/// `[reports.costs]`: the parts of the cost key; only their ratio matters.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CostKey {
+    /// By number of cameras.
+    pub cameras: f64,
+    /// By hours in which a camera was watched.
+    pub watched_hours: f64,
+    /// By terabytes stored, times days.
+    pub stored_terabyte_days: f64,
+}
+
+impl Default for CostKey {
+    fn default() -> Self {
+        Self { cameras: 1.0, watched_hours: 1.0, stored_terabyte_days: 1.0 }
+    }
+}
+
+/// `[reports]`: figures for the council and the mayors.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportSettings {
+    /// The smallest count that is told; what is fewer could be about somebody.
+    pub smallest_count: u64,
+    /// How costs are split: parts per key, of which only the ratio matters.
+    pub costs: CostKey,
+}
+
+impl Default for ReportSettings {
+    fn default() -> Self {
+        Self { smallest_count: 5, costs: CostKey::default() }
     }
 }
 

@@ -12,7 +12,7 @@ mod error;
 mod facts;
 mod refer;
 
-pub use daemon::{DaemonSettings, IngestSettings, LawSettings, RecordingSettings};
+pub use daemon::{CostKey, DaemonSettings, IngestSettings, LawSettings, RecordingSettings, ReportSettings};
 pub use error::SettingsError;
 pub use facts::{CameraSource, StreamSource, Transport};
 
@@ -30,6 +30,8 @@ pub struct Settings {
     pub ingest: IngestSettings,
     /// `[law]`: the choices that the controller may configure.
     pub law: LawSettings,
+    /// `[reports]`: small counts and the cost key.
+    pub reports: ReportSettings,
     /// The initial facts of the register, organisations and people first.
     pub facts: Vec<FactBody>,
     /// How to reach each camera.
@@ -75,5 +77,13 @@ pub fn load(path: &Path) -> Result<Settings, SettingsError> {
     if daemon.data.is_relative() {
         daemon.data = folder.join(&daemon.data);
     }
-    Ok(Settings { daemon, recording: file.recording, ingest: file.ingest, law: file.law, facts, sources })
+    Ok(Settings {
+        daemon,
+        recording: file.recording,
+        ingest: file.ingest,
+        law: file.law,
+        reports: file.reports,
+        facts,
+        sources,
+    })
 }

@@ -130,7 +130,7 @@ async fn declare(
     let facts = [FactBody::Consultation(consultation.clone()), FactBody::ExtraWindow(window.clone())];
     let supposed = Arc::new(app.journal.suppose([facts[0].clone()])?);
     let ask = Ask {
-        request: request_for(&supposed, &session.person, session.role, &facts[1]),
+        request: request_for(&supposed, &supposed, &session.person, session.role, &facts[1], now),
         session: Some(session.clone()),
         name: "register.emergency",
         display: None,
@@ -152,18 +152,6 @@ async fn declare(
     }
     if !inside_decree(&supposed, &window) {
         return Err(app.gate.refuse(&ask, ReasonCode::WindowExceedsDecree).await.into());
-    }
-    let other_area = window.area.as_ref().is_some_and(|area| {
-        !snapshot
-            .facts
-            .iter()
-            .any(|f| matches!(&f.body, FactBody::Area(a) if a.id == *area && a.decree == window.decree))
-    });
-    if other_area {
-        return Err(invalid(
-            "Dit gebied is niet door dit besluit aangewezen.",
-            "This area is not designated by this decree.",
-        ));
     }
     flaw(&app, &supposed, &facts[1])?;
     app.gate.propose_supposing(&ask, &supposed).await?;

@@ -8,15 +8,16 @@
 //! | camera | system admin | legal admin, municipal officer |
 //! | mask | police operator | another police operator |
 //! | person, shift | user admin | nobody |
-//! | authorisation | user admin | police approver; nobody where it only takes |
+//! | authorisation | user admin | police approver |
 //! | police instruction | police operator | nobody (V12) |
+//!
+//! A new version that only takes (an earlier end, a smaller scope) needs nobody's confirmation, whatever its kind.
 
-use crate::journal::{Snapshot, municipality_of, name_of};
-use chrono::{DateTime, Utc};
+use crate::journal::{Snapshot, municipality_of};
+use chrono::{DateTime, TimeDelta, Utc};
 use mandate::{
     Action, Decision, FactBody, Object, Operation, PersonId, ReasonCode, Request, Role, Statement, decide,
-    facts::{Authorisation, ExtraKind},
-    statement,
+    facts::ExtraKind, statement,
 };
 
 /// Roles that may ever confirm an entry.
@@ -30,6 +31,9 @@ pub(super) struct WayIn {
     /// Who may confirm it; nobody: it takes effect at once.
     pub(super) confirm: &'static [Role],
 }
+
+/// A change of what runs already is entered this long before it acts, as the law asks.
+const SOON: TimeDelta = TimeDelta::seconds(1);
 
 const DECISION: &[Role] = &[Role::MunicipalOfficer, Role::LegalAdmin];
 
@@ -54,11 +58,11 @@ pub(super) fn way_in(snapshot: &Snapshot, body: &FactBody) -> WayIn {
         FactBody::Mask(_) => (Action::ConfigureMask, &[Role::PoliceOperator]),
         FactBody::Camera(_) => (Action::ConfigureCamera, DECISION),
         FactBody::Person(_) | FactBody::Shift(_) => (Action::ManageUsers, &[]),
-        FactBody::Authorisation(a) if takes(snapshot, a) => (Action::ManageUsers, &[]),
         FactBody::Authorisation(_) => (Action::ManageUsers, &[Role::PoliceApprover]),
         FactBody::Instruction(_) => (Action::Instruct, &[]),
     };
-    WayIn { action, confirm }
+    // What only takes needs nobody: it narrows what is lawful, and must not wait for a second person's desk.
+    WayIn { action, confirm: if takes(snapshot, body) { &[] } else { confirm } }
 }
 
 /// The newest version of a fact's id.
@@ -67,16 +71,54 @@ pub(super) fn newest<'a>(snapshot: &'a Snapshot, body: &FactBody) -> Option<&'a 
     snapshot.facts.iter().rev().map(|f| &f.body).find(|known| known.key() == key)
 }
 
-/// Whether a new version of an authorisation gives nothing that the one before did not.
-fn takes(snapshot: &Snapshot, new: &Authorisation) -> bool {
-    let Some(FactBody::Authorisation(old)) = newest(snapshot, &FactBody::Authorisation(new.clone())) else {
-        return false;
+/// Whether a new version only takes: the same as the one before but for an earlier end, or a smaller scope.
+fn takes(snapshot: &Snapshot, new: &FactBody) -> bool {
+    let Some(old) = newest(snapshot, new) else { return false };
+    let earlier = |old: Option<DateTime<Utc>>, new: Option<DateTime<Utc>>| match (old, new) {
+        (Some(old), Some(new)) => new < old,
+        (None, Some(_)) => true,
+        _ => false,
     };
-    new.person == old.person
-        && new.role == old.role
-        && old.from <= new.from
-        && new.until <= old.until
-        && new.municipalities.iter().all(|m| old.municipalities.contains(m))
+    match (unstamped(old.clone()), new.clone()) {
+        (FactBody::Authorisation(old), FactBody::Authorisation(new)) => {
+            new.person == old.person
+                && new.role == old.role
+                && old.from <= new.from
+                && new.until <= old.until
+                && new.municipalities.iter().all(|m| old.municipalities.contains(m))
+        }
+        (FactBody::Period(mut old), FactBody::Period(new)) => {
+            let ends = earlier(old.effective_until, new.effective_until);
+            old.effective_until = new.effective_until;
+            ends && old == new
+        }
+        (FactBody::ExtraWindow(mut old), FactBody::ExtraWindow(new)) => {
+            let ends = new.until < old.until;
+            old.until = new.until;
+            ends && old == new
+        }
+        (FactBody::Position(mut old), FactBody::Position(new)) => {
+            let ends = earlier(old.until, new.until);
+            old.until = new.until;
+            ends && old == new
+        }
+        (FactBody::Agreement(mut old), FactBody::Agreement(new)) => {
+            let ends = earlier(old.valid_until, new.valid_until);
+            old.valid_until = new.valid_until;
+            ends && old == new
+        }
+        (FactBody::Signage(mut old), FactBody::Signage(new)) => {
+            let ends = earlier(old.removed_at, new.removed_at);
+            old.removed_at = new.removed_at;
+            ends && old == new
+        }
+        (FactBody::Ordinance(mut old), FactBody::Ordinance(new)) => {
+            let ends = earlier(old.in_force_until, new.in_force_until);
+            old.in_force_until = new.in_force_until;
+            ends && old == new
+        }
+        _ => false,
+    }
 }
 
 /// Without what only the daemon may say: who verified, who granted.
@@ -100,7 +142,16 @@ pub(super) fn stamped(mut body: FactBody, by: &PersonId, at: DateTime<Utc>) -> F
 }
 
 /// What the entry says of itself, for the law to test.
-fn statement_of(snapshot: &Snapshot, body: &FactBody) -> Statement {
+fn statement_of(known: &Snapshot, snapshot: &Snapshot, body: &FactBody, now: DateTime<Utc>) -> Statement {
+    // A new version of what runs already changes it from now on, not from its start.
+    let changes_from = |start: DateTime<Utc>| {
+        let before = match newest(known, body) {
+            Some(FactBody::Period(old)) => Some(old.effective_from),
+            Some(FactBody::ExtraWindow(old)) => Some(old.from),
+            _ => None,
+        };
+        if before == Some(start) { start.max(now + SOON) } else { start }
+    };
     let consultation = |id: Option<&mandate::ConsultationId>| {
         let held = id.and_then(|id| {
             snapshot.facts.iter().rev().find_map(|f| match &f.body {
@@ -126,7 +177,7 @@ fn statement_of(snapshot: &Snapshot, body: &FactBody) -> Statement {
             let (consultation_ref, consultation_held_at) = consultation(p.consultation.as_ref());
             said.proposal = statement::Proposal {
                 decree: Some(p.decree.clone()),
-                from: Some(p.effective_from),
+                from: Some(changes_from(p.effective_from)),
                 until: p.effective_until.or(decree.map(|d| d.valid_until)),
                 consultation_ref,
                 consultation_held_at,
@@ -137,7 +188,7 @@ fn statement_of(snapshot: &Snapshot, body: &FactBody) -> Statement {
             let (consultation_ref, consultation_held_at) = consultation(w.consultation.as_ref());
             said.proposal = statement::Proposal {
                 decree: Some(w.decree.clone()),
-                from: Some(w.from),
+                from: Some(changes_from(w.from)),
                 until: Some(w.until),
                 consultation_ref,
                 consultation_held_at,
@@ -145,7 +196,7 @@ fn statement_of(snapshot: &Snapshot, body: &FactBody) -> Statement {
             };
         }
         FactBody::Authorisation(a) => {
-            let takes = takes(snapshot, a);
+            let takes = takes(known, body);
             said.operation = Some(if takes { Operation::Revoke } else { Operation::Grant });
             said.subject = Some(a.person.clone());
             said.role = Some(a.role);
@@ -170,31 +221,34 @@ fn only_confirms(snapshot: &Snapshot, body: &FactBody) -> bool {
     }
 }
 
-/// The law's question about an entry. Facts that are no decree or window themselves (areas, signs, revocations …) are
-/// asked like reading the register in that municipality: the role matrix and the person's chain decide.
+/// The law's question about an entry, on a register in which what it refers to is `supposed` to be in force. Facts that
+/// are no decree or window themselves (areas, signs, revocations …) are asked like reading the register in that
+/// municipality: the role matrix and the person's chain decide.
 pub(super) fn request_for(
-    snapshot: &Snapshot,
+    known: &Snapshot,
+    supposed: &Snapshot,
     entered_by: &PersonId,
     role: Role,
     body: &FactBody,
+    now: DateTime<Utc>,
 ) -> Request {
-    let action = way_in(snapshot, body).action;
+    let action = way_in(known, body).action;
     let object = match body {
         // Nobody's scope holds a municipality that is being taken in.
-        FactBody::Municipality(_) if newest(snapshot, body).is_none() => Object::None,
+        FactBody::Municipality(_) if newest(known, body).is_none() => Object::None,
         FactBody::Instruction(i) => i.cameras.first().cloned().map_or(Object::None, Object::Camera),
-        _ => municipality_of(snapshot, body).map_or(Object::None, Object::Municipality),
+        _ => municipality_of(supposed, body).map_or(Object::None, Object::Municipality),
     };
     let asked = match body {
         FactBody::Decree(_) | FactBody::Period(_) | FactBody::ExtraWindow(_)
-            if !only_confirms(snapshot, body) =>
+            if !only_confirms(known, body) && !takes(known, body) =>
         {
             action
         }
         _ if matches!(action, Action::ConfigureDecree | Action::ConfigureWindow) => Action::ReadRegister,
         _ => action,
     };
-    Request::new(entered_by.clone(), role, asked, object).saying(statement_of(snapshot, body))
+    Request::new(entered_by.clone(), role, asked, object).saying(statement_of(known, supposed, body, now))
 }
 
 /// What the law will say when a second person confirms: the code of a refusal that no second person could lift. So that
@@ -220,43 +274,88 @@ pub(super) fn foreseen(snapshot: &Snapshot, request: &Request, at: DateTime<Utc>
     refusal
 }
 
-/// A reference of the fact that leads nowhere, in words: kind and id.
-pub(super) fn dangling(snapshot: &Snapshot, body: &FactBody) -> Option<(&'static str, String)> {
-    let known = |kind: &'static str, id: &str| {
-        let found = snapshot.facts.iter().any(|f| {
-            let (k, i) = name_of(&f.body);
-            i == id && (k == kind || kind == "agreement" && k.ends_with("agreement"))
-        });
-        (!found).then(|| (kind, id.to_owned()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::ManualClock,
+        testing::{FakeLog, journal},
     };
-    let maybe = |kind: &'static str, id: Option<&str>| id.and_then(|id| known(kind, id));
-    match body {
-        FactBody::Municipality(_) | FactBody::Organisation(_) => None,
-        FactBody::Ordinance(f) => known("municipality", f.municipality.as_str()),
-        FactBody::Decree(f) => known("municipality", f.municipality.as_str())
-            .or_else(|| known("ordinance", f.ordinance.as_str())),
-        FactBody::Area(f) => known("decree", f.decree.as_str()),
-        FactBody::Extension(f) => known("decree", f.decree.as_str()),
-        FactBody::Revocation(f) => known("decree", f.decree.as_str()),
-        FactBody::Consultation(f) => known("municipality", f.municipality.as_str()),
-        FactBody::Period(f) => known("decree", f.decree.as_str())
-            .or_else(|| maybe("consultation", f.consultation.as_ref().map(mandate::ConsultationId::as_str))),
-        FactBody::ExtraWindow(f) => known("decree", f.decree.as_str())
-            .or_else(|| maybe("area", f.area.as_ref().map(mandate::AreaId::as_str)))
-            .or_else(|| maybe("consultation", f.consultation.as_ref().map(mandate::ConsultationId::as_str))),
-        FactBody::Signage(f) => known("area", f.area.as_str()),
-        FactBody::Camera(f) => known("municipality", f.municipality.as_str()),
-        FactBody::Position(f) => known("camera", f.camera.as_str()),
-        FactBody::Mask(f) => known("position", f.position.as_str()),
-        FactBody::Agreement(f) => f
-            .parties
-            .iter()
-            .find_map(|party| known("organisation", party.as_str()))
-            .or_else(|| maybe("agreement", f.parent.as_ref().map(mandate::AgreementId::as_str))),
-        FactBody::Person(f) => known("organisation", f.organisation.as_str()),
-        FactBody::Authorisation(f) => known("person", f.person.as_str())
-            .or_else(|| f.municipalities.iter().find_map(|m| known("municipality", m.as_str()))),
-        FactBody::Shift(f) => known("person", f.person.as_str()),
-        FactBody::Instruction(f) => f.cameras.iter().find_map(|camera| known("camera", camera.as_str())),
+    use serde_json::{Value, json};
+
+    fn body(value: Value) -> FactBody {
+        serde_json::from_value(value).unwrap()
+    }
+
+    async fn snapshot() -> (tempfile::TempDir, std::sync::Arc<Snapshot>) {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new("2026-06-13T20:00:00Z".parse().unwrap());
+        let journal = journal(folder.path(), &FakeLog::new(&clock), &clock).await;
+        (folder, journal.snapshot())
+    }
+
+    #[tokio::test]
+    async fn what_only_takes_needs_nobody_and_what_gives_needs_a_second_person() {
+        let (_folder, snapshot) = snapshot().await;
+        let needs = |value: Value| !way_in(&snapshot, &body(value)).confirm.is_empty();
+        let grant = |until: &str, places: &[&str]| {
+            json!({ "kind": "authorisation", "id": "AUT-anna", "person": "anna", "role": "observer",
+                "municipalities": places, "from": "2026-01-01T00:00:00Z", "until": until, "document_ref": "D" })
+        };
+        assert!(!needs(grant("2026-07-01T00:00:00Z", &["enschede"])), "shorter");
+        assert!(!needs(grant("2028-01-01T00:00:00Z", &[])), "a smaller scope");
+        assert!(needs(grant("2029-01-01T00:00:00Z", &["enschede"])), "longer");
+        assert!(needs(grant("2027-01-01T00:00:00Z", &["enschede", "hengelo"])), "wider");
+        let agreement = |until: Value, consent: Option<&str>| {
+            json!({ "kind": "agreement", "id": "S", "type": "subprocessor", "parties": ["vrt", "rj"],
+                "valid_from": "2026-01-01T00:00:00Z", "valid_until": until, "controller_consent_ref": consent,
+                "parent": "V" })
+        };
+        assert!(!needs(agreement(json!("2026-07-01T00:00:00Z"), Some("POL-1"))));
+        assert!(needs(agreement(json!("2026-07-01T00:00:00Z"), Some("POL-2"))), "something else changed too");
+        assert!(needs(agreement(Value::Null, Some("POL-1"))));
+        assert!(!needs(
+            json!({ "kind": "revocation", "decree": "D1", "revoked_from": "2026-06-13T20:00:00Z" })
+        ));
+        assert!(!needs(
+            json!({ "kind": "shift", "id": "X", "person": "anna", "from": "2026-06-14T20:00:00Z",
+            "until": "2026-06-15T04:00:00Z" })
+        ));
+        assert!(needs(json!({ "kind": "position", "id": "C1-P2", "camera": "C1", "point": [6.89, 52.22],
+            "from": "2026-07-01T00:00:00Z" })));
+        let window = |kind: &str| {
+            json!({ "kind": "extra_window", "id": "E", "type": kind, "decree": "D1", "from": "2026-06-13T21:00:00Z",
+                "until": "2026-06-13T23:00:00Z", "ordered_by": "mayor", "consultation": "O1" })
+        };
+        assert!(needs(window("event")) && !needs(window("emergency")));
+    }
+
+    #[tokio::test]
+    async fn only_the_daemon_says_who_verified_and_who_granted() {
+        let mask = body(json!({ "kind": "mask", "id": "M", "position": "C1-P", "verified_by": "anna",
+            "verified_at": "2026-01-01T00:00:00Z" }));
+        let FactBody::Mask(bare) = unstamped(mask) else { panic!("a mask stays a mask") };
+        assert!(bare.verified_at.is_none() && bare.verified_by.is_none());
+        let at = "2026-06-13T20:00:00Z".parse().unwrap();
+        let FactBody::Mask(verified) = stamped(FactBody::Mask(bare), &"bert".into(), at) else {
+            panic!("a mask stays a mask")
+        };
+        assert_eq!((verified.verified_at, verified.verified_by), (Some(at), Some("bert".into())));
+    }
+
+    /// What the law will say to a second person is said to the first.
+    #[tokio::test]
+    async fn a_refusal_that_nobody_could_lift_is_foreseen() {
+        let (_folder, snapshot) = snapshot().await;
+        let now = "2026-06-13T20:00:00Z".parse().unwrap();
+        let asked = |until: &str| {
+            let period = body(json!({ "kind": "period", "id": "P2", "decree": "D1", "consultation": "O1",
+                "effective_from": "2026-07-01T00:00:00Z", "effective_until": until,
+                "use": { "mode": "continuous" } }));
+            let request = request_for(&snapshot, &snapshot, &"carla".into(), Role::LegalAdmin, &period, now);
+            foreseen(&snapshot, &request, now)
+        };
+        // The small register has no legal admin: her own chain is what fails, whatever the period.
+        assert_eq!(asked("2026-08-01T00:00:00Z"), Some(ReasonCode::AuthorisationMissing));
     }
 }

@@ -4,6 +4,7 @@
 //! Each endpoint answers in this order: 401 without a session; 403, logged, for a role that may never do it; then what
 //! is wrong with path or body; then the law's own answer for the person and the object.
 
+mod accounts;
 mod emergency;
 mod entering;
 mod holds;
@@ -13,11 +14,13 @@ pub mod problem;
 mod query;
 mod records;
 mod register;
+mod reports;
 pub(crate) mod room;
 mod sessions;
 pub(crate) mod tree;
 
 use crate::{
+    captured::Captured,
     gate::{Ask, Gate},
     holds::Holds,
     identity::{Identity, Session},
@@ -27,6 +30,7 @@ use crate::{
     recorder::Recording,
     retention::Retention,
     streams::Streams,
+    tally::Tally,
 };
 use axum::{
     Extension, Router,
@@ -70,6 +74,12 @@ pub struct Rooms {
     pub retention: Arc<Retention>,
     /// What was handed to the vault.
     pub recording: Arc<Recording>,
+    /// Under which basis footage was captured.
+    pub captured: Arc<Captured>,
+    /// Counters without persons.
+    pub tally: Arc<Tally>,
+    /// Small counts and the cost key.
+    pub reports: settings::ReportSettings,
     /// Origin of the log.
     pub origin: String,
     /// Whether this is a demonstration.
@@ -317,6 +327,8 @@ pub fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
     all.extend(holds::table());
     all.extend(outlook::table());
     all.extend(emergency::table());
+    all.extend(reports::table());
+    all.extend(accounts::table());
     all
 }
 

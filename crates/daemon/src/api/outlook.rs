@@ -6,7 +6,7 @@ use super::{
     entering::{newest, request_for, unstamped, way_in},
     problem::{ApiError, read_body},
     query::Asked,
-    register::{Scope, field_changes, flaw, with_waiting},
+    register::{Scope, field_changes, sentences, with_waiting},
     room::line,
 };
 use crate::{
@@ -22,7 +22,7 @@ use axum::{
 use chrono::{DateTime, TimeDelta, Utc};
 use mandate::{
     Action, Actor, CameraId, Decision, FactBody, IncidentId, LogPurpose, MunicipalityId, Object, PersonId,
-    Request, Role, Statement, decide, endings, outlook,
+    Request, Role, Statement, decide, endings, entry, outlook,
     roles::{ROLE_MATRIX, may_ever},
 };
 use protocol::api::{ChangeState, Difference, Endings, Explanation, NewPreview, Outlook, Preview, Sentence};
@@ -250,10 +250,15 @@ fn differences(
 ) -> Result<Vec<Difference>, ApiError> {
     let snapshot = app.gate.snapshot();
     let waiting = app.journal.open_proposals()?;
-    let supposed = with_waiting(app)?;
+    let waiting_register = with_waiting(app)?;
     let now = app.gate.clock().now();
+    // All of them together, so that each may refer to any other.
+    let findings = entry::check(&waiting_register.register, &waiting_register.facts, bodies, Some(now))
+        .unwrap_or_default();
+    let supposed = app.journal.suppose(waiting.iter().map(|p| p.body.clone()).chain(bodies.iter().cloned()));
+    let supposed: &Snapshot = supposed.as_ref().unwrap_or(&waiting_register);
     let mut differences = Vec::new();
-    for (index, body) in bodies.iter().enumerate() {
+    for body in bodies {
         let (kind, id) = name_of(body);
         let known = newest(&snapshot, body).map(|known| unstamped(known.clone()));
         let fields = field_changes(known.as_ref(), body);
@@ -272,16 +277,20 @@ fn differences(
             fields: if state == ChangeState::Changed { fields } else { Vec::new() },
             waits: waiting.iter().find(|p| p.body == *body).map(|p| p.id),
             refused: None,
+            remarks: Vec::new(),
             enter: roles.unwrap_or_default(),
             confirm: way.confirm.to_vec(),
         };
         if state != ChangeState::Unchanged {
-            // What stands before it in the list counts as entered.
-            let with_earlier = app
-                .journal
-                .suppose(waiting.iter().map(|p| p.body.clone()).chain(bodies.iter().take(index).cloned()));
-            let basis: &Snapshot = with_earlier.as_ref().unwrap_or(&supposed);
-            difference.refused = objection(app, session, basis, body, &difference.enter, now);
+            let key = body.key();
+            let of_this: Vec<_> =
+                findings.iter().filter(|f| f.kind == key.0 && f.id == key.1).cloned().collect();
+            let (objections, remarks) = sentences(&of_this);
+            difference.remarks = remarks;
+            difference.refused = objections
+                .into_iter()
+                .next()
+                .or_else(|| objection(session, &snapshot, supposed, body, &difference.enter, now));
         }
         differences.push(difference);
     }
@@ -291,24 +300,21 @@ fn differences(
     Ok(differences)
 }
 
-/// Why a fact would be refused when somebody in the right role enters it.
+/// Why the law would refuse a fact that somebody in the right role enters.
 fn objection(
-    app: &App,
     session: &Session,
-    basis: &Snapshot,
+    known: &Snapshot,
+    supposed: &Snapshot,
     body: &FactBody,
     enter: &[Role],
     now: DateTime<Utc>,
 ) -> Option<Sentence> {
-    if let Err(ApiError::Invalid(sentence)) = flaw(app, basis, body) {
-        return Some(sentence);
-    }
     // In another role the person's own chain says nothing about the fact.
     if !enter.contains(&session.role) {
         return None;
     }
-    let request = request_for(basis, &session.person, session.role, body);
-    super::entering::foreseen(basis, &request, now).map(|code| {
+    let request = request_for(known, supposed, &session.person, session.role, body, now);
+    super::entering::foreseen(supposed, &request, now).map(|code| {
         let (nl, en) = code.sentence();
         Sentence { nl: nl.to_owned(), en: en.to_owned() }
     })
@@ -339,6 +345,7 @@ fn gone(app: &App, session: &Session, snapshot: &Snapshot, bodies: &[FactBody]) 
                 fields: Vec::new(),
                 waits: None,
                 refused: None,
+                remarks: Vec::new(),
                 enter: Vec::new(),
                 confirm: Vec::new(),
             });

@@ -56,6 +56,13 @@ impl From<IdentityError> for ApiError {
             IdentityError::Refused => Self::LogInRefused,
             IdentityError::TooMany { until } => Self::TooManyAttempts(until),
             IdentityError::NoSession => Self::NotLoggedIn,
+            IdentityError::Password => {
+                let characters = crate::identity::SHORTEST_PASSWORD;
+                Self::Invalid(Sentence {
+                    nl: format!("Kies een wachtwoord van {characters} tekens of meer."),
+                    en: format!("Choose a password of {characters} characters or more."),
+                })
+            }
             IdentityError::Store(_) | IdentityError::Machine(_) => Self::Internal(error.to_string()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     App, Caller, Endpoint, Needs, ask, endpoint,
-    entering::{dangling, foreseen, newest, request_for, stamped, unstamped, way_in},
+    entering::{foreseen, newest, request_for, stamped, unstamped, way_in},
     problem::{ApiError, read_body},
     query::Asked,
 };
@@ -19,7 +19,10 @@ use axum::{
     routing::{MethodRouter, delete, get, post},
 };
 use chrono::{DateTime, Utc};
-use mandate::{Action, Actor, Fact, FactBody, MunicipalityId, Object, ReasonCode, Role, roles::may_ever};
+use mandate::{
+    Action, Actor, Fact, FactBody, MunicipalityId, Object, ReasonCode, Role, entry, facts::PoliceInstruction,
+    roles::may_ever,
+};
 use protocol::api::{
     FactRecord, FieldChange, NewProposal, PeriodView, Proposal, ProposalState, Sentence, Verification,
 };
@@ -390,22 +393,35 @@ fn invalid(nl: String, en: String) -> ApiError {
     ApiError::Invalid(Sentence { nl, en })
 }
 
-/// What is wrong with a fact whoever enters it: a reference that leads nowhere, nothing new, a contradiction.
-pub(super) fn flaw(app: &App, snapshot: &Snapshot, body: &FactBody) -> Result<(), ApiError> {
-    if let Some((kind, id)) = dangling(snapshot, body) {
-        return Err(invalid(
-            format!("Het register kent geen {kind} `{id}`. Voer die eerst in."),
-            format!("The register knows no {kind} `{id}`. Enter that first."),
-        ));
-    }
+/// What is wrong with a fact whoever enters it: nothing new, or an invariant of `mandate::entry` that it breaks. Gives what
+/// the second person should know.
+pub(super) fn flaw(app: &App, snapshot: &Snapshot, body: &FactBody) -> Result<Vec<Sentence>, ApiError> {
     if newest(snapshot, body).is_some_and(|known| unstamped(known.clone()) == *body) {
         return Err(invalid(
             "Dit staat al zo in het register.".to_owned(),
             "The register says so already.".to_owned(),
         ));
     }
-    app.journal.suppose([body.clone()])?;
-    Ok(())
+    let now = app.gate.clock().now();
+    let found = entry::check(&snapshot.register, &snapshot.facts, std::slice::from_ref(body), Some(now))
+        .map_err(|e| invalid(e.to_string(), e.to_string()))?;
+    let (objections, remarks) = sentences(&found);
+    if objections.is_empty() {
+        return Ok(remarks);
+    }
+    let joined = |text: fn(&Sentence) -> &str| objections.iter().map(text).collect::<Vec<_>>().join("; ");
+    Err(invalid(joined(|s| s.nl.as_str()), joined(|s| s.en.as_str())))
+}
+
+/// Findings in words: objections, and remarks.
+pub(super) fn sentences(findings: &[entry::Finding]) -> (Vec<Sentence>, Vec<Sentence>) {
+    let (objections, remarks): (Vec<_>, Vec<_>) =
+        findings.iter().partition(|finding| finding.severity == entry::Severity::Objection);
+    let words = |finding: &entry::Finding| Sentence {
+        nl: format!("`{}`: {} [{}]", finding.field, finding.nl, finding.source),
+        en: format!("`{}`: {} [{}]", finding.field, finding.en, finding.source),
+    };
+    (objections.into_iter().map(words).collect(), remarks.into_iter().map(words).collect())
 }
 
 /// `POST /register/proposals`.
@@ -433,12 +449,20 @@ pub(super) async fn enter(
     note: Option<&str>,
 ) -> Result<Proposal, ApiError> {
     let snapshot = app.gate.snapshot();
+    let body = match body {
+        // Whoever enters an instruction is who gives it.
+        FactBody::Instruction(given) => {
+            FactBody::Instruction(PoliceInstruction { entered_by: session.person.clone(), ..given })
+        }
+        other => other,
+    };
     let way = way_in(&snapshot, &body);
     let at_once = way.confirm.is_empty();
     // What waits may refer to what waits; what takes effect at once may not.
-    let supposed = if at_once { snapshot } else { with_waiting(app)? };
+    let supposed = if at_once { snapshot.clone() } else { with_waiting(app)? };
+    let now = app.gate.clock().now();
     let ask = Ask {
-        request: request_for(&supposed, &session.person, session.role, &body),
+        request: request_for(&snapshot, &supposed, &session.person, session.role, &body, now),
         session: Some(session.clone()),
         name: if at_once { "register.enter" } else { "register.propose" },
         display: None,
@@ -449,13 +473,12 @@ pub(super) async fn enter(
     let oneself = match &body {
         FactBody::Person(f) => f.id == session.person,
         FactBody::Shift(f) => f.person == session.person,
-        FactBody::Instruction(f) => f.entered_by != session.person,
         _ => false,
     };
     if oneself {
         return Err(app.gate.refuse(&ask, ReasonCode::SelfGrant).await.into());
     }
-    if let Some(code) = foreseen(&supposed, &ask.request, app.gate.clock().now()) {
+    if let Some(code) = foreseen(&supposed, &ask.request, now) {
         return Err(app.gate.refuse(&ask, code).await.into());
     }
     flaw(app, &supposed, &body)?;
@@ -497,7 +520,9 @@ async fn withdraw(
     let proposed = app.journal.proposal(id)?.ok_or(ApiError::NotFound)?;
     let supposed = with_waiting(&app)?;
     let mut own = ask(&session, Action::ReadRegister, Object::None, "register.withdraw");
-    own.request.object = request_for(&supposed, &session.person, session.role, &proposed.body).object;
+    let (snapshot, now) = (app.gate.snapshot(), app.gate.clock().now());
+    own.request.object =
+        request_for(&snapshot, &supposed, &session.person, session.role, &proposed.body, now).object;
     if proposed.role != session.role {
         return Err(app.gate.refuse(&own, ReasonCode::RoleNotPermitted).await.into());
     }
@@ -559,7 +584,14 @@ async fn confirm(app: &App, session: &Session, ids: &[u64]) -> Result<Vec<Propos
             Arc::new(app.journal.suppose(bodies.clone())?)
         };
         let way = way_in(&supposed, &proposed.body);
-        let mut law = request_for(&supposed, &proposed.entered_by, proposed.role, &proposed.body);
+        let mut law = request_for(
+            &supposed,
+            &supposed,
+            &proposed.entered_by,
+            proposed.role,
+            &proposed.body,
+            app.gate.clock().now(),
+        );
         // The refusal of a confirmation is the second person's own.
         let own = Ask {
             request: request(session, way.action, law.object.clone()),

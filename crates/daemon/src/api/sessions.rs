@@ -47,7 +47,7 @@ pub(super) async fn log_in(
             match &error {
                 IdentityError::Refused => refused("LOG_IN_REFUSED"),
                 // Guessing on is counted, not logged each time: a log that can be filled at will is no log.
-                IdentityError::TooMany { .. } | IdentityError::NoSession => {}
+                IdentityError::TooMany { .. } | IdentityError::NoSession | IdentityError::Password => {}
                 IdentityError::Store(_) | IdentityError::Machine(_) => refused("INTERNAL"),
             }
             return Err(error.into());

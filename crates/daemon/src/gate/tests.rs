@@ -6,7 +6,7 @@ use crate::{
     journal::{Journal, Provenance},
     testing::{FakeLog, journal},
 };
-use mandate::{FactBody, Object, PersonId, Role};
+use mandate::{FactBody, PersonId, Role};
 use tokio_util::sync::CancellationToken;
 
 struct Room {
@@ -210,4 +210,48 @@ async fn without_the_witness_only_the_police_look() {
     );
     room.log.witnessed(silent);
     room.gate.look(live("anna", Role::Observer)).await.unwrap();
+}
+
+/// A change of a decree decides every open lease again within a second: first all go on under the new version, then the
+/// revocation ends all of them.
+#[tokio::test]
+async fn five_hundred_looks_are_decided_again_within_a_second() {
+    const LOOKS: usize = 500;
+    let room = room().await;
+    let mut looks = Vec::new();
+    for _ in 0..LOOKS {
+        looks.push(room.gate.look(live("bert", Role::PoliceOperator)).await.unwrap());
+    }
+    let decree = room.journal.snapshot().facts.iter().find_map(|f| match &f.body {
+        FactBody::Decree(d) => Some(d.clone()),
+        _ => None,
+    });
+    let mut decree = decree.unwrap();
+    decree.necessity = Some("better reasons".to_owned());
+    let began = std::time::Instant::now();
+    room.journal.record(FactBody::Decree(decree), Provenance::default()).await.unwrap();
+    for look in &mut looks {
+        let mut state = look.watch();
+        let renewed = |state: &LeaseState| match state {
+            LeaseState::Running { basis, .. } => {
+                basis.iter().any(|f| f.kind == FactKind::Decree && f.version == 2)
+            }
+            LeaseState::Ended(_) => panic!("a look broke"),
+        };
+        state.wait_for(renewed).await.unwrap();
+    }
+    let renewed = began.elapsed();
+    let revocation =
+        serde_json::json!({ "kind": "revocation", "decree": "D1", "revoked_from": room.clock.now() });
+    let began = std::time::Instant::now();
+    let body: FactBody = serde_json::from_value(revocation).unwrap();
+    room.journal.record(body, Provenance::default()).await.unwrap();
+    for look in &mut looks {
+        assert!(matches!(end(look).await, EndCause::Refused(_)));
+        assert!(!look.ticket().running());
+    }
+    let revoked = began.elapsed();
+    println!("{LOOKS} looks: under a new version after {renewed:?}, ended by a revocation after {revoked:?}");
+    let second = std::time::Duration::from_secs(1);
+    assert!(renewed < second && revoked < second, "{renewed:?}, {revoked:?}");
 }

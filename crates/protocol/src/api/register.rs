@@ -131,6 +131,9 @@ pub struct Difference {
     /// Why it would be refused, as far as can be said before somebody enters it.
     #[serde(default)]
     pub refused: Option<Sentence>,
+    /// What whoever enters and whoever confirms it should know.
+    #[serde(default)]
+    pub remarks: Vec<Sentence>,
     /// The roles that may enter it.
     pub enter: Vec<mandate::Role>,
     /// The roles that may confirm it; empty: it takes effect at once.

@@ -2,8 +2,9 @@
 
 use super::{Client, ClientError, Session, segment};
 use crate::api::{
-    Emergency, Endings, Explanation, FactRecord, Me, NewEmergency, NewPreview, NewProposal, Outlook,
-    PeriodView, Preview, Proposal, Verification,
+    CaptureBasis, Emergency, Endings, Enrolled, Enrolment, Explanation, FactRecord, FirstStart, Invitation,
+    Me, NewEmergency, NewFirstStart, NewInvitation, NewPreview, NewProposal, Outlook, PeriodView, Preview,
+    Proposal, Quarantine, Verification,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use mandate::{CameraId, Fact, MunicipalityId, PersonId, endings::Unconfirmed};
@@ -46,7 +47,24 @@ pub(super) fn stamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
+impl Client {
+    /// Chooses a password with an invitation; needs no session.
+    pub async fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolled, ClientError> {
+        self.call(reqwest::Method::POST, "enrolment", None, Some(enrolment)).await
+    }
+
+    /// The first two people of an empty register, with the token that was shown on the host.
+    pub async fn first_start(&self, new: &NewFirstStart) -> Result<FirstStart, ClientError> {
+        self.call(reqwest::Method::POST, "first-start", None, Some(new)).await
+    }
+}
+
 impl Session {
+    /// Invites a person to choose a password.
+    pub async fn invite(&self, person: &PersonId) -> Result<Invitation, ClientError> {
+        self.post("accounts", &NewInvitation { person: person.clone() }).await
+    }
+
     /// The session of a token that an earlier log-in gave.
     ///
     /// # Errors
@@ -153,5 +171,35 @@ impl Session {
     /// A past answer, computed again; `asked` are the keys of `GET /register/explanation`.
     pub async fn explain(&self, asked: &[(&str, Option<String>)]) -> Result<Explanation, ClientError> {
         self.get(&format!("register/explanation{}", query(asked))).await
+    }
+
+    /// The figures of a period in a format: `json`, `csv` or `html`, as the daemon writes it.
+    pub async fn report(&self, asked: &[(&str, Option<String>)]) -> Result<String, ClientError> {
+        let path = format!("reports{}", query(asked));
+        let (status, bytes) =
+            self.client.send(reqwest::Method::GET, &path, Some(&self.token), None::<&()>).await?;
+        if !(200..300).contains(&status) {
+            return Err(match serde_json::from_slice(&bytes) {
+                Ok(problem) => ClientError::Problem(Box::new(problem)),
+                Err(_) => ClientError::Answer(format!("status {status} without a problem document")),
+            });
+        }
+        String::from_utf8(bytes.to_vec()).map_err(|e| ClientError::Answer(e.to_string()))
+    }
+
+    /// Footage that was closed off as unlawfully recorded, newest first.
+    pub async fn quarantine(&self) -> Result<Vec<Quarantine>, ClientError> {
+        self.get("quarantine").await
+    }
+
+    /// Under which bases a camera's footage was captured.
+    pub async fn capture_basis(
+        &self,
+        camera: &CameraId,
+        from: Option<DateTime<Utc>>,
+        until: Option<DateTime<Utc>>,
+    ) -> Result<Vec<CaptureBasis>, ClientError> {
+        let query = query(&[("from", from.map(stamp)), ("until", until.map(stamp))]);
+        self.get(&format!("cameras/{}/basis{query}", segment(camera.as_str()))).await
     }
 }

@@ -1,0 +1,68 @@
+//! Accounts: invitations, passwords that people choose themselves, and the very first start.
+
+use chrono::{DateTime, Utc};
+use mandate::{
+    PersonId,
+    facts::{Municipality, Organisation, Person},
+};
+use serde::{Deserialize, Serialize};
+
+/// `POST /accounts`: invites a person whom the register knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewInvitation {
+    /// Whom.
+    pub person: PersonId,
+}
+
+/// A token with which a person chooses a password. It is good once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Invitation {
+    /// Whom it is for.
+    pub person: PersonId,
+    /// The token, to be handed over in person.
+    pub token: String,
+    /// Until when it is good.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// `POST /enrolment`: chooses a password.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Enrolment {
+    /// The token.
+    pub token: String,
+    /// The password, 12 characters or more.
+    pub password: String,
+}
+
+/// Answer to `POST /enrolment`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// The log-in name.
+    pub person: PersonId,
+}
+
+/// `POST /first-start`: the first two people of an empty register, both of the police.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewFirstStart {
+    /// The token that `rtrd init` printed on the host.
+    pub token: String,
+    /// The municipalities that take part; both are authorised for all of them.
+    pub municipalities: Vec<Municipality>,
+    /// The police.
+    pub organisation: Organisation,
+    /// Who confirms authorisations.
+    pub authoriser: Person,
+    /// Who enters people and their authorisations.
+    pub user_admin: Person,
+    /// The controller's document on which both are authorised (Wpg 6).
+    pub document_ref: String,
+    /// End of both authorisations.
+    pub until: DateTime<Utc>,
+}
+
+/// Answer to `POST /first-start`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FirstStart {
+    /// For the authoriser and the user admin.
+    pub invitations: Vec<Invitation>,
+}

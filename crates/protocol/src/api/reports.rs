@@ -1,0 +1,149 @@
+//! Figures without persons, and the footage that was closed off.
+
+use super::Sentence;
+use chrono::{DateTime, Utc};
+use mandate::{CameraId, FactRef, MunicipalityId, ReasonCode};
+use serde::{Deserialize, Serialize};
+
+/// A count. Small ones are not told: they could be about somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Figure {
+    /// The count.
+    Exact(u64),
+    /// Something, but fewer than this.
+    Fewer {
+        /// The smallest count that is told.
+        fewer_than: u64,
+    },
+}
+
+impl Figure {
+    /// A count, hidden when it lies between zero and `smallest`.
+    pub fn suppressed(count: u64, smallest: u64) -> Self {
+        if count > 0 && count < smallest { Self::Fewer { fewer_than: smallest } } else { Self::Exact(count) }
+    }
+}
+
+impl std::fmt::Display for Figure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(count) => write!(f, "{count}"),
+            Self::Fewer { fewer_than } => write!(f, "<{fewer_than}"),
+        }
+    }
+}
+
+/// A word with its count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The word: a kind of incident, a reason code, an action.
+    pub what: String,
+    /// How often.
+    pub count: Figure,
+}
+
+/// `GET /reports`: the figures of a period, for the council, the mayors and the room itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// First instant.
+    pub from: DateTime<Utc>,
+    /// End.
+    pub until: DateTime<Utc>,
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+    /// Whether the decisions in it are made up.
+    pub demo: bool,
+    /// Municipality by municipality, those in scope.
+    pub municipalities: Vec<MunicipalityReport>,
+    /// How costs are split: parts per key, as configured.
+    pub cost_key: CostKey,
+}
+
+/// The parts of a cost key; only their ratio matters.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CostKey {
+    /// By number of cameras.
+    pub cameras: f64,
+    /// By hours in which a camera was watched.
+    pub watched_hours: f64,
+    /// By terabytes stored, times days.
+    pub stored_terabyte_days: f64,
+}
+
+/// One municipality's figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MunicipalityReport {
+    /// Its id.
+    pub id: MunicipalityId,
+    /// Its name.
+    pub name: String,
+    /// Cameras that were in use at some time of the period.
+    pub cameras: u64,
+    /// Hours of use that the decisions opened, all cameras together.
+    pub use_hours: f64,
+    /// Hours of live viewing that the decisions opened.
+    pub live_hours: f64,
+    /// Hours in which a camera was watched by at least one person.
+    pub watched_hours: f64,
+    /// Hours that were recorded.
+    pub recorded_hours: f64,
+    /// Recorded share of the hours of use, 0 to 1; none when there were none.
+    pub recorded_share: Option<f64>,
+    /// Terabytes stored, times days.
+    pub stored_terabyte_days: f64,
+    /// Incidents by kind.
+    pub incidents: Vec<Counted>,
+    /// Requests for footage.
+    pub requests: Figure,
+    /// Provisions and disclosures that were approved.
+    pub disclosures: Figure,
+    /// Refusals by reason.
+    pub refusals: Vec<Counted>,
+    /// Share of the costs by the configured key, 0 to 1 of all municipalities together.
+    pub cost_share: f64,
+}
+
+/// `GET /quarantine`: footage that was closed off as unlawfully recorded (GW-21).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// Its number.
+    pub id: u64,
+    /// The camera.
+    pub camera: CameraId,
+    /// Its municipality.
+    #[serde(default)]
+    pub municipality: Option<MunicipalityId>,
+    /// First instant.
+    pub from: DateTime<Utc>,
+    /// End.
+    pub until: DateTime<Utc>,
+    /// The condition that failed.
+    pub code: ReasonCode,
+    /// The same in words.
+    pub sentence: Sentence,
+    /// The fact that fails it.
+    #[serde(default)]
+    pub fact: Option<FactRef>,
+    /// As known when the basis was missing: `then`, `now`, `then_and_now`.
+    pub known: String,
+    /// When it was found.
+    pub found_at: DateTime<Utc>,
+    /// The basis on which it was recorded, as known then.
+    pub captured_on: Vec<FactRef>,
+    /// When its keys are destroyed at the latest: quarantine never extends a term.
+    pub destroyed_by: DateTime<Utc>,
+}
+
+/// `GET /cameras/{id}/basis`: the bases under which a camera's footage was captured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaptureBasis {
+    /// First instant.
+    pub from: DateTime<Utc>,
+    /// End; of the stretch that runs, the last instant at which it was seen to hold.
+    pub until: DateTime<Utc>,
+    /// The facts, with their versions.
+    pub basis: Vec<FactRef>,
+    /// Head of the register then.
+    pub register_head: String,
+}

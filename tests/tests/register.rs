@@ -1,0 +1,198 @@
+//! The register as its people use it, from a terminal: a folder of decisions is applied, a second person verifies it, a
+//! revocation ends a running look within a second, and the history and a past answer show what happened.
+
+use anyhow::{Context as _, Result, ensure};
+use chrono::{DateTime, TimeDelta, Utc};
+use end_to_end::{log_in, pictures, plan, programs, until_end, watch};
+use mandate::ReasonCode;
+use protocol::socket::EndCause;
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+use xtask::room::{Periods, Room};
+
+/// `rtrctl` in the hands of one person.
+struct Desk {
+    rtrctl: PathBuf,
+    session: PathBuf,
+}
+
+impl Desk {
+    fn open(bin: &Path, room: &Room, person: &str) -> Result<Self> {
+        let desk =
+            Self { rtrctl: bin.join("rtrctl"), session: room.data.join(format!("{person}.session.json")) };
+        let password = room.accounts.get(person).context("no such account")?;
+        let mut login = desk.command();
+        login.args(["login", "--url", &room.url, "--user", person]).arg("--ca").arg(&room.ca);
+        let said = said(login.env("RTR_PASSWORD", password))?;
+        ensure!(said.contains(" as "), "{said}");
+        let mode = std::fs::metadata(&desk.session)?.permissions().mode();
+        ensure!(mode & 0o777 == 0o600, "the session file has mode {mode:o}");
+        Ok(desk)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.rtrctl);
+        command.arg("--session").arg(&self.session);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<String> {
+        said(self.command().args(arguments))
+    }
+
+    fn refused(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.command().args(arguments).output()?;
+        ensure!(!output.status.success(), "{arguments:?} went through");
+        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+fn said(command: &mut Command) -> Result<String> {
+    let output = command.output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {error}");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decisions_are_applied_verified_and_revoked() -> Result<()> {
+    let bin = programs()?;
+    let programs = bin.clone();
+    let room =
+        tokio::task::spawn_blocking(move || Room::open(&programs, &plan("register", 2, Periods::Open)))
+            .await??;
+    let legal = Desk::open(&bin, &room, "besluit")?;
+    let officer = Desk::open(&bin, &room, "oov-enschede")?;
+    let auditor = Desk::open(&bin, &room, "auditor")?;
+    let privacy = Desk::open(&bin, &room, "privacy")?;
+
+    // A look is running the whole time.
+    let observer = log_in(&room, "observant").await?;
+    let cameras = observer.cameras().await?;
+    let camera = cameras.iter().find(|c| c.municipality.as_str() == "enschede").context("no camera")?;
+    let (sender, mut media) = observer.media().await?;
+    sender.send(&watch(1, &camera.id)).await?;
+    pictures(&mut media, 1, 10, Duration::from_secs(15)).await?;
+
+    // The folder is the room's own configuration with better reasons for the decree; first only the differences.
+    let folder = room.data.join("decisions");
+    std::fs::create_dir_all(&folder)?;
+    let text = std::fs::read_to_string(room.data.join("config/municipalities/enschede.toml"))?;
+    let better =
+        text.replace("DEMO: nuisance and violence on weekend nights in the centre.", "DEMO: better reasons.");
+    ensure!(better != text, "the configuration says something else now");
+    std::fs::write(folder.join("enschede.toml"), better)?;
+    let folder = folder.display().to_string();
+    let differences = legal.run(&["apply", &folder, "--dry-run"])?;
+    ensure!(differences.contains("~ decree DEMO-ENS-01"), "{differences}");
+    ensure!(
+        differences.contains("0 new, 1 changed") && differences.contains("Nothing was entered"),
+        "{differences}"
+    );
+    ensure!(legal.run(&["proposals"])?.contains("0 proposals"));
+    // Entered, but without effect until the second person; who entered it is not that person.
+    legal.run(&["apply", &folder, "--yes", "--note", "evaluation 2026"])?;
+    let refused = legal.refused(&["verify", "1", "--yes"])?;
+    ensure!(refused.contains("FOUR_EYES"), "{refused}");
+    let stands = legal.run(&["facts", "--kind", "decree", "--id", "DEMO-ENS-01"])?;
+    ensure!(stands.contains("1 facts") && !stands.contains("better reasons"), "{stands}");
+    let verified = officer.run(&["verify", "--all", "--yes"])?;
+    ensure!(verified.contains("verified by oov-enschede"), "{verified}");
+    let history = auditor.run(&["history", "decree", "DEMO-ENS-01"])?;
+    ensure!(history.contains("entered by besluit, verified by oov-enschede"), "{history}");
+    ensure!(history.contains("necessity:") && history.contains("→ DEMO: better reasons."), "{history}");
+    // The look goes on under the new version.
+    pictures(&mut media, 1, 25, Duration::from_secs(10)).await?;
+    let before = Utc::now();
+
+    let day_ahead = (Utc::now() + TimeDelta::days(1)).to_rfc3339();
+    // Ahead: open all day, until the decree ends.
+    let ahead = auditor.run(&["periods", "--camera", camera.id.as_str()])?;
+    ensure!(ahead.contains("  use") && ahead.contains("  live"), "{ahead}");
+    ensure!(auditor.run(&["endings", "--days", "3600"])?.contains("decree DEMO-ENS-01"));
+
+    let watches = auditor.run(&["periods", "--person", "observant", "--until", &day_ahead])?;
+    ensure!(
+        watches.contains("observant as observer in enschede") && watches.contains("watches "),
+        "{watches}"
+    );
+
+    // An emergency: ordered, the prosecutor telephoned, in force at once, and marked until it is confirmed in writing.
+    let just_now = (Utc::now() - TimeDelta::seconds(5)).to_rfc3339();
+    let soon = (Utc::now() + TimeDelta::hours(1)).to_rfc3339();
+    let emergency = [
+        "emergency",
+        "DEMO-ENS-01",
+        "--ordered-at",
+        &just_now,
+        "--telephoned-at",
+        &just_now,
+        "--prosecutor",
+        "DEMO officier",
+        "--outcome",
+        "no objection",
+        "--until",
+        &soon,
+        "--ground",
+        "DEMO disorder",
+    ];
+    let declared = legal.run(&emergency)?;
+    ensure!(declared.contains("is in force from"), "{declared}");
+    let window = declared.split_whitespace().next().context("no window")?.to_owned();
+    let waits = privacy.run(&["endings"])?;
+    ensure!(waits.contains(&format!("waits  emergency window {window}")), "{waits}");
+    legal.run(&["confirm", &window, "--at", "now"])?;
+    officer.run(&["verify", "--all", "--yes"])?;
+    let waits = privacy.run(&["endings"])?;
+    ensure!(!waits.contains("emergency window"), "{waits}");
+
+    // Revoked: one act, by one person, at once.
+    let revoked = legal.run(&["revoke", "DEMO-ENS-01", "--reason", "DEMO: no longer necessary"])?;
+    ensure!(revoked.contains("effective revocation"), "{revoked}");
+    let (cause, _, _) = until_end(&mut media, 1, Duration::from_secs(5)).await?;
+    let ended = Utc::now();
+    let EndCause::Refused(refusal) = cause else { anyhow::bail!("ended for another cause: {cause:?}") };
+    ensure!(refusal.code == ReasonCode::DecreeRevoked, "{refusal:?}");
+    let history: serde_json::Value =
+        serde_json::from_str(&auditor.run(&["history", "revocation", "DEMO-ENS-01", "--json"])?)?;
+    let instant = |text: &serde_json::Value| -> Result<DateTime<Utc>> {
+        Ok(text.as_str().context("no instant")?.parse()?)
+    };
+    let effective = instant(&history[0]["fact"]["body"]["revoked_from"])?
+        .max(instant(&history[0]["fact"]["known_from"])?);
+    let late = ended - effective;
+    println!("the look ended {late} after the revocation");
+    ensure!(late < TimeDelta::seconds(1), "the look ended {late} after the revocation");
+    ensure!(history[0]["entered_by"] == "besluit" && history[0]["verified_by"].is_null(), "{history}");
+
+    // No emergency cures a decree that is gone.
+    let refused = legal.refused(&emergency)?;
+    ensure!(refused.contains("WINDOW_EXCEEDS_DECREE") || refused.contains("DECREE_REVOKED"), "{refused}");
+
+    // A past answer again: permitted then, refused now, computed from the facts as they stood.
+    let asked =
+        ["explain", "--camera", camera.id.as_str(), "--person", "observant", "--role", "observer", "--at"];
+    let then = before.to_rfc3339();
+    let past = auditor.run(&[&asked[..], &[&then]].concat())?;
+    ensure!(past.contains(": permitted.") && past.contains("decree DEMO-ENS-01 v2"), "{past}");
+    let now = Utc::now().to_rfc3339();
+    let present = auditor.run(&[&asked[..], &[&now]].concat())?;
+    ensure!(present.contains("DECREE_REVOKED"), "{present}");
+    ensure!(legal.refused(&[&asked[..], &[&now]].concat())?.contains("ROLE_NOT_PERMITTED"));
+
+    // The figures name nobody, and the footage says on which basis it was captured.
+    let report = officer.run(&["report", "--format", "csv"])?;
+    ensure!(report.contains("enschede,") && !report.contains("observant"), "{report}");
+    let captured = privacy.run(&["captured", "--camera", camera.id.as_str()])?;
+    ensure!(
+        captured.contains("decree DEMO-ENS-01 v1") && captured.contains("decree DEMO-ENS-01 v2"),
+        "{captured}"
+    );
+    let quarantined = privacy.run(&["quarantine"])?;
+    ensure!(quarantined.contains("0 stretches"), "{quarantined}");
+    Ok(())
+}
