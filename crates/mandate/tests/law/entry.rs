@@ -518,3 +518,34 @@ fn an_ordinance_carries_its_own_decrees_only() {
         "twenty years is long, not endless"
     );
 }
+
+#[test]
+fn a_new_version_may_leave_a_start_that_has_passed() {
+    let mut facts = facts();
+    facts.push(fact(json!({"kind": "extra_window", "id": "X1", "decree": "D1", "type": "event",
+        "from": "2026-06-15T10:00:00Z", "until": "2026-06-16T10:00:00Z", "ordered_by": "mayor",
+        "consultation": "C1", "ground": "g"})));
+    let running =
+        |kind: &str, changes: Value| acceptable(&look(&facts, &[but(kind, changes)], Some(at(NOW))));
+    let period = |from: &str| json!({"id": "PE1", "effective_from": from, "live": []});
+    assert!(running("period", period(crate::common::FROM)), "other windows from now on, the same period");
+    assert!(!running("period", period("2026-01-02T00:00:00Z")), "but not another start in the past");
+    let event = |from: &str| json!({"id": "X1", "type": "event", "from": from});
+    assert!(running("extra_window", event("2026-06-15T10:00:00Z")));
+    assert!(!running("extra_window", event("2026-06-15T11:00:00Z")));
+    // The consultation of another municipality, or after the start, is none.
+    let mut elsewhere = facts.clone();
+    elsewhere.push(fact(json!({"kind": "municipality", "id": "borne", "name": "Borne"})));
+    for (municipality, held_at, accepted) in [
+        ("borne", "2026-06-01T00:00:00Z", false),
+        ("almelo", "2026-06-14T00:00:00Z", true),
+        ("almelo", "2026-07-01T00:00:01Z", false),
+    ] {
+        let mut facts = elsewhere.clone();
+        facts.push(fact(
+            json!({"kind": "consultation", "id": "C8", "municipality": municipality, "held_at": held_at}),
+        ));
+        let body = but("period", json!({"consultation": "C8"}));
+        assert_eq!(acceptable(&look(&facts, &[body], Some(at(NOW)))), accepted, "{municipality} {held_at}");
+    }
+}

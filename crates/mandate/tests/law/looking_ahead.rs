@@ -326,3 +326,37 @@ fn openings_touch_where_the_basis_changes_and_nowhere_else() {
     let open = open_intervals(&register, &watch("police"), from, until);
     assert_eq!(open, [(at("2026-06-19T20:00:00+02:00"), at("2026-06-19T23:00:00+02:00"))]);
 }
+
+#[test]
+fn a_boundary_that_changes_nothing_is_no_seam() {
+    let mut facts = facts();
+    // Preferred by its later start, but it designates nothing: the answer is asked again then, and is the same.
+    facts.push(fact(json!({"kind": "decree", "id": "D2", "municipality": "almelo", "ordinance": "O1",
+        "decided_by": "mayor", "published_at": crate::common::FROM, "valid_from": "2026-06-19T22:00:00+02:00",
+        "valid_until": crate::common::UNTIL, "retention_days": 28})));
+    let (from, until) = week();
+    let live = camera_openings(&built(&facts), &"CAM1".into(), View::Live, from, until);
+    assert_eq!(live.len(), 2, "{live:?}");
+    assert_eq!(live[0].from, at("2026-06-19T21:00:00+02:00"));
+    assert_eq!(live[0].until, at("2026-06-20T06:00:00+02:00"));
+    let empty = Interval { from, until: from };
+    assert_eq!(
+        mandate::outlook::union(vec![empty, Interval { from, until }, empty]),
+        [Interval { from, until }]
+    );
+    assert_eq!(mandate::outlook::union(vec![empty]), []);
+}
+
+#[test]
+fn what_was_never_lawful_does_not_turn() {
+    let mut facts = facts();
+    for fact in &mut facts {
+        if let FactBody::Signage(sign) = &mut fact.body {
+            sign.placed_at = Some(at("2026-06-10T00:00:00Z"));
+        }
+    }
+    let register = built(&facts);
+    let (from, until) = (at("2026-06-09T00:00:00Z"), at("2026-06-12T00:00:00Z"));
+    assert!(!judge(&register, &"CAM1".into(), from, until)[0].is_lawful());
+    assert_eq!(turned_unlawful(&register, &register, &"CAM1".into(), from, until), []);
+}
