@@ -145,7 +145,7 @@ async fn the_police_check_the_log_without_its_host() -> Result<()> {
     let target_size = seq.max(backup_size + 1);
     let away_log = away.join("log");
     let log = tokio::task::spawn_blocking(move || -> Result<PathBuf> {
-        until(Duration::from_secs(60), "a cosignature on the look", || {
+        until(Duration::from_mins(1), "a cosignature on the look", || {
             fs::read_to_string(&witnessed).ok().filter(|note| size_of(note) > target_size)
         })?;
         copy(&from, &away_log)

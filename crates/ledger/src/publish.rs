@@ -3,6 +3,7 @@
 
 use crate::{
     LedgerError,
+    offsets::Unwritten,
     progress::Progress,
     shared::{Shared, lock},
     tiles::{TileAt, TileDirectory, WIDTH, bundle, entries_path, hash_tile_path, new_tiles, replace},
@@ -122,7 +123,7 @@ impl Publisher {
             let log = shared.log();
             (log.offsets.in_memory() > 0).then(|| log.offsets.unwritten())
         };
-        let written = unwritten.as_ref().map(|offsets| offsets.write()).transpose()?;
+        let written = unwritten.as_ref().map(Unwritten::write).transpose()?;
         {
             let mut log = shared.log_mut();
             if let Some(written) = written {

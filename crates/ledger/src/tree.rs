@@ -7,7 +7,7 @@
 
 use crate::tiles::{TileAt, TileDirectory, WIDTH};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 use tlog_tiles::tlog::{
     EMPTY_HASH, Error, Hash, HashReader, check_record, check_tree, node_hash, prove_record, prove_tree,
     record_hash, split_stored_hash_index, tree_hash,
@@ -206,11 +206,12 @@ impl Tree {
             return subtree(hashes);
         }
         let tile = from / WIDTH;
-        if !read.contains_key(&(row, tile)) {
-            read.insert((row, tile), self.hashes(row, tile * WIDTH, WIDTH)?);
-        }
+        let hashes = match read.entry((row, tile)) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(place) => place.insert(self.hashes(row, tile * WIDTH, WIDTH)?),
+        };
         let start = (from % WIDTH) as usize;
-        subtree(read.get(&(row, tile))?.get(start..start + count as usize)?)
+        subtree(hashes.get(start..start + count as usize)?)
     }
 
     fn nodes(&self) -> Nodes<'_> {

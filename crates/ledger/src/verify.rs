@@ -190,16 +190,13 @@ pub fn verify(dir: &Path, log_vkey: &str, witnesses: &[WitnessKey]) -> Result<Ve
 pub fn inspect(dir: &Path, log_vkey: &str, known: &Known) -> Result<Verified, Vec<VerifyError>> {
     let checkpoint = read_note(dir, "checkpoint", log_vkey).map_err(|e| vec![e])?;
     let mut findings = Vec::new();
-    let first = match dir.join(PRUNED).exists() {
-        true => match read_note(dir, PRUNED, log_vkey) {
-            Ok(tombstone) if tombstone.size.is_multiple_of(WIDTH) && tombstone.size <= checkpoint.size => {
-                tombstone.size
-            }
-            Ok(tombstone) => return Err(vec![VerifyError::Purge(tombstone.size)]),
-            Err(e) => return Err(vec![e]),
-        },
-        false => 0,
-    };
+    let mut first = 0;
+    if dir.join(PRUNED).exists() {
+        first = read_note(dir, PRUNED, log_vkey).map_err(|e| vec![e])?.size;
+        if !first.is_multiple_of(WIDTH) || first > checkpoint.size {
+            return Err(vec![VerifyError::Purge(first)]);
+        }
+    }
     let tiles = TileDirectory::new(dir);
     let upper = Upper::read(&tiles, &checkpoint, first, &mut findings);
     let spans = read_entries(&tiles, checkpoint.size, first, &upper);
@@ -232,7 +229,7 @@ pub fn inspect(dir: &Path, log_vkey: &str, known: &Known) -> Result<Verified, Ve
     if !upper.trusted {
         // The edge is not what was signed. Are it and the tiles damaged, or are the entries other ones?
         let edge_finding = (own.root() == checkpoint.root && own.size() == checkpoint.size)
-            .then(|| upper.differing(&tiles, &own))
+            .then(|| differing(&tiles, &own))
             .flatten();
         findings.push(edge_finding.unwrap_or(VerifyError::Root { size: checkpoint.size }));
     }
@@ -340,21 +337,21 @@ impl Upper {
         upper.bundles = proven;
         upper
     }
+}
 
-    /// The first tile of the edge that is not what the entries make of it.
-    fn differing(&self, tiles: &TileDirectory, own: &Tree) -> Option<VerifyError> {
-        let size = own.size();
-        crate::tiles::new_tiles(0, size).into_iter().find_map(|tile| {
-            let expected = own.hashes(tile.level, tile.n * WIDTH, tile.width);
-            let there = tiles.hashes(tile).ok();
-            let shift = 8 * u32::from(tile.level);
-            (expected != there).then(|| VerifyError::Tile {
-                path: hash_tile_path(tile.level, tile.n, tile.width).display().to_string(),
-                first: (tile.n * WIDTH) << shift,
-                last: (((tile.n + 1) * WIDTH) << shift).min(size) - 1,
-            })
+/// The first tile of the edge that is not what the entries make of it.
+fn differing(tiles: &TileDirectory, own: &Tree) -> Option<VerifyError> {
+    let size = own.size();
+    crate::tiles::new_tiles(0, size).into_iter().find_map(|tile| {
+        let expected = own.hashes(tile.level, tile.n * WIDTH, tile.width);
+        let there = tiles.hashes(tile).ok();
+        let shift = 8 * u32::from(tile.level);
+        (expected != there).then(|| VerifyError::Tile {
+            path: hash_tile_path(tile.level, tile.n, tile.width).display().to_string(),
+            first: (tile.n * WIDTH) << shift,
+            last: (((tile.n + 1) * WIDTH) << shift).min(size) - 1,
         })
-    }
+    })
 }
 
 /// What one thread found in one span of bundles.
@@ -438,7 +435,9 @@ impl Span {
             upper.trusted && hashes == upper.partial
         };
         if as_signed {
-            odd.into_iter().for_each(|seq| self.find(VerifyError::NotCanonical(seq)));
+            for seq in odd {
+                self.find(VerifyError::NotCanonical(seq));
+            }
             if tile.is_some_and(|tile| tile != hashes) {
                 self.find(VerifyError::Tile { path: tile_path, first, last });
             }

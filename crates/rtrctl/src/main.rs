@@ -39,7 +39,7 @@ enum Verb {
     Law(Law),
     /// The log: checked, read and handed over without trusting its host
     #[command(subcommand)]
-    Ledger(ledger::Verb),
+    Ledger(Box<ledger::Verb>),
     /// Logs in; the password comes from RTR_PASSWORD or is asked for
     Login(session::Login),
     /// Ends the session
@@ -89,7 +89,7 @@ fn main() -> ExitCode {
         Verb::Vault(Vault::Check { dir, rebuild_index }) => vault::run(&dir, rebuild_index),
         Verb::Law(Law::Check { file }) => law::check(&file),
         Verb::Law(Law::Matrix) => law::matrix(),
-        Verb::Ledger(verb) => ledger::run(verb),
+        Verb::Ledger(verb) => ledger::run(*verb),
         verb => match online(arguments.session, verb) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

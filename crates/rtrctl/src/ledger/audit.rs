@@ -166,9 +166,8 @@ impl Leaf<'_> {
 
     /// `camera ENS-C01 by observer of rj-security 2026-11/Kq…`.
     fn short(&self) -> String {
-        let object = [&self.object.kind, &self.object.id, &self.object.camera].map(|part| part.as_ref());
-        let actor =
-            [&self.actor.role, &self.actor.organisation, &self.actor.pseudonym].map(|part| part.as_ref());
+        let object = [&self.object.kind, &self.object.id, &self.object.camera].map(Cow::as_ref);
+        let actor = [&self.actor.role, &self.actor.organisation, &self.actor.pseudonym].map(Cow::as_ref);
         let words =
             |parts: &[&str]| parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(" ");
         let actor = if self.actor.kind == "person" { words(&actor) } else { self.actor.kind.to_string() };
