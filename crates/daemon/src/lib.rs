@@ -9,6 +9,7 @@
 //! * [`retention`], [`guard`], [`holds`]: how footage dies on time, by which time, and what is kept for a case
 //! * [`captured`]: under which basis footage was captured, and what turned out to lack one
 //! * [`tally`], [`report`]: figures without persons
+//! * [`exports`]: footage requests and the files that come out of them
 //! * [`identity`], [`tls`]: who somebody is, and over which wire
 //! * [`api`]: the table of endpoints, problems, the OpenAPI document
 //! * [`media_socket`], `live`, `replay`: pictures on the wire; `receipts`: what a client may keep of its looks
@@ -19,6 +20,7 @@ pub mod captured;
 pub mod clock;
 pub mod custody;
 pub mod epoch;
+pub mod exports;
 pub mod gate;
 pub mod guard;
 pub mod holds;

@@ -137,7 +137,7 @@ async fn look(app: &App, session: &Session, back: Back, out: &Out, stop: &Cancel
 }
 
 /// Touching stretches as one.
-fn joined(pieces: &[(DateTime<Utc>, DateTime<Utc>)]) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+pub(crate) fn joined(pieces: &[(DateTime<Utc>, DateTime<Utc>)]) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
     let mut runs: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
     for (from, until) in pieces {
         match runs.last_mut() {
@@ -321,6 +321,12 @@ fn gap(
     reason: GapReason,
     sentence: Option<Sentence>,
 ) -> ServerMessage {
+    let sentence = sentence.unwrap_or_else(|| gap_sentence(reason));
+    ServerMessage::Gap { subscription, from, until, reason: gap_word(reason).to_owned(), sentence }
+}
+
+/// Why there are no pictures, for people.
+pub(crate) fn gap_sentence(reason: GapReason) -> Sentence {
     let (nl, en) = match reason {
         GapReason::NotRunning => ("Het systeem draaide niet.", "The system was not running."),
         GapReason::CameraOffline => ("De camera gaf geen beeld.", "The camera gave no picture."),
@@ -337,6 +343,5 @@ fn gap(
         GapReason::Refused => ("U mag dit niet zien.", "You may not see this."),
         GapReason::Damaged => ("De opname is beschadigd.", "The footage is damaged."),
     };
-    let sentence = sentence.unwrap_or_else(|| Sentence { nl: nl.to_owned(), en: en.to_owned() });
-    ServerMessage::Gap { subscription, from, until, reason: gap_word(reason).to_owned(), sentence }
+    Sentence { nl: nl.to_owned(), en: en.to_owned() }
 }

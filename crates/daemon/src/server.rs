@@ -4,6 +4,7 @@ use crate::{
     api::{self, Rooms},
     captured::{Captured, Keeper},
     clock::{SharedClock, SystemClock},
+    exports::Exports,
     gate::Gate,
     holds::Holds,
     identity::Identity,
@@ -234,6 +235,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         journal: stores.journal.clone(),
         holds: Holds::open(&data.join("holds.sqlite"))?,
         incidents: Incidents::open(&data.join("incidents.sqlite"))?,
+        exports: Exports::open(&data.join("requests.sqlite"))?,
         ingest: ingest.clone(),
         vault: vault.clone(),
         ledger: stores.ledger.clone(),
@@ -281,6 +283,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let counter =
         tokio::spawn(tally::count(tally, gate.clone(), ingest.clone(), streams.clone(), stop.clone()));
     tokio::spawn(schedule(app.clone(), stop.clone()));
+    tokio::spawn(api::requests::resume(app.clone()));
     let log_term = chrono::Months::new(settings.daemon.log_term_years.saturating_mul(12));
     tokio::spawn(crate::custody::keep(app.clone(), log_term, stop.clone()));
 

@@ -1,4 +1,15 @@
-//! Footage requests and what comes out of them: the package, its manifest, its verifier.
+//! Footage requests (beeldaanvragen) and what comes out of them: the request in its simplest lawful form, and the plan of
+//! its files. It knows nothing of HTTP, of storage, or of who may do what: the daemon asks the gate before each step here.
 //!
-//! This room is laid out and still empty: requests and packages are built on the vault's holds and exports, which come
-//! first. It will know nothing of HTTP.
+//! * [`request`]: asked, approved or refused (refusals are kept), fetched, closed; what each step needs
+//! * [`files`]: which pictures go into which file, and what is left out and why
+//!
+//! Packages with manifest, signature and verifier come later, on top of the same files.
+
+pub mod files;
+pub mod request;
+
+pub use files::{Placed, Planner};
+pub use request::{
+    Asked, ExportFile, FootageRequest, HeldStretch, LeftOut, NewFootageRequest, RequestError, RequestState,
+};

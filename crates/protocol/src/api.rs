@@ -4,11 +4,13 @@ mod accounts;
 mod holds;
 mod register;
 mod reports;
+mod requests;
 
 pub use accounts::*;
 pub use holds::*;
 pub use register::*;
 pub use reports::*;
+pub use requests::*;
 
 use chrono::{DateTime, Utc};
 use mandate::{CameraId, FactBody, FactRef, IncidentId, MunicipalityId, PersonId, ReasonCode, Role};

@@ -5,8 +5,10 @@
 //! (a dropped change may or may not have taken effect); [`MediaReceiver::next`] is cancellation safe.
 
 mod register;
+mod requests;
 
 pub use register::{FactFilter, OutlookOf};
+pub use requests::{Download, ReplayOf};
 
 use crate::{
     api::{
@@ -70,6 +72,7 @@ impl ClientError {
 pub struct Client {
     base: Url,
     http: reqwest::Client,
+    patience: Duration,
     socket_tls: Arc<rustls::ClientConfig>,
 }
 
@@ -106,12 +109,11 @@ impl Client {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(http_tls)
             .no_proxy()
-            .timeout(ANSWER_WITHIN)
             .connect_timeout(CONNECT_WITHIN)
             .tcp_nodelay(true)
             .build()
             .map_err(|e| certificate(&e))?;
-        Ok(Self { base, http, socket_tls: Arc::new(socket_tls) })
+        Ok(Self { base, http, patience: ANSWER_WITHIN, socket_tls: Arc::new(socket_tls) })
     }
 
     /// What the server is; needs no log-in.
@@ -156,7 +158,7 @@ impl Client {
             .base
             .join(&format!("/api/v1/{path}"))
             .map_err(|_| ClientError::Address(format!("{}/api/v1/{path}", self.base)))?;
-        let mut request = self.http.request(method, url);
+        let mut request = self.http.request(method, url).timeout(self.patience);
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }

@@ -5,6 +5,7 @@ mod enrol;
 mod law;
 mod ledger;
 mod register;
+mod requests;
 mod session;
 mod show;
 mod vault;
@@ -57,6 +58,8 @@ enum Verb {
     },
     #[command(flatten)]
     Register(register::Verb),
+    #[command(flatten)]
+    Requests(requests::Verb),
 }
 
 #[derive(Subcommand)]
@@ -128,6 +131,7 @@ fn online(session: Option<PathBuf>, verb: Verb) -> anyhow::Result<()> {
                 Ok(())
             }
             Verb::Register(verb) => register::run(&session::resume(&file).await?, verb).await,
+            Verb::Requests(verb) => requests::run(&session::resume(&file).await?, verb).await,
             // The others never come here: they need no daemon.
             _ => Ok(()),
         }

@@ -50,6 +50,9 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
     if which.as_deref() == Some("ledger") {
         return crate::bench_ledger::run(arguments);
     }
+    if which.as_deref() == Some("export") {
+        return crate::bench_export::run(arguments, options.json);
+    }
     arguments.done()?;
     if which.as_deref() == Some("law") {
         return law(&options);

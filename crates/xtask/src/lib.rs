@@ -4,6 +4,7 @@
 //! it, builds, runs, and leaves no process behind, also on Ctrl-C.
 
 mod bench;
+mod bench_export;
 mod bench_ledger;
 pub mod demo;
 mod floor;
@@ -21,7 +22,7 @@ cargo xtask demo  [--headless] [--for 30s] [--screenshot FILE] [--report FILE]
     simulated cameras, the daemon, the witness and the console, ready to use
 cargo xtask test  [FILTER]
     format, lints, documentation, unit, property and end-to-end tests
-cargo xtask bench [record|live|wall|law] [--cameras N] [--seconds S] [--warmup S] [--rtsp URL] [--footage DIR] [--json]
+cargo xtask bench [record|live|wall|law|export] [--cameras N] [--seconds S] [--warmup S] [--rtsp URL] [--footage DIR] [--json]
     figures as ratios against a peer in the same run
 cargo xtask bench ledger [--entries N] [--append-seconds S]
     durable appends against one fdatasync; start, verification, proof and query of a long log";

@@ -14,13 +14,16 @@ pub mod problem;
 mod query;
 mod records;
 mod register;
+mod replay_mp4;
 mod reports;
+pub(crate) mod requests;
 pub(crate) mod room;
 mod sessions;
 pub(crate) mod tree;
 
 use crate::{
     captured::Captured,
+    exports::Exports,
     gate::{Ask, Gate},
     holds::Holds,
     identity::{Identity, Session},
@@ -62,6 +65,8 @@ pub struct Rooms {
     pub holds: Holds,
     /// The shift's incidents.
     pub incidents: Incidents,
+    /// Footage requests.
+    pub exports: Exports,
     /// The cameras.
     pub ingest: Arc<Ingest>,
     /// The footage.
@@ -329,6 +334,8 @@ pub fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
     all.extend(emergency::table());
     all.extend(reports::table());
     all.extend(accounts::table());
+    all.extend(requests::table());
+    all.extend(replay_mp4::table());
     all
 }
 
