@@ -24,7 +24,6 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "one value in the life of the program")]
 enum Verb {
     /// Says whether a configuration is right, without starting anything
     Check {

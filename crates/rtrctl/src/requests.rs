@@ -124,7 +124,9 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> anyhow::Result<()> {
             if json {
                 println!("{}", serde_json::to_string_pretty(&all)?);
             } else {
-                all.iter().for_each(|request| println!("{}", line(request)));
+                for request in &all {
+                    println!("{}", line(request));
+                }
             }
         }
         Verb::Approve { id, hours } => {
