@@ -308,7 +308,7 @@ async fn write(
             Outgoing::Control(message) => {
                 if let ServerMessage::Started { ledger_seq, .. } = message {
                     // Nobody waits for receipts any more when the socket is closing.
-                    let _ = began.send(ledger_seq);
+                    began.send(ledger_seq).ok();
                 }
                 match serde_json::to_string(&message) {
                     Ok(text) => Message::Text(text.into()),

@@ -29,7 +29,7 @@ impl Gate {
     /// From now on looks ask for the police's witness.
     pub fn require_witness(&self) {
         // Asked for twice, the first instant stands.
-        let _ = self.0.witness_since.set(self.0.clock.now());
+        self.0.witness_since.get_or_init(|| self.0.clock.now());
     }
 
     /// From when only the police look, as long as no newer cosignature comes; none where no witness is asked for.
