@@ -1,7 +1,7 @@
 //! Footage requests as they are kept, and the files that come out of them.
 //!
 //! * [`Exports`]: the store, `requests.sqlite`; each change is one transaction on one request
-//! * [`produce`](produce::file): a file, byte by byte the same each time, from the hold that an approval made
+//! * `produce`: a file, byte by byte the same each time, from the hold that an approval made
 //!
 //! Nothing here decides: `api::requests` asks the gate before each step.
 

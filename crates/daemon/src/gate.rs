@@ -1,7 +1,7 @@
 //! The gate. Every stream, replay and command passes `Gate::pass`: decide, log (durable), then effect. A look gets a
 //! [`Lease`], which only this module can make, and which ends when its basis ends.
 //!
-//! At the instant a permit names, and at every change of the register, the [`supervisor`] decides every open lease
+//! At the instant a permit names, and at every change of the register, the `supervisor` decides every open lease
 //! again: with a new basis it logs that and the look goes on, else it cuts, at once and without waiting for the log.
 //! When the log fails, new looks are refused and running ones end after [`GRACE`].
 

@@ -1,5 +1,5 @@
 //! The ledger's door: what its callers ask of it. Behind it one thread writes (`sequencer`) and one publishes
-//! (`publish`). When a write fails or takes longer than [`LIMIT`], `health.writable` turns false at once and appends are
+//! (`publish`). When a write fails or takes longer than two seconds, `health.writable` turns false at once and appends are
 //! refused without trying; the sequencer then tries again each second, by writing what waits in the spool and an entry
 //! that says how long it was out, and `writable` returns when that succeeds.
 
@@ -138,7 +138,7 @@ impl Ledger {
     }
 
     /// Makes an entry durable: when this returns `Ok`, it survives a loss of power. Refused at once while the ledger
-    /// cannot be written; an error after [`LIMIT`] otherwise. No entry, no effect.
+    /// cannot be written; an error after two seconds otherwise. No entry, no effect.
     ///
     /// Cancellation: when the future is dropped the entry may still become durable; the ledger then adds an entry
     /// `ledger.unanswered` that refers to it and says that it had no effect.
