@@ -5,7 +5,11 @@ use anyhow::{Context as _, Result, ensure};
 use camsim::code::{Picture, Rect, read};
 use end_to_end::{plan, programs};
 use serde_json::Value;
-use std::{process::Command, time::Duration};
+use std::{
+    process::Command,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 use xtask::{
     demo::{self, Display, Seat},
     processes,
@@ -41,8 +45,12 @@ fn rectangles(report: &Value) -> Vec<(String, String, Rect)> {
         .collect()
 }
 
+/// One wall at a time: two would fight for the same two cores.
+static WALL: Mutex<()> = Mutex::new(());
+
 #[test]
 fn an_observer_sees_moving_pictures_on_the_wall() -> Result<()> {
+    let _alone = WALL.lock().unwrap_or_else(PoisonError::into_inner);
     let room = Room::open(&programs()?, &plan("wall", 16, Periods::Demo))?;
     let (open, closed) = watch_wall(&room)?;
     ensure!(closed == 2, "Borne's two cameras are not both closed");
@@ -53,6 +61,7 @@ fn an_observer_sees_moving_pictures_on_the_wall() -> Result<()> {
 #[test]
 fn real_clips_on_the_wall() -> Result<()> {
     let Some(material) = material() else { return Ok(()) };
+    let _alone = WALL.lock().unwrap_or_else(PoisonError::into_inner);
     let plan = Plan { footage: Some(material.join("video")), ..plan("wall-clips", 16, Periods::Open) };
     let (open, closed) = watch_wall(&Room::open(&programs()?, &plan)?)?;
     ensure!((open, closed) == (16, 0), "{open} open, {closed} closed");

@@ -6,6 +6,7 @@ use crate::{
     layout::Layout,
     model::Model,
     net::{Ask, News, Trouble},
+    receipts::Witnessed,
     time::{DaemonClock, micros},
     video::{PlayerId, VideoSystem},
 };
@@ -193,6 +194,12 @@ fn made_up_news() -> Vec<News> {
                 witnessed_at: Some(now - TimeDelta::seconds(9)),
                 witness_late: false,
             },
+        }),
+        News::Witnessed(Witnessed {
+            checked: true,
+            at: Some(now - TimeDelta::seconds(9)),
+            entries: 4_312,
+            ..Witnessed::default()
         }),
     ]
 }

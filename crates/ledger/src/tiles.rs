@@ -148,14 +148,29 @@ impl TileDirectory {
         Ok(entries)
     }
 
+    /// The file of a tile, or a wider one that begins with it: a log that grew by more than one entry at a time has not
+    /// published every width, and a full tile replaces all of them.
     fn read(&self, n: u64, width: u64, path: impl Fn(u64, u64) -> PathBuf) -> io::Result<Vec<u8>> {
-        match fs::read(self.0.join(path(n, width))) {
+        let exact = self.0.join(path(n, width));
+        match fs::read(&exact) {
             Err(e) if e.kind() == io::ErrorKind::NotFound && width < WIDTH => {
-                fs::read(self.0.join(path(n, WIDTH)))
+                fs::read(self.0.join(path(n, WIDTH))).or_else(|missing| {
+                    let wider = exact.parent().and_then(|folder| narrowest(folder, width));
+                    wider.map_or(Err(missing), fs::read)
+                })
             }
             other => other,
         }
     }
+}
+
+/// The narrowest partial tile in a `.p` folder that is wider than `width`.
+fn narrowest(folder: &Path, width: u64) -> Option<PathBuf> {
+    let there = fs::read_dir(folder).ok()?.flatten().filter_map(|entry| {
+        let wide: u64 = entry.file_name().to_str()?.parse().ok()?;
+        (wide > width && wide < WIDTH).then(|| (wide, entry.path()))
+    });
+    there.min_by_key(|(wide, _)| *wide).map(|(_, path)| path)
 }
 
 #[cfg(test)]
