@@ -3,7 +3,8 @@
 //! The latest time that was believed is kept in a file with the machine's boot time beside it. From there, time goes on
 //! no faster than boot time passes. A wall clock that is further ahead (it was set, or the machine was off) is believed
 //! once a witness of the log, on a machine of its own, shows the same time; until then nothing is destroyed and no look
-//! begins. A wall clock that was set back changes nothing: time goes on from the mark.
+//! begins, unless a person of the police says that it is right (`clock.accept`). A wall clock that was set back changes
+//! nothing: time goes on from the mark.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -35,14 +36,15 @@ pub struct Reading {
 impl Reading {
     /// The clocks now.
     pub fn now(wall: DateTime<Utc>) -> Self {
-        let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Self {
-            wall,
-            up: TimeDelta::new(up.tv_sec, u32::try_from(up.tv_nsec).unwrap_or(0)).unwrap_or_default(),
-            boot: boot.trim().to_owned(),
-        }
+        Self { wall, up: uptime(), boot: boot.trim().to_owned() }
     }
+}
+
+/// Time since the machine was started, sleep included.
+pub(crate) fn uptime() -> TimeDelta {
+    let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    TimeDelta::new(up.tv_sec, u32::try_from(up.tv_nsec).unwrap_or(0)).unwrap_or_default()
 }
 
 /// What may be believed of the time.
@@ -103,7 +105,24 @@ impl GuardedTime {
         Ok(guarded)
     }
 
-    fn judge(&self, reading: &Reading, witnessed: Option<DateTime<Utc>>) -> Guarded {
+    /// A person of the police says that the wall clock is right, ahead or back: time goes on from what it shows.
+    ///
+    /// # Errors
+    /// When the mark cannot be written; then nothing has changed.
+    pub fn accept(&mut self, reading: &Reading) -> io::Result<()> {
+        let mark =
+            Mark { at: reading.wall, up_ms: reading.up.num_milliseconds(), boot: reading.boot.clone() };
+        let before = self.mark.replace(mark);
+        if let Err(error) = self.keep() {
+            self.mark = before;
+            return Err(error);
+        }
+        self.kept = Some(reading.wall);
+        Ok(())
+    }
+
+    /// The same without moving the mark.
+    pub fn judge(&self, reading: &Reading, witnessed: Option<DateTime<Utc>>) -> Guarded {
         let Some(mark) = &self.mark else { return Guarded { now: reading.wall, trusted: true } };
         let since = TimeDelta::milliseconds(mark.up_ms);
         // After a new start of the machine at least this has passed; how long it was off nobody here knows.
@@ -167,6 +186,14 @@ mod tests {
         assert!(!guard.observe(&back, None).unwrap().trusted);
         let witnessed = Some("2026-06-03T11:58:00Z".parse().unwrap());
         assert_eq!(guard.observe(&back, witnessed).unwrap(), Guarded { now: back.wall, trusted: true });
+        // A person of the police says that a clock is right that nobody else confirms.
+        let ahead = reading("2026-06-05T12:00:00Z", 2, "c");
+        assert!(!guard.observe(&ahead, None).unwrap().trusted);
+        guard.accept(&ahead).unwrap();
+        assert_eq!(guard.observe(&ahead, None).unwrap(), Guarded { now: ahead.wall, trusted: true });
+        let mut guard = GuardedTime::open(&path).unwrap();
+        assert!(guard.observe(&ahead, None).unwrap().trusted, "also after a restart");
+        guard.accept(&back).unwrap();
         // Set back a year: time goes on from the mark.
         let past = guard.observe(&reading("2025-06-03T12:00:00Z", 31, "c"), None).unwrap();
         assert_eq!(past, Guarded { now: "2026-06-03T12:30:00Z".parse().unwrap(), trusted: true });

@@ -5,8 +5,9 @@
 //!
 //! * [`gate`]: the one function through which every look and act passes, and the leases it hands out
 //! * [`journal`]: the register's facts, event by event, each with its leaf in the ledger
-//! * [`recorder`], [`streams`]: which cameras are connected and recorded, and when
+//! * [`recorder`], [`streams`], [`losses`]: which cameras are connected and recorded, and when; what a slow disk cost
 //! * [`retention`], [`guard`], [`holds`]: how footage dies on time, by which time, and what is kept for a case
+//! * [`protection`]: what seals the keys of footage at rest
 //! * [`captured`]: under which basis footage was captured, and what turned out to lack one
 //! * [`tally`], [`report`]: figures without persons
 //! * [`exports`]: footage requests and the files that come out of them
@@ -29,8 +30,10 @@ pub mod incidents;
 pub mod journal;
 mod live;
 pub mod log;
+pub mod losses;
 pub mod media_socket;
 pub mod metrics;
+pub mod protection;
 mod receipts;
 pub mod recorder;
 mod replay;

@@ -53,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
+    daemon::protection::keep_memory_private();
     let arguments = Arguments::parse();
     let settings = settings::load(&arguments.config).context("the configuration cannot be used")?;
     // Cameras have threads of their own; these serve consoles.

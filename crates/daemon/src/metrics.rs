@@ -63,6 +63,18 @@ pub fn text(app: &Rooms) -> String {
         "Pictures dropped for want of memory or disk",
         vault.dropped,
     );
+    figure(
+        "rtr_vault_syncs_total",
+        "counter",
+        "Syncs of volumes and of the key store (the index adds about one a minute)",
+        vault.syncs,
+    );
+    figure(
+        "rtr_vault_slowest_sync_microseconds",
+        "gauge",
+        "The longest that the disk took to sync since the start",
+        vault.slowest_sync_us,
+    );
     figure("rtr_recorded_bytes", "gauge", "Bytes of all volumes on disk", vault.bytes);
     figure("rtr_disk_full", "gauge", "Whether the last write met a full disk", u64::from(vault.disk_full));
     figure("rtr_viewer_skips_total", "counter", "Pictures that slow viewers missed", skips);
@@ -119,6 +131,24 @@ pub fn text(app: &Rooms) -> String {
         "gauge",
         "Whether the keys of older footage were gone at the start",
         u64::from(vault.keys_lost),
+    );
+    figure(
+        "rtr_keys_sealed_away",
+        "gauge",
+        "Keys whose credential or token was not there at the start",
+        vault.keys_sealed_away,
+    );
+    figure(
+        "rtr_destroy_unwitnessed",
+        "gauge",
+        "Announcements of destruction that no witness confirmed within the hour",
+        load(&kept.unwitnessed),
+    );
+    figure(
+        "rtr_clock_set_back",
+        "gauge",
+        "Whether the clock is behind what has passed: time goes on without it",
+        u64::from(kept.clock_set_back.load(Ordering::Relaxed)),
     );
     figure(
         "rtr_clock_doubted",

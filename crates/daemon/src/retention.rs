@@ -7,7 +7,7 @@
 //! meanwhile is destroyed.
 
 use crate::{
-    clock::{instant, micros},
+    clock::{Floor, STEP, instant, micros},
     gate::{Ask, Gate},
     guard::{self, Guarded, GuardedTime, Reading},
     streams::Streams,
@@ -32,6 +32,8 @@ use vault::{Destroyed, Vault};
 const EARLY: TimeDelta = TimeDelta::minutes(1);
 /// How long before it is due a destruction is announced at least: 24 hours, and an hour for the rhythm of hours.
 const ANNOUNCED: TimeDelta = TimeDelta::hours(25);
+/// An announcement that no witness has cosigned for so long alarms: the hour that it was early is over.
+const UNWITNESSED: TimeDelta = TimeDelta::hours(1);
 /// The longest term there is.
 const LONGEST: TimeDelta = TimeDelta::days(28);
 /// From this share of the budget on (percent), it alarms.
@@ -47,10 +49,20 @@ const BUDGET_STEPS: usize = 48;
 struct State {
     /// Start of the hours (µs UTC) whose destruction was announced, by stream.
     announced: BTreeMap<u32, BTreeSet<i64>>,
+    /// Announcements that no witness has cosigned yet, by entry of the log: their hours do not count as announced
+    /// (`decisions.md` 15).
+    unwitnessed: BTreeMap<u64, Announcement>,
     /// The day that the tallies count.
     day: Option<NaiveDate>,
     /// What was destroyed on that day, by municipality.
     tallies: BTreeMap<String, Tally>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Announcement {
+    stream: u32,
+    hours: BTreeSet<i64>,
+    at: DateTime<Utc>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +79,10 @@ struct Tally {
 pub struct Figures {
     /// Whether the clock is doubted: nothing is destroyed meanwhile.
     pub clock_doubted: AtomicBool,
+    /// Whether the clock is behind what has passed: time goes on without it.
+    pub clock_set_back: AtomicBool,
+    /// Announcements that no witness has confirmed within the hour.
+    pub unwitnessed: AtomicU64,
     /// Keys destroyed since the start.
     pub keys: AtomicU64,
     /// Keys that died later than their due instant (after a downtime).
@@ -134,8 +150,37 @@ impl Retention {
 
     /// One pass by the machine's clocks: announces, destroys, reports. Blocks for the disk.
     pub fn pass(&self) {
-        let reading = Reading::now(self.gate.clock().now());
+        let reading = Reading::now(self.gate.clock().wall());
         self.pass_at(&reading);
+    }
+
+    /// What the machine's clock shows, and what is believed of it now.
+    pub fn believed(&self) -> (DateTime<Utc>, Guarded) {
+        let reading = Reading::now(self.gate.clock().wall());
+        let witnessed = self.gate.log().health().borrow().witnessed_at;
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        (reading.wall, inner.guard.judge(&reading, witnessed))
+    }
+
+    /// A person of the police says that the machine's clock is right (`decisions.md` 20): time goes on from what it shows.
+    /// The caller has logged it.
+    ///
+    /// # Errors
+    /// When the mark cannot be kept; then nothing has changed.
+    pub fn accept_clock(&self) -> std::io::Result<()> {
+        self.accept_clock_at(&Reading::now(self.gate.clock().wall()))
+    }
+
+    /// The same at a given reading of the clocks.
+    ///
+    /// # Errors
+    /// As [`Retention::accept_clock`].
+    pub fn accept_clock_at(&self, reading: &Reading) -> std::io::Result<()> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.guard.accept(reading)?;
+        drop(inner);
+        self.pass_at(reading);
+        Ok(())
     }
 
     /// The same at a given reading of the clocks.
@@ -154,16 +199,23 @@ impl Retention {
         if !guarded.trusted {
             return;
         }
+        self.gate.clock().not_before(Floor { at: guarded.now, up: reading.up });
+        let back = reading.wall + STEP < guarded.now;
+        if back != self.figures.clock_set_back.swap(back, Relaxed) && back {
+            self.clock_set_back(reading, guarded);
+        }
+        self.count_witnessed(&mut inner, guarded.now);
         let head = self.gate.snapshot().head.to_string();
         if inner.head != head {
             inner.due.clear();
             inner.head = head;
         }
+        // First: what dies now belongs to the new day.
+        self.report(&mut inner, guarded.now);
         for subject in self.subjects() {
             self.stream(&mut inner, &subject, guarded.now);
         }
         self.budget(&mut inner, guarded.now);
-        self.report(&mut inner, guarded.now);
         if inner.compare_at.is_none_or(|at| guarded.now >= at) {
             inner.compare_at = Some(guarded.now + COMPARE);
             self.compare_copies(guarded.now);
@@ -188,6 +240,28 @@ impl Retention {
             let mut entry = Entry::new(now, Operation::Maintenance, "keys.differ");
             entry.data = Some(serde_json::json!({ "slots": differ }));
             self.gate.log().append_spooled(entry);
+        }
+    }
+
+    fn clock_set_back(&self, reading: &Reading, guarded: Guarded) {
+        tracing::error!(wall = %reading.wall, believed = %guarded.now,
+            "THE CLOCK IS BEHIND WHAT HAS PASSED: time goes on without it, and nothing opens again");
+        let mut entry = Entry::new(guarded.now, Operation::Maintenance, "clock.set_back");
+        entry.data = Some(serde_json::json!({ "wall": reading.wall, "believed": guarded.now }));
+        self.gate.log().append_spooled(entry);
+    }
+
+    /// Announcements that a witness has cosigned count from then on; one that waits for too long alarms.
+    fn count_witnessed(&self, inner: &mut Inner, now: DateTime<Utc>) {
+        let witnessed = self.gate.log().health().borrow().witnessed_entries;
+        let asked = self.gate.requires_witness();
+        inner.state.unwitnessed.retain(|seq, _| asked && *seq >= witnessed);
+        let late = inner.state.unwitnessed.values().filter(|a| now - a.at > UNWITNESSED).count() as u64;
+        if self.figures.unwitnessed.swap(late, Relaxed) == 0 && late > 0 {
+            tracing::error!(
+                announcements = late,
+                "ALARM: no witness has confirmed announcements of destruction; what is due dies on time all the same"
+            );
         }
     }
 
@@ -233,7 +307,7 @@ impl Retention {
             }
         }
         let announced = inner.state.announced.entry(subject.stream.0).or_default();
-        announce.retain(|(hour, _)| announced.insert(hour.0));
+        announce.retain(|(hour, _)| !announced.contains(&hour.0));
         if let (Some((first, _)), Some((last, _))) = (announce.first(), announce.last()) {
             let mut entry = Entry::new(now, Operation::Destroy, "destroy.due");
             entry.object = Some(object(subject, *first, last.plus(HOUR)));
@@ -245,7 +319,7 @@ impl Retention {
                 })
                 .collect();
             entry.data = Some(serde_json::json!({ "keys": keys }));
-            self.gate.log().append_spooled(entry);
+            self.announce(inner, subject, entry, announce.iter().map(|(hour, _)| hour.0).collect());
         }
         // Runs of hours, oldest first: usually one hour at a time.
         let mut hours = destroy.into_iter().peekable();
@@ -254,14 +328,37 @@ impl Retention {
             while hours.next_if_eq(&until).is_some() {
                 until += HOUR;
             }
-            let unannounced = (from..until)
-                .step_by(HOUR as usize)
-                .filter(|hour| {
-                    !inner.state.announced.get(&subject.stream.0).is_some_and(|a| a.contains(hour))
-                })
-                .count();
-            let data = serde_json::json!({ "unannounced_hours": unannounced });
+            let hours_of =
+                |counts: &dyn Fn(&i64) -> bool| (from..until).step_by(HOUR as usize).filter(counts).count();
+            let announced = inner.state.announced.get(&subject.stream.0);
+            let unannounced = hours_of(&|hour| !announced.is_some_and(|announced| announced.contains(hour)));
+            let waiting = |hour: &i64| {
+                let of_it = |a: &&Announcement| a.stream == subject.stream.0 && a.hours.contains(hour);
+                inner.state.unwitnessed.values().find(of_it).is_some()
+            };
+            let data = serde_json::json!({
+                "unannounced_hours": unannounced, "unwitnessed_hours": hours_of(&waiting),
+            });
             self.destroy(inner, subject, (Micros(from), Micros(until)), now, "destroy.done", data, false);
+        }
+    }
+
+    /// Logs an announcement, durably. Only then do its hours count as announced, and only once a witness has cosigned it
+    /// as announced in time; what cannot be logged now is tried again with the next pass.
+    fn announce(&self, inner: &mut Inner, subject: &Subject, entry: Entry, hours: BTreeSet<i64>) {
+        let at = entry.at;
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        match runtime.block_on(self.gate.log().append(entry)) {
+            Ok(receipt) => {
+                inner.state.announced.entry(subject.stream.0).or_default().extend(&hours);
+                if self.gate.requires_witness() {
+                    let announcement = Announcement { stream: subject.stream.0, hours, at };
+                    inner.state.unwitnessed.insert(receipt.seq, announcement);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "a destruction could not be announced; it is tried again with the next pass");
+            }
         }
     }
 

@@ -63,7 +63,7 @@ fn open_stores(settings: &Settings) -> anyhow::Result<Stores> {
         .mode(0o700)
         .create(data)
         .with_context(|| format!("the data folder {} cannot be made", data.display()))?;
-    let clock: SharedClock = Arc::new(SystemClock);
+    let clock: SharedClock = Arc::new(SystemClock::default());
     let ledger = open_ledger(settings)?;
     let log: SharedLog = Arc::new(ledger.clone());
     let newest = log.newest(RECORD).context("the log cannot be read")?;
@@ -201,6 +201,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     // The stated budget covers both the frames that wait for the disk and the current groups of pictures.
     let half = (settings.recording.memory_mib as usize) << 19;
     vault_config.budget_bytes = half;
+    vault_config.protection = crate::protection::open(&settings.keys)?;
     let vault = Vault::open(vault_config).context("the footage store cannot be opened")?;
     let recording = Arc::new(Recording::new(vault.clone(), stores.log.clone(), stores.clock.clone()));
     let hub = Hub::new(HubConfig { budget_bytes: half }, recording.clone());
@@ -334,6 +335,7 @@ async fn schedule(app: api::App, stop: CancellationToken) {
                 }
             }
             _ = sweep.tick() => {
+                crate::losses::tell(&app);
                 if let Err(error) = app.identity.sweep() {
                     tracing::error!(%error, "ended sessions could not be cleared");
                 }

@@ -53,6 +53,11 @@ impl FakeLog {
         self.health.send_modify(|h| h.witnessed_at = Some(at));
     }
 
+    /// The witness cosigned everything that is there.
+    pub(crate) fn witnessed_all(&self) {
+        self.health.send_modify(|h| h.witnessed_entries = h.entries);
+    }
+
     /// The next append takes too long: it fails with `Slow`, and so does every later one until [`FakeLog::recover`].
     pub(crate) fn hang(&self) {
         *self.late.lock().unwrap() = Some(Vec::new());

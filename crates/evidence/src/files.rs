@@ -66,6 +66,7 @@ mod tests {
             discontinuity: false,
             received: Micros(0),
             camera_time: None,
+            received_within: 0,
             payload: Bytes::new(),
         }
     }

@@ -4,7 +4,9 @@
 //! A session cannot move between runtimes, so each thread adapts its period to what its streams need now: a few
 //! milliseconds while someone watches one of them or one is connecting, long while all are only recorded.
 
-use crate::hub::Slot;
+use crate::{clock, hub::Slot};
+use media::Micros;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, Thread};
@@ -19,6 +21,18 @@ const DATAGRAMS: Duration = Duration::from_millis(25);
 const UNWATCHED: Duration = Duration::from_millis(250);
 /// How long an ending thread gives its sessions to say goodbye to their cameras.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// When this thread last began to empty its sockets: what it reads now arrived after that.
+    static EMPTIED: Cell<Option<Micros>> = const { Cell::new(None) };
+}
+
+/// How much earlier than `received` something that this thread reads now may have arrived, µs; 0 where it is not known.
+/// Kernel time stamps would say it for datagrams only; of a TCP byte the kernel knows no time of arrival.
+pub(crate) fn uncertainty(received: Micros) -> u32 {
+    let since = EMPTIED.with(Cell::get);
+    since.map_or(0, |since| u32::try_from((received.0 - since.0).max(1)).unwrap_or(0))
+}
 
 /// What a session lets its thread know.
 #[derive(Debug)]
@@ -117,7 +131,10 @@ impl Shared {
     fn run(&self, runtime: &Runtime) {
         let mut next = Instant::now();
         let mut farewell = None;
+        let mut begun = None;
         loop {
+            EMPTIED.with(|emptied| emptied.set(begun));
+            begun = Some(clock::now());
             runtime.block_on(round());
             let now = Instant::now();
             let period = if self.stopping.load(SeqCst) {
@@ -221,6 +238,31 @@ mod tests {
         }
         runtime.block_on(round());
         assert_eq!(read.load(Relaxed), written);
+    }
+
+    /// What is read in a round arrived after the round before it began, and that is what is said.
+    #[test]
+    fn the_time_of_arrival_is_bounded_by_the_round_before() {
+        let rounds = Rounds::start(0).unwrap();
+        let (near, mut far) = tokio::io::duplex(64);
+        let (said, heard) = std::sync::mpsc::channel();
+        rounds.spawn(lane(false), async move {
+            let mut byte = [0];
+            while far.read_exact(&mut byte).await.is_ok() {
+                let received = clock::now();
+                said.send((received, uncertainty(received))).unwrap();
+            }
+        });
+        let outside = Builder::new_current_thread().build().unwrap();
+        let mut near = near;
+        for _ in 0..3 {
+            let sent = clock::now();
+            outside.block_on(near.write_all(b"x")).unwrap();
+            let (received, within) = heard.recv_timeout(Duration::from_secs(10)).unwrap();
+            assert!(within > 0 && i64::from(within) < 2_000_000, "{within}");
+            assert!(received.0 - i64::from(within) <= sent.0, "it was sent after the bound's beginning");
+            assert!(sent.0 <= received.0);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::backoff::{self, Backoff};
 use crate::clock::{self, CameraClock, CaptureClock};
 use crate::control::Transport;
 use crate::hub::Hub;
-use crate::rounds::Lane;
+use crate::rounds::{self, Lane};
 use crate::sockets;
 use crate::state::{DownCause, SessionState};
 use bytes::Bytes;
@@ -378,6 +378,7 @@ impl Session {
             discontinuity: std::mem::take(&mut picture.broken),
             received,
             camera_time: picture.camera.at(rtp),
+            received_within: rounds::uncertainty(received),
             payload: Bytes::from(frame.into_data()),
         })
     }

@@ -119,7 +119,8 @@ pub(crate) fn conditions(walk: &mut Walk<'_>) -> Step {
         | Action::ReadHealth
         | Action::ConfigureCamera
         | Action::Instruct
-        | Action::ReadQuarantine => {}
+        | Action::ReadQuarantine
+        | Action::AcceptClock => {}
         // `forbidden::never` has answered; nobody is in the matrix for these either.
         Action::DeleteLogEntry | Action::BiometricSearch | Action::ProvideToDataSubject => {
             return refuse(ReasonCode::RoleNotPermitted, None);

@@ -74,6 +74,8 @@ pub enum Action {
     Instruct,
     /// See which footage was closed off as unlawfully recorded (no pictures).
     ReadQuarantine,
+    /// Say that the server's clock is right where no witness does (no pictures).
+    AcceptClock,
 }
 
 /// Who asks.

@@ -76,6 +76,8 @@ pub const ROLE_MATRIX: &[(Action, &[Role])] = &[
     (Action::ConfigureCamera, &[Role::SystemAdmin]),
     (Action::Instruct, &[Role::PoliceOperator]),
     (Action::ReadQuarantine, &[Role::PoliceOperator, Role::PoliceApprover, Role::PrivacyOfficer]),
+    // Time decides what is destroyed and what is open, so the controller says it, never who runs the machine.
+    (Action::AcceptClock, &[Role::PoliceOperator, Role::PoliceApprover]),
 ];
 
 /// Whether the matrix lets a role do an action at all.
@@ -136,7 +138,8 @@ pub(crate) fn logged_as(action: Action) -> LogOperation {
         | Action::ConfigureMask
         | Action::ManageUsers
         | Action::ConfigureCamera
-        | Action::Instruct => LogOperation::Alter,
+        | Action::Instruct
+        | Action::AcceptClock => LogOperation::Alter,
         Action::BiometricSearch => LogOperation::Combine,
         Action::Destroy | Action::DeleteLogEntry | Action::PurgeLog => LogOperation::Destroy,
     }

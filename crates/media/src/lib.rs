@@ -86,6 +86,8 @@ pub struct AccessUnit {
     pub received: Micros,
     /// The camera's own wall clock for this picture (RTCP sender report), as evidence only (µs UTC).
     pub camera_time: Option<Micros>,
+    /// How much earlier than `received` it may have arrived, µs: packets are taken from the kernel in rounds. 0: not known.
+    pub received_within: u32,
     /// NAL units, each behind its 4-byte big-endian length.
     pub payload: Bytes,
 }

@@ -1,12 +1,14 @@
 //! Bodies of the HTTP API under `/api/v1`. All instants are UTC (RFC 3339).
 
 mod accounts;
+mod clock;
 mod holds;
 mod register;
 mod reports;
 mod requests;
 
 pub use accounts::*;
+pub use clock::*;
 pub use holds::*;
 pub use register::*;
 pub use reports::*;

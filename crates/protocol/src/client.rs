@@ -4,6 +4,7 @@
 //! All methods are async and need a tokio runtime. Those of [`Client`] and [`Session`] may be dropped at any point
 //! (a dropped change may or may not have taken effect); [`MediaReceiver::next`] is cancellation safe.
 
+mod clock;
 mod register;
 mod requests;
 

@@ -1,6 +1,7 @@
 //! `rtrctl`: RTR from a terminal. It opens no key store: what it can do with footage it asks the daemon for.
 
 mod check;
+mod clock;
 mod enrol;
 mod law;
 mod ledger;
@@ -55,6 +56,9 @@ enum Verb {
         /// Log-in name
         person: String,
     },
+    /// The server's clock
+    #[command(subcommand)]
+    Clock(clock::Verb),
     #[command(flatten)]
     Register(register::Verb),
     #[command(flatten)]
@@ -129,6 +133,7 @@ fn online(session: Option<PathBuf>, verb: Verb) -> anyhow::Result<()> {
                 enrol::print(&session.invite(&person.into()).await?);
                 Ok(())
             }
+            Verb::Clock(verb) => clock::run(&session::resume(&file).await?, verb).await,
             Verb::Register(verb) => register::run(&session::resume(&file).await?, verb).await,
             Verb::Requests(verb) => requests::run(&session::resume(&file).await?, verb).await,
             // The others never come here: they need no daemon.

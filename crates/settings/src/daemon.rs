@@ -1,6 +1,6 @@
 //! `rtr.toml`: the daemon's own settings.
 
-use crate::error::{SettingsError, parse, text_of};
+use crate::error::{Mistake, SettingsError, parse, text_of};
 use serde::Deserialize;
 use std::{
     net::SocketAddr,
@@ -14,6 +14,8 @@ pub(crate) struct File {
     pub(crate) daemon: DaemonSettings,
     #[serde(default)]
     pub(crate) recording: RecordingSettings,
+    #[serde(default)]
+    pub(crate) keys: KeySettings,
     #[serde(default)]
     pub(crate) ingest: IngestSettings,
     #[serde(default)]
@@ -98,6 +100,16 @@ impl Default for RecordingSettings {
     }
 }
 
+/// `[keys]`: what protects the keys of footage beside the mode of their files (0600). At most one of the two.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeySettings {
+    /// Name of a systemd credential (`LoadCredentialEncrypted=`) that seals every key.
+    pub credential: Option<String>,
+    /// A PKCS#11 token (RFC 7512) that seals the keys, by one key of its own per retention class and hour.
+    pub token: Option<String>,
+}
+
 /// `[ingest]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -161,5 +173,14 @@ impl Default for ReportSettings {
 }
 
 pub(crate) fn read(path: &Path) -> Result<File, SettingsError> {
-    parse(path, &text_of(path)?)
+    let text = text_of(path)?;
+    let file: File = parse(path, &text)?;
+    if file.keys.credential.is_some() && file.keys.token.is_some() {
+        let line =
+            text.lines().position(|line| line.trim_start().starts_with("[keys]")).map_or(1, |at| at + 1);
+        let message =
+            "`[keys]` names a `credential` and a `token`; keys are sealed by one of them".to_owned();
+        return Err(SettingsError::Wrong(vec![Mistake { file: path.to_owned(), line, message }]));
+    }
+    Ok(file)
 }

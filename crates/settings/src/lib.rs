@@ -12,7 +12,9 @@ mod error;
 mod facts;
 mod refer;
 
-pub use daemon::{CostKey, DaemonSettings, IngestSettings, LawSettings, RecordingSettings, ReportSettings};
+pub use daemon::{
+    CostKey, DaemonSettings, IngestSettings, KeySettings, LawSettings, RecordingSettings, ReportSettings,
+};
 pub use error::SettingsError;
 pub use facts::{CameraSource, StreamSource, Transport};
 
@@ -26,6 +28,8 @@ pub struct Settings {
     pub daemon: DaemonSettings,
     /// `[recording]`.
     pub recording: RecordingSettings,
+    /// `[keys]`.
+    pub keys: KeySettings,
     /// `[ingest]`.
     pub ingest: IngestSettings,
     /// `[law]`: the choices that the controller may configure.
@@ -80,6 +84,7 @@ pub fn load(path: &Path) -> Result<Settings, SettingsError> {
     Ok(Settings {
         daemon,
         recording: file.recording,
+        keys: file.keys,
         ingest: file.ingest,
         law: file.law,
         reports: file.reports,

@@ -7,7 +7,7 @@ use crate::{
 use cryptoki::{
     error::{Error, RvError},
     mechanism::{Mechanism, aead::GcmParams},
-    object::{Attribute, AttributeType, KeyType},
+    object::{Attribute, AttributeType, KeyType, ObjectClass},
 };
 use zeroize::Zeroizing;
 
@@ -73,6 +73,26 @@ impl SealingKey {
             return Err(TokenError::WrongKey { token: token.name(), key: label.to_owned(), why });
         }
         Ok(Some(Self { token: token.clone(), label: label.to_owned() }))
+    }
+
+    /// The labels of all keys in the token that could be sealing keys.
+    ///
+    /// # Errors
+    /// [`TokenError::Failed`].
+    pub fn labels(token: &Token) -> Result<Vec<String>, TokenError> {
+        let labels = token.with(|open| {
+            let keys = [Attribute::Token(true), Attribute::Class(ObjectClass::SECRET_KEY)];
+            let mut labels = Vec::new();
+            for key in open.session.find_objects(&keys)? {
+                for attribute in open.session.get_attributes(key, &[AttributeType::Label])? {
+                    if let Attribute::Label(label) = attribute {
+                        labels.extend(String::from_utf8(label));
+                    }
+                }
+            }
+            Ok(labels)
+        });
+        labels.map_err(|failure| failure.of(token))
     }
 
     /// Its label.

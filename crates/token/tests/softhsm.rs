@@ -65,6 +65,9 @@ fn what_is_sealed_opens_by_its_key_alone_and_never_after_it() {
         changed[at] ^= 1;
         assert!(refused(key.open([1; 12], b"stream 7", &changed)), "byte {at}");
     }
+    let mut labels = SealingKey::labels(&token).unwrap();
+    labels.sort();
+    assert_eq!(labels, ["28/1", "28/2"]);
     // A key that others hold a handle of dies for them too.
     let elsewhere = SealingKey::find(&Token::open(&uri).unwrap(), "28/1").unwrap().unwrap();
     assert_eq!(*elsewhere.open([1; 12], b"stream 7", &sealed).unwrap(), [9; 32]);

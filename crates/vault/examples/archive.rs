@@ -52,6 +52,7 @@ fn unit(stream: u32, captured: i64, number: i64, parameters: &Arc<Parameters>, b
         discontinuity: number == 0,
         received: Micros(captured),
         camera_time: None,
+        received_within: 0,
         payload: bytes.slice(..if key { 200_000 } else { 16_000 }),
     }
 }

@@ -53,6 +53,7 @@ fn record(vault: &Vault, mib: usize) -> Result<Micros, Box<dyn Error>> {
             discontinuity: false,
             received: Micros(START + number * 40_000),
             camera_time: None,
+            received_within: 0,
             payload: noise.slice(at..at + size),
         });
         written += size;

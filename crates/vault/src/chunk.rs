@@ -11,7 +11,8 @@
 //! | 32..36 | duration (90 kHz) |
 //! | 36..40 | length of the payload |
 //! | 40 | bit 0: key frame, bit 1: discontinuity |
-//! | 41..48 | 0 |
+//! | 41..44 | 0 |
+//! | 44..48 | how much earlier than its receive time it may have arrived (µs); 0: not known, as in chunks from before this was kept |
 
 use crate::volume::{COMMITMENT, LEAF, PREFIX, RECORD_HEAD, RecordHead, i64_at, u32_at};
 use aws_lc_rs::{
@@ -44,7 +45,8 @@ fn append_plain<'a>(out: &mut Vec<u8>, units: impl Iterator<Item = &'a AccessUni
         out.extend(unit.camera_time.map_or(i64::MIN, |time| time.0).to_le_bytes());
         out.extend(unit.duration.to_le_bytes());
         out.extend((unit.payload.len() as u32).to_le_bytes());
-        out.extend([u8::from(unit.key) | u8::from(unit.discontinuity) << 1, 0, 0, 0, 0, 0, 0, 0]);
+        out.extend([u8::from(unit.key) | u8::from(unit.discontinuity) << 1, 0, 0, 0]);
+        out.extend(unit.received_within.to_le_bytes());
     }
     for unit in units {
         out.extend_from_slice(&unit.payload);
@@ -78,6 +80,7 @@ pub(crate) fn parse_plain(
             discontinuity: flags & 2 != 0,
             received: Micros(i64_at(entry, 16)),
             camera_time: Some(Micros(i64_at(entry, 24))).filter(|time| time.0 != i64::MIN),
+            received_within: u32_at(entry, 44),
             payload: plain.slice(at..end),
         });
         at = end;
@@ -190,6 +193,7 @@ mod tests {
             discontinuity: false,
             received: Micros(7),
             camera_time: None,
+            received_within: 0,
             payload: Bytes::from_static(b"\0\0\0\x02ab"),
         };
         let units = [unit];

@@ -1,5 +1,6 @@
 //! What the outside sees: settings, what reading gives, and figures.
 
+use crate::protection::Protection;
 use media::{AccessUnit, GapReason, Micros, StreamId};
 use std::{path::PathBuf, time::Duration};
 
@@ -10,6 +11,8 @@ pub struct VaultConfig {
     pub dir: PathBuf,
     /// Folders of the two copies of the key store, on separate devices and in no backup. Made when missing (0700).
     pub keys: [PathBuf; 2],
+    /// What protects the keys beside the mode of their files.
+    pub protection: Protection,
     /// Size at which a volume is sealed, in bytes (at least 1 MiB is sensible; 256 MiB by default).
     pub volume_bytes: u64,
     /// Memory for units that wait for the disk, all streams together, in bytes (256 MiB by default).
@@ -26,6 +29,7 @@ impl VaultConfig {
         Self {
             dir: dir.into(),
             keys,
+            protection: Protection::FileMode,
             volume_bytes: 256 << 20,
             budget_bytes: 256 << 20,
             tick: Duration::from_secs(1),
@@ -112,10 +116,27 @@ pub struct Stats {
     pub write_errors: u64,
     /// Whether the keys of older footage were gone when the vault was opened: that footage opens no more.
     pub keys_lost: bool,
+    /// Keys that are sealed by something that was not there when the vault was opened: their footage opens again once it is.
+    pub keys_sealed_away: u64,
     /// Slots in which the two copies of the key store differed when the vault was opened.
     pub keys_mended: u64,
     /// Microseconds the slowest sync took.
     pub slowest_sync_us: u64,
+    /// Syncs of volumes and of the key store. The index adds about one a minute, whatever the number of streams.
+    pub syncs: u64,
+}
+
+/// A group of pictures that was dropped for want of memory: the disk was too slow, or full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Whose.
+    pub stream: StreamId,
+    /// Capture time of the first picture.
+    pub from: Micros,
+    /// Pictures.
+    pub units: u64,
+    /// Why: [`GapReason::Overload`] or [`GapReason::DiskFull`].
+    pub reason: GapReason,
 }
 
 /// A hold and what it keeps.
@@ -144,14 +165,15 @@ pub struct KeyName {
     pub hour: Micros,
     /// Its id, as volumes name it.
     pub id: u64,
-    /// The commitment to it, in hex.
-    pub commitment: String,
+    /// The commitment to it, in hex; none while what seals it is away.
+    pub commitment: Option<String>,
 }
 
 /// What [`crate::Vault::destroy_expired`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Destroyed {
-    /// Keys overwritten in both copies and synced, each named by its commitment (BLAKE3 of the key, in hex).
+    /// Keys overwritten in both copies and synced, each named by its commitment (BLAKE3 of the key, in hex), or by `id `
+    /// and its id where what seals it was away.
     pub keys: Vec<String>,
     /// First instant of the hours destroyed, if any.
     pub from: Option<Micros>,

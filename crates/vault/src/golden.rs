@@ -39,6 +39,7 @@ fn unit(number: i64) -> AccessUnit {
         discontinuity: number == 0,
         received: Micros(FROM + number * 40_000 + 1500),
         camera_time: (number == 1).then_some(Micros(FROM - 9)),
+        received_within: 250_000 + number as u32,
         payload: Bytes::from(vec![0, 0, 0, 2, 0x65, number as u8]),
     }
 }

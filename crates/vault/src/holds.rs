@@ -2,8 +2,9 @@
 //!
 //! A hold is a folder `holds/ID` beside each copy of the key store, so it lives on both devices and in no backup:
 //!
-//! * `key`, 64 bytes: `RTRCASE1`, 0 (8), the case's key (32), first 16 bytes of BLAKE3 of bytes 0..48. Releasing
-//!   overwrites it.
+//! * `key`, 64 bytes: `RTRCASE1`, then bare: 0 (8), the case's key (32), first 16 bytes of BLAKE3 of bytes 0..48; or sealed:
+//!   2 or 3 (by what, [`crate::protection`]), 0 (7), the case's key sealed (40), first 8 bytes of BLAKE3 of bytes 0..56.
+//!   Releasing overwrites it.
 //! * `claims`: `RTRCLAIM`, format version (u32, 1), stream (u32), identity of the vault (16), first instant (i64), end (i64),
 //!   number of claims (u64), the volumes' salts aside; then for each claim volume (u64), offset (u64), bytes (u64), record
 //!   number (u64), and the chunk's key under the case's key (48: AES-256-GCM, nonce: place in this list, associated data:
@@ -21,6 +22,7 @@ use crate::{
     error::{At, VaultError},
     index::ChunkRef,
     keys::{self, KeyStore},
+    protection::{Protection, Purpose, SEALED, Seal},
     volume::{self, Kind, RecordHead, VolumeHead, i64_at, take, u32_at, u64_at},
 };
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -172,7 +174,8 @@ impl Sources<'_> {
 /// locked. Chunks whose key is dead are left out.
 #[expect(clippy::too_many_arguments, reason = "where from, where to, and what: one act, told once")]
 pub(crate) fn claim(
-    store: &KeyStore,
+    store: &mut KeyStore,
+    protection: &Protection,
     dir: &Path,
     key_dirs: &[PathBuf; 2],
     vault: [u8; 16],
@@ -200,9 +203,10 @@ pub(crate) fn claim(
         let Some(record) = RecordHead::decode(&bytes).filter(|record| record.stream == stream) else {
             continue;
         };
-        let slot = slots
-            .entry(record.key)
-            .or_insert_with(|| store.key(stream, keys::hour_of(chunk.from), record.key));
+        let slot = match slots.entry(record.key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(store.key(stream, keys::hour_of(chunk.from), record.key)?),
+        };
         let Some(key) = slot.as_ref().and_then(|slot| chunk::derive(&slot.key, &head.salt, record.number))
         else {
             continue;
@@ -220,11 +224,7 @@ pub(crate) fn claim(
         claim.wrapped = take(&sealed, 0);
         claims.list.push(claim);
     }
-    let mut key_file = Zeroizing::new([0; 64]);
-    key_file[..8].copy_from_slice(&KEY_MAGIC);
-    key_file[16..48].copy_from_slice(&*case_key);
-    let check = blake3::hash(&key_file[..48]);
-    key_file[48..].copy_from_slice(&check.as_bytes()[..16]);
+    let key_file = key_file(protection, vault, id, &case_key)?;
     let bytes = claims.encode(vault);
     for folder in &folders {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).at(folder)?;
@@ -234,6 +234,51 @@ pub(crate) fn claim(
         folder.parent().map_or(Ok(()), sync_folder)?;
     }
     Ok(claims)
+}
+
+/// The bytes of a case's key file.
+fn key_file(
+    protection: &Protection,
+    vault: [u8; 16],
+    id: &str,
+    key: &[u8; 32],
+) -> Result<Zeroizing<[u8; 64]>, VaultError> {
+    let mut file = Zeroizing::new([0; 64]);
+    file[..8].copy_from_slice(&KEY_MAGIC);
+    let seal = protection.seal_kind();
+    if seal == Seal::Bare {
+        file[16..48].copy_from_slice(key);
+        let check = blake3::hash(&file[..48]);
+        file[48..].copy_from_slice(&check.as_bytes()[..16]);
+    } else {
+        file[8] = seal.code();
+        // A key of that name may be left from a claim that failed: it must not seal twice.
+        protection.destroy(vault, Purpose::Case(id))?;
+        file[16..56].copy_from_slice(&protection.seal(vault, Purpose::Case(id), key)?);
+        let check = blake3::hash(&file[..56]);
+        file[56..].copy_from_slice(&check.as_bytes()[..8]);
+    }
+    Ok(file)
+}
+
+/// The key in a case's key file; none when the file is not whole or is overwritten.
+fn key_in(
+    bytes: &[u8],
+    protection: &Protection,
+    vault: [u8; 16],
+    id: &str,
+) -> Result<Option<Zeroizing<[u8; 32]>>, VaultError> {
+    let bytes = Zeroizing::new(take::<64>(bytes, 0));
+    if take::<8>(&*bytes, 0) != KEY_MAGIC {
+        return Ok(None);
+    }
+    if bytes[8] == 0 {
+        let whole = take::<16>(&*bytes, 48) == take::<16>(blake3::hash(&bytes[..48]).as_bytes(), 0);
+        return Ok(whole.then(|| Zeroizing::new(take(&*bytes, 16))));
+    }
+    let whole = take::<8>(&*bytes, 56) == take::<8>(blake3::hash(&bytes[..56]).as_bytes(), 0);
+    let Some(seal) = Seal::of(bytes[8]).filter(|_| whole) else { return Ok(None) };
+    protection.open(seal, vault, Purpose::Case(id), &take::<SEALED>(&*bytes, 16)).map(Some)
 }
 
 /// Copies the ciphertext of a hold beside its keys, on both devices.
@@ -340,7 +385,12 @@ pub(crate) fn list(key_dirs: &[PathBuf; 2]) -> Vec<Held> {
 }
 
 /// Overwrites the case's key in both copies, then removes the rest. What is past its term opens no more.
-pub(crate) fn release(key_dirs: &[PathBuf; 2], id: &str) -> Result<(), VaultError> {
+pub(crate) fn release(
+    protection: &Protection,
+    vault: [u8; 16],
+    key_dirs: &[PathBuf; 2],
+    id: &str,
+) -> Result<(), VaultError> {
     let folders = folders(key_dirs, id)?;
     if !folders.iter().any(|folder| folder.exists()) {
         return Err(VaultError::NoSuchHold(id.to_owned()));
@@ -354,6 +404,9 @@ pub(crate) fn release(key_dirs: &[PathBuf; 2], id: &str) -> Result<(), VaultErro
     for folder in folders.iter().filter(|folder| folder.exists()) {
         fs::remove_dir_all(folder).at(folder)?;
         folder.parent().map_or(Ok(()), sync_folder)?;
+    }
+    if let Err(error) = protection.destroy(vault, Purpose::Case(id)) {
+        tracing::error!(hold = id, %error, "the case's key is overwritten, but what sealed it stays in the token");
     }
     Ok(())
 }
@@ -372,16 +425,23 @@ pub struct HeldReader {
 }
 
 impl HeldReader {
-    pub(crate) fn open(key_dirs: &[PathBuf; 2], id: &str) -> Result<Self, VaultError> {
+    pub(crate) fn open(
+        protection: &Protection,
+        vault: [u8; 16],
+        key_dirs: &[PathBuf; 2],
+        id: &str,
+    ) -> Result<Self, VaultError> {
         let folders = folders(key_dirs, id)?;
         let missing = || VaultError::NoSuchHold(id.to_owned());
         let claims = claims_of(&folders).ok_or_else(missing)?;
-        let key = folders.iter().find_map(|folder| {
-            let bytes = Zeroizing::new(fs::read(folder.join("key")).ok()?);
-            let whole = take::<8>(&bytes, 0) == KEY_MAGIC
-                && take::<16>(&bytes, 48) == take::<16>(blake3::hash(bytes.get(..48)?).as_bytes(), 0);
-            whole.then(|| Zeroizing::new(take::<32>(&bytes, 16)))
-        });
+        let mut key = None;
+        for folder in &folders {
+            if let Ok(bytes) = fs::read(folder.join("key")).map(Zeroizing::new)
+                && key.is_none()
+            {
+                key = key_in(&bytes, protection, vault, id)?;
+            }
+        }
         let cipher = cipher(&*key.ok_or_else(missing)?)?;
         let files = folders.iter().filter_map(|folder| File::open(folder.join("held")).ok()).collect();
         Ok(Self {

@@ -3,49 +3,47 @@
 //! Two files named `slots` in two folders (on two devices, in no backup), 0600. Nothing else bears a key, and none is
 //! derived from a master: what can be derived cannot be destroyed.
 //!
-//! Head, 64 bytes: `RTRKEYS1` (8), format version (u32, 1), 0 (u32), identity of the vault (16), identity of the key store
-//! (16, random; the same in both copies), how often it was opened (u64), 0 (8). The copy that was opened less often was away
-//! meanwhile and is made equal to the other, never believed.
-//! Then slots of 64 bytes, so that none crosses a sector, little-endian:
-//!
-//! | bytes | what |
-//! | --- | --- |
-//! | 0 | 1: in use. A free or destroyed slot is 64 zero bytes |
-//! | 1..4 | 0 |
-//! | 4..8 | stream |
-//! | 8..12 | hour: hours since 1970 UTC |
-//! | 12..16 | 0 |
-//! | 16..24 | id of the key, random |
-//! | 24..56 | the key |
-//! | 56..64 | first 8 bytes of BLAKE3 of bytes 0..56 |
+//! Head, 64 bytes: `RTRKEYS1` (8), format version (u32, 2; version 1 had bare slots only and is taken over), 0 (u32), identity
+//! of the vault (16), identity of the key store (16, random; the same in both copies), how often it was opened (u64), what a
+//! credential is known by (8; 0: none sealed it). The copy that was opened less often was away meanwhile and is made equal to
+//! the other, never believed. Then slots of 64 bytes ([`crate::slot`]).
 //!
 //! A key is used only after both copies are synced, and destroyed in both. So a slot that is in use in one copy and
 //! free in the other was either never used or is being destroyed: it is destroyed at the next start. A slot that is
 //! damaged in one copy is mended from the other, and a copy that is missing altogether is made anew. Where both are missing
 //! the vault says so and makes a new key store: what was recorded before opens no more, what comes is recorded. Should a copy
 //! of the old one turn up again, its identity differs and the vault refuses to start with a mixture.
+//!
+//! Slots may be sealed ([`crate::protection`]). Bare ones are sealed in place when a protection is first configured. What
+//! is sealed by something that is not there opens no more until it is, dies on time all the same, and nothing else depends
+//! on it.
 
 use crate::{
     error::{At, VaultError},
-    volume::{take, u32_at, u64_at},
+    protection::{Protection, Seal},
+    slot::{FREE, Place, SLOT, Slot},
+    volume::{take, u64_at, version_of},
 };
 use media::StreamId;
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs::{self, File, OpenOptions},
     ops::Range,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 use zeroize::Zeroizing;
 
 const MAGIC: [u8; 8] = *b"RTRKEYS1";
-const VERSION: u32 = 1;
-const SLOT: usize = 64;
+const VERSION: u32 = 2;
+/// The versions whose slots this program understands.
+const OLDEST: u32 = 1;
 /// Files grow by this many slots, so that most new keys change no file size.
 const GROWTH: u64 = 1024;
-const FREE: [u8; SLOT] = [0; SLOT];
+/// Opened keys that are kept in memory, so that a token is not asked for each chunk that is read.
+const OPENED: usize = 4096;
 
 /// Microseconds in an hour.
 pub(crate) const HOUR: i64 = 3_600_000_000;
@@ -56,32 +54,62 @@ pub(crate) struct SlotKey {
     pub(crate) key: Zeroizing<[u8; 32]>,
 }
 
+/// A key in use: what it is, and where.
+type Entry = (Place, u64);
+
 /// The open key store. Callers hold it under one mutex: that orders use against destruction.
 pub(crate) struct KeyStore {
+    vault: [u8; 16],
+    protection: Protection,
     copies: [(File, PathBuf); 2],
-    /// In use: (stream, hour) → (id, slot number).
-    live: BTreeMap<(u32, u32), Vec<(u64, u64)>>,
+    /// In use: (stream, hour) → keys, oldest first.
+    live: BTreeMap<(u32, u32), Vec<Entry>>,
     free: BTreeSet<u64>,
     slots: u64,
-    lost: bool,
-    mended: u64,
+    /// Sealed keys that were opened, by id.
+    opened: HashMap<u64, Zeroizing<[u8; 32]>>,
+    /// Retention class and hour of each key in the token, and how many slots it seals; with none left it is to be destroyed.
+    in_token: BTreeMap<(u32, u32), u64>,
+    at_opening: AtOpening,
+    syncs: AtomicU64,
+}
+
+/// What was found when the store was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AtOpening {
+    /// Keys were lost: both copies were gone.
+    pub(crate) lost: bool,
+    /// In how many slots the copies differed.
+    pub(crate) mended: u64,
+    /// How many keys are sealed by something that is not there.
+    pub(crate) sealed_away: u64,
 }
 
 /// What stands in the head of a copy beside what every copy has.
 struct Head {
     store: [u8; 16],
     opened: u64,
+    credential: [u8; 8],
 }
 
 impl Head {
     fn of(bytes: &[u8]) -> Option<Self> {
-        (!bytes.is_empty()).then(|| Self { store: take(bytes, 32), opened: u64_at(bytes, 48) })
+        (!bytes.is_empty()).then(|| Self {
+            store: take(bytes, 32),
+            opened: u64_at(bytes, 48),
+            credential: take(bytes, 56),
+        })
     }
 }
 
 impl KeyStore {
     /// Opens both copies. `fresh` says that the vault has never had footage, so that missing keys are no loss.
-    pub(crate) fn open(dirs: &[PathBuf; 2], vault: [u8; 16], fresh: bool) -> Result<Self, VaultError> {
+    pub(crate) fn open(
+        dirs: &[PathBuf; 2],
+        vault: [u8; 16],
+        fresh: bool,
+        protection: Protection,
+    ) -> Result<Self, VaultError> {
         let [first, second] = dirs;
         let mut made = [0; 16];
         aws_lc_rs::rand::fill(&mut made).map_err(|_| VaultError::Random)?;
@@ -102,10 +130,22 @@ impl KeyStore {
         }
         let opened = |head: &Option<Head>| head.as_ref().map_or(0, |head| head.opened);
         let (a_opened, b_opened) = (opened(&a_head), opened(&b_head));
+        let credential =
+            [&a_head, &b_head].into_iter().flatten().map(|head| head.credential).max().unwrap_or_default();
         let store_id = a_head.or(b_head).map_or(made, |head| head.store);
         let slots = (a_bytes.len().max(b_bytes.len()).saturating_sub(SLOT) / SLOT) as u64;
-        let mut store =
-            Self { copies: [a, b], live: BTreeMap::new(), free: BTreeSet::new(), slots, lost, mended: 0 };
+        let mut store = Self {
+            vault,
+            protection,
+            copies: [a, b],
+            live: BTreeMap::new(),
+            free: BTreeSet::new(),
+            slots,
+            opened: HashMap::new(),
+            in_token: BTreeMap::new(),
+            at_opening: AtOpening { lost, ..AtOpening::default() },
+            syncs: AtomicU64::new(0),
+        };
         for ((file, path), bytes) in store.copies.iter().zip([&a_bytes, &b_bytes]) {
             // A copy that was just made, or whose growth a crash cut short, gets the length of the other.
             let has = bytes.len().max(SLOT);
@@ -116,13 +156,13 @@ impl KeyStore {
         for number in 0..slots {
             let at = (number as usize + 1) * SLOT;
             let (a, b) = (take::<SLOT>(&a_bytes, at), take::<SLOT>(&b_bytes, at));
-            let whole = |slot: &[u8; SLOT]| matches!(parse(slot), Slot::Live(..));
+            let whole = |slot: &[u8; SLOT]| matches!(Slot::parse(slot), Slot::Live(_));
             let kept = match a_opened.cmp(&b_opened) {
                 Ordering::Greater if whole(&a) => a,
                 Ordering::Less if whole(&b) => b,
-                Ordering::Equal => match (parse(&a), parse(&b)) {
-                    (Slot::Live(..), Slot::Live(..) | Slot::Damaged) => a,
-                    (Slot::Damaged, Slot::Live(..)) => b,
+                Ordering::Equal => match (Slot::parse(&a), Slot::parse(&b)) {
+                    (Slot::Live(_), Slot::Live(_) | Slot::Damaged) => a,
+                    (Slot::Damaged, Slot::Live(_)) => b,
                     _ => FREE,
                 },
                 _ => FREE,
@@ -134,10 +174,8 @@ impl KeyStore {
                     store.write_slot(copy, number, &kept)?;
                 }
             }
-            match parse(&kept) {
-                Slot::Live(stream, hour, id) => {
-                    store.live.entry((stream, hour)).or_default().push((id, number));
-                }
+            match Slot::parse(&kept) {
+                Slot::Live(place) => store.put(place, number),
                 _ => drop(store.free.insert(number)),
             }
         }
@@ -148,18 +186,118 @@ impl KeyStore {
                 "the two copies of the key store differed and were brought into line"
             );
         }
-        store.mended = mended;
+        store.at_opening.mended = mended;
+        let credential = store.known_credential(credential)?;
+        store.seal_what_is_bare()?;
         for (file, path) in &store.copies {
+            file.write_all_at(&VERSION.to_le_bytes(), 8).at(path)?;
             file.write_all_at(&store_id, 32).at(path)?;
             file.write_all_at(&(a_opened.max(b_opened) + 1).to_le_bytes(), 48).at(path)?;
+            file.write_all_at(&credential, 56).at(path)?;
         }
         store.sync()?;
+        store.look_at_token()?;
         Ok(store)
     }
 
-    /// Whether keys were lost, and in how many slots the copies differed, when it was opened.
-    pub(crate) fn at_opening(&self) -> (bool, u64) {
-        (self.lost, self.mended)
+    /// What was found when it was opened.
+    pub(crate) fn at_opening(&self) -> AtOpening {
+        self.at_opening
+    }
+
+    /// Syncs since it was opened.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.syncs.load(Relaxed)
+    }
+
+    fn put(&mut self, place: Place, number: u64) {
+        if place.seal == Seal::Token {
+            *self.in_token.entry((place.class, place.hour)).or_default() += 1;
+        }
+        self.live.entry((place.stream, place.hour)).or_default().push((place, number));
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.live.values().flatten()
+    }
+
+    /// What the heads shall know the credential by. Refuses another one than the keys were sealed by.
+    fn known_credential(&self, stored: [u8; 8]) -> Result<[u8; 8], VaultError> {
+        let Protection::Credential(credential) = &self.protection else { return Ok(stored) };
+        let given = credential.check();
+        let in_use = self.entries().any(|(place, _)| place.seal == Seal::Credential);
+        if in_use && stored != given {
+            let [(_, first), _] = &self.copies;
+            return Err(VaultError::AnotherCredential(first.clone()));
+        }
+        Ok(given)
+    }
+
+    /// Seals keys that stand bare from before a protection was configured: over the bare ones, copy by copy. A crash in
+    /// between leaves one copy sealed and the other bare, the same key in both, and the next start goes on.
+    fn seal_what_is_bare(&mut self) -> Result<(), VaultError> {
+        let seal = self.protection.seal_kind();
+        let bare = |(place, _): &&Entry| place.seal == Seal::Bare && seal != Seal::Bare;
+        let bare: Vec<Entry> = self.entries().filter(bare).copied().collect();
+        for (place, number) in &bare {
+            let Some(key) = self.read(place, *number)? else { continue };
+            let sealed = Place { seal, ..*place };
+            let slot = sealed.encode(self.vault, &self.protection, &key)?;
+            self.write_slot(0, *number, &slot)?;
+            self.write_slot(1, *number, &slot)?;
+            if let Some(keys) = self.live.get_mut(&(place.stream, place.hour)) {
+                keys.retain(|(other, _)| other.id != place.id);
+            }
+            self.put(sealed, *number);
+        }
+        if !bare.is_empty() {
+            self.sync()?;
+            tracing::info!(keys = bare.len(), "keys that stood bare in the key store are sealed now");
+        }
+        Ok(())
+    }
+
+    /// Which keys cannot be opened now, and which keys in the token seal nothing any more.
+    fn look_at_token(&mut self) -> Result<(), VaultError> {
+        let there: BTreeSet<_> = self.protection.hours_in_token(self.vault)?.into_iter().collect();
+        let away = |place: &Place| match (place.seal, &self.protection) {
+            (Seal::Bare, _) | (Seal::Credential, Protection::Credential(_)) => false,
+            (Seal::Token, Protection::Token(_)) => !there.contains(&(place.class, place.hour)),
+            _ => true,
+        };
+        self.at_opening.sealed_away = self.entries().filter(|(place, _)| away(place)).count() as u64;
+        if self.at_opening.sealed_away > 0 {
+            tracing::error!(
+                keys = self.at_opening.sealed_away,
+                protection = ?self.protection,
+                "KEYS ARE SEALED by a credential or token that is not configured or not this one: their footage opens no more \
+                 until it is. New footage gets new keys, and what is due is destroyed all the same"
+            );
+        }
+        // Where both copies were gone they may come back: what seals them must not be destroyed for that.
+        if !self.at_opening.lost {
+            for place in there {
+                self.in_token.entry(place).or_default();
+            }
+            self.sweep_token();
+        }
+        Ok(())
+    }
+
+    /// Destroys the keys in the token that seal nothing any more. What fails is tried again.
+    fn sweep_token(&mut self) {
+        let idle: Vec<_> =
+            self.in_token.iter().filter(|(_, slots)| **slots == 0).map(|(place, _)| *place).collect();
+        for (class, hour) in idle {
+            let of_hour = Place { seal: Seal::Token, class, stream: 0, hour, id: 0 };
+            match self.protection.destroy(self.vault, of_hour.purpose()) {
+                Ok(()) => drop(self.in_token.remove(&(class, hour))),
+                Err(error) => {
+                    tracing::error!(%error, "a key in the token that seals nothing any more could not be destroyed; it is tried again");
+                    return;
+                }
+            }
+        }
     }
 
     /// In how many slots the copies differ now; more than none is an alarm.
@@ -180,91 +318,151 @@ impl KeyStore {
         self.live.range((stream.0, 0)..=(stream.0, u32::MAX)).map(|((_, hour), _)| *hour).collect()
     }
 
-    /// The keys of a stream for these hours: hour, id, commitment. Reads each slot.
-    pub(crate) fn names(&self, stream: StreamId, hours: Range<u32>) -> Vec<(u32, u64, blake3::Hash)> {
-        let live = self.live.range((stream.0, hours.start)..(stream.0, hours.end.max(hours.start)));
-        live.flat_map(|((_, hour), keys)| keys.iter().map(|(id, _)| (*hour, *id)))
-            .filter_map(|(hour, id)| Some((hour, id, commitment(&self.key(stream, hour, id)?.key))))
+    /// The keys of a stream for these hours: hour, id, and the commitment where the key opens.
+    pub(crate) fn names(
+        &mut self,
+        stream: StreamId,
+        hours: Range<u32>,
+    ) -> Vec<(u32, u64, Option<blake3::Hash>)> {
+        let named: Vec<_> = self.of(stream, hours).map(|(place, _)| *place).collect();
+        named
+            .into_iter()
+            .map(|place| {
+                let key = self.key(stream, place.hour, place.id).ok().flatten();
+                (place.hour, place.id, key.map(|key| commitment(&key.key)))
+            })
             .collect()
     }
 
-    /// The keys of these streams and hours, made where there are none; both copies are synced before it returns.
-    pub(crate) fn ensure(&mut self, wanted: &BTreeSet<(u32, u32)>) -> Result<(), VaultError> {
-        let new: Vec<_> = wanted.iter().filter(|key| !self.live.contains_key(key)).copied().collect();
+    fn of(&self, stream: StreamId, hours: Range<u32>) -> impl Iterator<Item = &Entry> {
+        self.live
+            .range((stream.0, hours.start)..(stream.0, hours.end.max(hours.start)))
+            .flat_map(|(_, keys)| keys)
+    }
+
+    /// The keys of these streams and hours, made where there are none, sealed for their retention class; both copies are
+    /// synced before it returns.
+    pub(crate) fn ensure(&mut self, wanted: &BTreeMap<(u32, u32), u32>) -> Result<(), VaultError> {
+        let is_new = |(place, _): &(&(u32, u32), &u32)| !self.live.contains_key(*place);
+        let new: Vec<_> = wanted.iter().filter(is_new).map(|(place, class)| (*place, *class)).collect();
         if new.is_empty() {
             return Ok(());
         }
         let mut made = Vec::new();
-        for (stream, hour) in new {
-            let number = self.free_slot()?;
-            let mut slot = Zeroizing::new([0; SLOT]);
-            aws_lc_rs::rand::fill(&mut slot[16..56]).map_err(|_| VaultError::Random)?;
-            slot[0] = 1;
-            slot[4..8].copy_from_slice(&stream.to_le_bytes());
-            slot[8..12].copy_from_slice(&hour.to_le_bytes());
-            let check = blake3::hash(&slot[..56]);
-            slot[56..].copy_from_slice(&check.as_bytes()[..8]);
-            self.write_slot(0, number, &slot)?;
-            self.write_slot(1, number, &slot)?;
-            made.push(((stream, hour), u64_at(&*slot, 16), number));
+        if let Err(error) = self.make(&new, &mut made) {
+            // Written or not, nobody used them: the next overwrites them.
+            self.free.extend(made.into_iter().map(|(_, number)| number));
+            return Err(error);
         }
-        self.sync()?;
-        for (place, id, number) in made {
-            self.free.remove(&number);
-            self.live.entry(place).or_default().push((id, number));
+        for (place, number) in made {
+            self.put(place, number);
         }
         Ok(())
     }
 
+    fn make(&mut self, new: &[((u32, u32), u32)], made: &mut Vec<Entry>) -> Result<(), VaultError> {
+        for ((stream, hour), class) in new {
+            let mut random = Zeroizing::new([0; 40]);
+            aws_lc_rs::rand::fill(&mut *random).map_err(|_| VaultError::Random)?;
+            let place = Place {
+                seal: self.protection.seal_kind(),
+                class: class & 0xff_ffff,
+                stream: *stream,
+                hour: *hour,
+                id: u64_at(&*random, 32),
+            };
+            let slot = place.encode(self.vault, &self.protection, &Zeroizing::new(take(&*random, 0)))?;
+            let number = self.free_slot()?;
+            made.push((place, number));
+            self.write_slot(0, number, &slot)?;
+            self.write_slot(1, number, &slot)?;
+        }
+        self.sync()
+    }
+
     /// The key to write with; none when it was never made or is destroyed.
-    pub(crate) fn current(&self, stream: StreamId, hour: u32) -> Option<SlotKey> {
-        let (id, _) = *self.live.get(&(stream.0, hour))?.last()?;
-        self.key(stream, hour, id)
+    pub(crate) fn current(&mut self, stream: StreamId, hour: u32) -> Result<Option<SlotKey>, VaultError> {
+        let newest = self.live.get(&(stream.0, hour)).and_then(|keys| keys.last()).map(|(place, _)| place.id);
+        newest.map_or(Ok(None), |id| self.key(stream, hour, id))
     }
 
     /// The key that a chunk names; none when it is destroyed.
-    pub(crate) fn key(&self, stream: StreamId, hour: u32, id: u64) -> Option<SlotKey> {
-        let (_, number) = *self.live.get(&(stream.0, hour))?.iter().find(|(live, _)| *live == id)?;
-        self.copies.iter().find_map(|(file, _)| {
-            let mut slot = Zeroizing::new([0; SLOT]);
-            file.read_exact_at(&mut *slot, position(number)).ok()?;
-            let whole = parse(&slot) == Slot::Live(stream.0, hour, id);
-            whole.then(|| SlotKey { id, key: Zeroizing::new(take(&*slot, 24)) })
-        })
+    ///
+    /// # Errors
+    /// [`VaultError::Sealed`] when it lives but what seals it is not there.
+    pub(crate) fn key(
+        &mut self,
+        stream: StreamId,
+        hour: u32,
+        id: u64,
+    ) -> Result<Option<SlotKey>, VaultError> {
+        let found =
+            self.live.get(&(stream.0, hour)).and_then(|keys| keys.iter().find(|(place, _)| place.id == id));
+        let Some((place, number)) = found.copied() else { return Ok(None) };
+        if let Some(key) = self.opened.get(&id) {
+            return Ok(Some(SlotKey { id, key: key.clone() }));
+        }
+        let Some(key) = self.read(&place, number)? else { return Ok(None) };
+        if place.seal != Seal::Bare {
+            if self.opened.len() >= OPENED {
+                self.opened.clear();
+            }
+            self.opened.insert(id, key.clone());
+        }
+        Ok(Some(SlotKey { id, key }))
     }
 
-    /// Overwrites every slot of the stream for these hours (end exclusive), in both copies, and syncs. Gives the
-    /// hours and the commitments of the keys (BLAKE3 in derive-key mode, context `RTR vault slot key commitment v1`).
+    /// Reads a key from whichever copy has it whole.
+    fn read(&self, place: &Place, number: u64) -> Result<Option<Zeroizing<[u8; 32]>>, VaultError> {
+        for (file, _) in &self.copies {
+            let mut slot = Zeroizing::new(FREE);
+            if file.read_exact_at(&mut *slot, position(number)).is_ok()
+                && Slot::parse(&slot) == Slot::Live(*place)
+            {
+                return place.open(self.vault, &self.protection, &slot).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Overwrites every slot of the stream for these hours (end exclusive), in both copies, and syncs; destroys keys in the
+    /// token that then seal nothing. Gives the hours and the commitments of the keys (BLAKE3 in derive-key mode, context
+    /// `RTR vault slot key commitment v1`), or `id …` for one that could not be opened: destroying waits for no token.
     pub(crate) fn destroy(
         &mut self,
         stream: StreamId,
         hours: Range<u32>,
     ) -> Result<Vec<(u32, String)>, VaultError> {
-        let due: Vec<_> = self
-            .live
-            .range((stream.0, hours.start)..(stream.0, hours.end.max(hours.start)))
-            .flat_map(|((_, hour), keys)| keys.iter().map(|(id, number)| (*hour, *id, *number)))
-            .collect();
+        let due: Vec<Entry> = self.of(stream, hours).copied().collect();
         let mut gone = Vec::new();
-        for (hour, id, _) in &due {
-            let commitment = self
-                .key(stream, *hour, *id)
-                .map_or_else(String::new, |slot| commitment(&slot.key).to_hex().to_string());
-            gone.push((*hour, commitment));
+        for (place, _) in &due {
+            let key = self.key(stream, place.hour, place.id).ok().flatten();
+            let name = key.map_or_else(
+                || format!("id {:016x}", place.id),
+                |key| commitment(&key.key).to_hex().to_string(),
+            );
+            gone.push((place.hour, name));
         }
         // Copy by copy, each synced: at no instant may a key survive in a copy that a later start would trust.
         for copy in 0..2 {
-            for (_, _, number) in &due {
+            for (_, number) in &due {
                 self.write_slot(copy, *number, &FREE)?;
             }
         }
         if !due.is_empty() {
             self.sync()?;
         }
-        for (hour, _, number) in due {
-            self.live.remove(&(stream.0, hour));
+        for (place, number) in due {
+            self.opened.remove(&place.id);
+            self.live.remove(&(stream.0, place.hour));
             self.free.insert(number);
+            if place.seal == Seal::Token
+                && let Some(slots) = self.in_token.get_mut(&(place.class, place.hour))
+            {
+                *slots = slots.saturating_sub(1);
+            }
         }
+        self.sweep_token();
         Ok(gone)
     }
 
@@ -275,7 +473,10 @@ impl KeyStore {
         let first = self.slots;
         for (file, path) in &self.copies {
             // Written, not only set as a length: a key must never fail for want of disk in the middle of an hour.
-            file.write_all_at(&vec![0; GROWTH as usize * SLOT], position(first)).at(path)?;
+            let room = vec![0; GROWTH as usize * SLOT];
+            #[cfg(test)]
+            crate::powercut::Act::Write(path, position(first), &room).happens()?;
+            file.write_all_at(&room, position(first)).at(path)?;
         }
         self.slots += GROWTH;
         self.free.extend(first + 1..self.slots);
@@ -284,36 +485,24 @@ impl KeyStore {
 
     fn write_slot(&self, copy: usize, number: u64, slot: &[u8; SLOT]) -> Result<(), VaultError> {
         let Some((file, path)) = self.copies.get(copy) else { return Ok(()) };
+        #[cfg(test)]
+        crate::powercut::Act::Write(path, position(number), slot).happens()?;
         file.write_all_at(slot, position(number)).at(path)
     }
 
     fn sync(&self) -> Result<(), VaultError> {
-        self.copies.iter().try_for_each(|(file, path)| rustix::fs::fdatasync(file).at(path))
+        self.copies.iter().try_for_each(|(file, path)| {
+            self.syncs.fetch_add(1, Relaxed);
+            #[cfg(test)]
+            crate::powercut::Act::Sync(path).happens()?;
+            rustix::fs::fdatasync(file).at(path)
+        })
     }
 }
 
 /// What says which key it was without giving it away.
 pub(crate) fn commitment(key: &[u8; 32]) -> blake3::Hash {
     blake3::Hash::from_bytes(blake3::derive_key("RTR vault slot key commitment v1", key))
-}
-
-#[derive(PartialEq, Eq)]
-enum Slot {
-    Free,
-    Live(u32, u32, u64),
-    Damaged,
-}
-
-fn parse(slot: &[u8; SLOT]) -> Slot {
-    if *slot == FREE {
-        return Slot::Free;
-    }
-    let check = blake3::hash(&take::<56>(slot, 0));
-    if slot[0] == 1 && take::<8>(slot, 56) == take::<8>(check.as_bytes(), 0) {
-        Slot::Live(u32_at(slot, 4), u32_at(slot, 8), u64_at(slot, 16))
-    } else {
-        Slot::Damaged
-    }
 }
 
 fn position(number: u64) -> u64 {
@@ -347,13 +536,7 @@ fn open_copy(dir: &Path, vault: [u8; 16]) -> Result<((File, PathBuf), Vec<u8>), 
         File::open(dir).and_then(|dir| dir.sync_all()).at(dir)?;
         return Ok(((file, path), bytes));
     }
-    if take::<8>(&bytes, 0) != MAGIC {
-        return Err(VaultError::NotOurs { path, expected: "a key store" });
-    }
-    let found = u32_at(&bytes, 8);
-    if found != VERSION {
-        return Err(VaultError::UnknownVersion { path, found, known: VERSION });
-    }
+    version_of(&bytes, MAGIC, OLDEST..=VERSION, &path, "a key store")?;
     if take::<16>(&bytes, 16) != vault {
         return Err(VaultError::AnotherVault { path });
     }
@@ -366,99 +549,4 @@ pub(crate) fn hour_of(instant: media::Micros) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dirs(root: &Path) -> [PathBuf; 2] {
-        [root.join("a"), root.join("b")]
-    }
-
-    fn open(root: &Path, fresh: bool) -> Result<KeyStore, VaultError> {
-        KeyStore::open(&dirs(root), [7; 16], fresh)
-    }
-
-    #[test]
-    fn a_destroyed_key_is_in_neither_copy() {
-        let root = tempfile::tempdir().unwrap();
-        let mut store = open(root.path(), true).unwrap();
-        store.ensure(&[(1, 10), (1, 11), (2, 10)].into()).unwrap();
-        let dying = store.current(StreamId(1), 10).unwrap();
-        let gone = store.destroy(StreamId(1), 0..11).unwrap();
-        assert_eq!(gone.len(), 1);
-        assert!(store.key(StreamId(1), 10, dying.id).is_none());
-        for dir in dirs(root.path()) {
-            let bytes = fs::read(dir.join("slots")).unwrap();
-            assert!(!bytes.windows(32).any(|w| w == *dying.key), "the key is still in {}", dir.display());
-        }
-        assert!(store.current(StreamId(1), 11).is_some() && store.current(StreamId(2), 10).is_some());
-        drop(store);
-        let store = open(root.path(), false).unwrap();
-        assert!(store.key(StreamId(1), 10, dying.id).is_none());
-        assert!(store.current(StreamId(2), 10).is_some());
-    }
-
-    #[test]
-    fn a_lost_copy_is_made_anew_and_a_half_destroyed_key_is_finished() {
-        let root = tempfile::tempdir().unwrap();
-        let mut store = open(root.path(), true).unwrap();
-        store.ensure(&[(1, 10), (1, 11)].into()).unwrap();
-        let (ten, eleven) =
-            (store.current(StreamId(1), 10).unwrap(), store.current(StreamId(1), 11).unwrap());
-        drop(store);
-        fs::remove_file(root.path().join("b/slots")).unwrap();
-        let store = open(root.path(), false).unwrap();
-        assert_eq!(*store.current(StreamId(1), 10).unwrap().key, *ten.key);
-        assert!(
-            fs::read(root.path().join("a/slots")).unwrap() == fs::read(root.path().join("b/slots")).unwrap()
-        );
-        // A crash between the two overwrites: free in one copy, in use in the other.
-        store.write_slot(0, 0, &FREE).unwrap();
-        drop(store);
-        let store = open(root.path(), false).unwrap();
-        assert!(store.current(StreamId(1), 10).is_none());
-        // A damaged slot is mended from the other copy.
-        store.write_slot(1, 1, &[3; SLOT]).unwrap();
-        drop(store);
-        let store = open(root.path(), false).unwrap();
-        assert_eq!(*store.current(StreamId(1), 11).unwrap().key, *eleven.key);
-        drop(store);
-        fs::remove_file(root.path().join("a/slots")).unwrap();
-        fs::remove_file(root.path().join("b/slots")).unwrap();
-        // Both gone: said, not hidden, and the store goes on with new keys.
-        let store = open(root.path(), false).unwrap();
-        assert!(store.at_opening().0 && store.current(StreamId(1), 11).is_none());
-        drop(store);
-        assert!(matches!(
-            KeyStore::open(&dirs(root.path()), [8; 16], false),
-            Err(VaultError::AnotherVault { .. })
-        ));
-    }
-
-    #[test]
-    fn a_copy_that_was_away_is_never_believed() {
-        let root = tempfile::tempdir().unwrap();
-        let mut store = open(root.path(), true).unwrap();
-        store.ensure(&[(1, 10), (1, 11)].into()).unwrap();
-        assert_eq!(store.differing().unwrap(), 0);
-        drop(store);
-        // The second device was not mounted: a run with the first alone destroys one key and makes another.
-        fs::rename(root.path().join("b"), root.path().join("away")).unwrap();
-        let mut store = open(root.path(), false).unwrap();
-        store.destroy(StreamId(1), 0..11).unwrap();
-        store.ensure(&[(1, 12)].into()).unwrap();
-        drop(store);
-        fs::remove_dir_all(root.path().join("b")).unwrap();
-        fs::rename(root.path().join("away"), root.path().join("b")).unwrap();
-        let store = open(root.path(), false).unwrap();
-        assert!(store.current(StreamId(1), 10).is_none(), "a destroyed key came back");
-        assert!(store.current(StreamId(1), 12).is_some() && store.at_opening().1 > 0);
-        drop(store);
-        // A key store that was made while the right one was away is refused beside it.
-        fs::rename(root.path().join("a"), root.path().join("right")).unwrap();
-        fs::rename(root.path().join("b"), root.path().join("right-b")).unwrap();
-        drop(open(root.path(), false).unwrap());
-        fs::remove_dir_all(root.path().join("a")).unwrap();
-        fs::rename(root.path().join("right"), root.path().join("a")).unwrap();
-        assert!(matches!(open(root.path(), false), Err(VaultError::KeyStoresDiffer { .. })));
-    }
-}
+mod tests;

@@ -9,7 +9,8 @@
 //!
 //! What needs no key (volumes, index, recovery) is the crate [`volumes`]; this one adds the keys and the threads.
 //!
-//! Order of reading: `config` (what the outside sees); `chunk` and `keys` (the formats, byte by byte);
+//! Order of reading: `config` (what the outside sees); `chunk`, `keys`, `slot` and `protection`
+//! (the formats, byte by byte);
 //! `queue`, `writer`, `staging` (the way in); `timeline`, `reader` (the way out); `vault` (opening and
 //! destruction), `holds` (footage secured for a case).
 
@@ -19,8 +20,12 @@ mod config;
 mod golden;
 mod holds;
 mod keys;
+#[cfg(test)]
+mod powercut;
+mod protection;
 mod queue;
 mod reader;
+mod slot;
 mod staging;
 mod timeline;
 mod vault;
@@ -28,9 +33,10 @@ mod writer;
 
 use volumes::{error, identity, index, recovery, volume};
 
-pub use config::{Destroyed, Held, Item, KeyName, Span, SpanKind, Stats, StreamPolicy, VaultConfig};
+pub use config::{Destroyed, Held, Item, KeyName, Loss, Span, SpanKind, Stats, StreamPolicy, VaultConfig};
 pub use error::VaultError;
 pub use holds::HeldReader;
+pub use protection::{Credential, Protection};
 pub use reader::Reader;
 pub use vault::Vault;
 pub use volumes::{recovery::rebuild_index, volume::SealedVolume};

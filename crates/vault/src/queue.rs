@@ -8,7 +8,7 @@
 
 use crate::{
     chunk,
-    config::StreamPolicy,
+    config::{Loss, StreamPolicy},
     index::{ChunkRef, GapMark, JITTER, SECOND, ended},
     volume::OPEN,
 };
@@ -21,6 +21,8 @@ use std::{
     },
 };
 
+/// Losses that wait to be asked for; beyond it the newest are counted to the last of their stream.
+const LOSSES: usize = 1024;
 /// What a unit costs in memory beside its payload.
 const UNIT_COST: usize = 160;
 /// A chunk is cut before its payloads exceed this.
@@ -102,8 +104,8 @@ impl StreamState {
         self.pending.iter().map(|event| if let Event::Unit(unit) = event { cost(unit) } else { 0 }).sum()
     }
 
-    /// Drops the newest group; gives units and bytes dropped.
-    fn drop_newest_group(&mut self, reason: GapReason) -> (u64, usize) {
+    /// Drops the newest group; gives units and bytes dropped, and the first instant.
+    fn drop_newest_group(&mut self, reason: GapReason) -> (u64, usize, Option<Micros>) {
         // Gaps behind the newest unit stay; they are set aside, newest first.
         let mut behind = Vec::new();
         while let Some(Event::Gap(_)) = self.pending.back() {
@@ -132,7 +134,7 @@ impl StreamState {
             }
         }
         self.pending.extend(behind.into_iter().rev());
-        (units, bytes)
+        (units, bytes, first)
     }
 }
 
@@ -167,6 +169,9 @@ pub(crate) struct Queues {
     pub(crate) disk_full: AtomicBool,
     pub(crate) write_errors: AtomicU64,
     pub(crate) slowest_sync_us: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+    /// Groups dropped that nobody has asked for yet.
+    losses: Mutex<VecDeque<Loss>>,
 }
 
 impl Queues {
@@ -236,12 +241,11 @@ impl Queues {
                 })
                 .min_by_key(|(importance, bytes, _)| (*importance, *bytes));
             let Some((_, _, queue)) = victim else { return };
-            let (units, bytes) = queue.lock().drop_newest_group(reason);
+            let (units, bytes, first) = queue.lock().drop_newest_group(reason);
             self.buffered.fetch_sub(bytes, Ordering::Relaxed);
             self.dropped.fetch_add(units, Ordering::Relaxed);
-            if units == 0 {
-                return;
-            }
+            let Some(from) = first else { return };
+            self.note(Loss { stream: queue.id, from, units, reason });
             tracing::warn!(
                 stream = queue.id.0,
                 units,
@@ -249,6 +253,19 @@ impl Queues {
                 "a group was dropped: memory for waiting units ran out"
             );
         }
+    }
+
+    fn note(&self, loss: Loss) {
+        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        if losses.len() < LOSSES {
+            losses.push_back(loss);
+        } else if let Some(known) = losses.iter_mut().rev().find(|known| known.stream == loss.stream) {
+            known.units += loss.units;
+        }
+    }
+
+    pub(crate) fn take_losses(&self) -> Vec<Loss> {
+        self.losses.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 
     /// The written invariant. Loaded from the last stage back, so that progress in between cannot break it.

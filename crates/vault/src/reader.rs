@@ -233,7 +233,11 @@ impl Reader {
             return Err(GapReason::Damaged);
         }
         let hour = keys::hour_of(head.from);
-        let slot = self.shared.keys().key(self.stream, hour, head.key);
+        let slot = self.shared.keys().key(self.stream, hour, head.key).map_err(|error| {
+            // It lives, but what seals it is away: not destroyed, and not to be had.
+            tracing::error!(stream = self.stream.0, %error, "footage cannot be opened");
+            GapReason::Damaged
+        })?;
         let Some(slot) = slot else {
             // A flipped bit in the head must not pass for destruction.
             let whole = bytes.len().checked_sub(volume::LEAF).and_then(|end| bytes.split_at_checked(end));

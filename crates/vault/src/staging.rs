@@ -75,6 +75,8 @@ impl VolumeFile {
     pub(crate) fn create(path: PathBuf, dir: &Path, head: &VolumeHead) -> Result<Self, VaultError> {
         let mut block = head.encode().to_vec();
         block.resize(BLOCK as usize, 0);
+        #[cfg(test)]
+        crate::powercut::Act::Create(&path, &block).happens()?;
         let file =
             OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path).at(&path)?;
         let begun = file.write_all_at(&block, 0).and_then(|()| file.sync_all());
@@ -91,6 +93,8 @@ impl VolumeFile {
 
     /// Writes whole blocks at a block's border.
     pub(crate) fn write_blocks(&mut self, blocks: &[u8], at: u64) -> Result<(), VaultError> {
+        #[cfg(test)]
+        crate::powercut::Act::Write(&self.path, at, blocks).happens()?;
         if let Some(direct) = &self.direct {
             match direct.write_all_at(blocks, at) {
                 Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {
@@ -105,16 +109,22 @@ impl VolumeFile {
 
     /// Writes anything anywhere.
     pub(crate) fn write(&self, bytes: &[u8], at: u64) -> Result<(), VaultError> {
+        #[cfg(test)]
+        crate::powercut::Act::Write(&self.path, at, bytes).happens()?;
         self.file.write_all_at(bytes, at).at(&self.path)
     }
 
     /// Cuts off what lies behind `size`.
     pub(crate) fn cut(&self, size: u64) -> Result<(), VaultError> {
+        #[cfg(test)]
+        crate::powercut::Act::Cut(&self.path, size).happens()?;
         self.file.set_len(size).at(&self.path)
     }
 
     /// What was written survives a power cut when this returns `Ok`.
     pub(crate) fn sync(&self) -> Result<(), VaultError> {
+        #[cfg(test)]
+        crate::powercut::Act::Sync(&self.path).happens()?;
         rustix::fs::fdatasync(&self.file).at(&self.path)
     }
 }

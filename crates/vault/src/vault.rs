@@ -1,7 +1,7 @@
 //! The vault itself: opening and closing, the small public verbs, and destruction.
 
 use crate::{
-    config::{Destroyed, Held, KeyName, Span, Stats, StreamPolicy, VaultConfig},
+    config::{Destroyed, Held, KeyName, Loss, Span, Stats, StreamPolicy, VaultConfig},
     error::{At, VaultError},
     holds::{self, HeldReader},
     identity::{self, Identity},
@@ -117,7 +117,12 @@ impl Vault {
     /// must not be touched.
     pub fn open(config: VaultConfig) -> Result<Self, VaultError> {
         let identity = Identity::open(&config.dir)?;
-        let keys = KeyStore::open(&config.keys, identity.vault, identity.volumes.is_empty())?;
+        let keys = KeyStore::open(
+            &config.keys,
+            identity.vault,
+            identity.volumes.is_empty(),
+            config.protection.clone(),
+        )?;
         // Before anything is unlinked: a hold may still have to copy from it.
         holds::finish(&config.dir, &config.keys);
         let index = recovery::open_index(&config.dir, &identity)?;
@@ -248,7 +253,10 @@ impl Vault {
         let (indexed, synced) = (queues.indexed.load(Ordering::SeqCst), queues.synced.load(Ordering::SeqCst));
         let (written, received) =
             (queues.written.load(Ordering::SeqCst), queues.received.load(Ordering::SeqCst));
-        let (keys_lost, keys_mended) = self.inner.shared.keys().at_opening();
+        let (keys, key_syncs) = {
+            let store = self.inner.shared.keys();
+            (store.at_opening(), store.syncs())
+        };
         Stats {
             bytes: self.inner.shared.bytes.load(Ordering::Relaxed),
             volumes: self.inner.shared.volumes.load(Ordering::Relaxed),
@@ -259,12 +267,19 @@ impl Vault {
             indexed,
             dropped: queues.dropped.load(Ordering::Relaxed),
             buffered_bytes: queues.buffered.load(Ordering::Relaxed) as u64,
-            keys_lost,
-            keys_mended,
+            keys_lost: keys.lost,
+            keys_sealed_away: keys.sealed_away,
+            keys_mended: keys.mended,
             disk_full: queues.disk_full.load(Ordering::Relaxed),
             write_errors: queues.write_errors.load(Ordering::Relaxed),
             slowest_sync_us: queues.slowest_sync_us.load(Ordering::Relaxed),
+            syncs: queues.syncs.load(Ordering::Relaxed) + key_syncs,
         }
+    }
+
+    /// The groups that were dropped for want of memory since this was last called. Whoever runs the vault alarms.
+    pub fn take_losses(&self) -> Vec<Loss> {
+        self.inner.shared.queues.take_losses()
     }
 
     /// Destroys the footage of a stream in every hour that began before an instant (µs UTC): overwrites the keys in
@@ -352,10 +367,10 @@ impl Vault {
     pub fn keys_of_hour(&self, stream: StreamId, hour: Micros) -> Vec<KeyName> {
         let hour = keys::hour_of(hour);
         let names = self.inner.shared.keys().names(stream, hour..hour.saturating_add(1));
-        let name = |(hour, id, commitment): (u32, u64, blake3::Hash)| KeyName {
+        let name = |(hour, id, commitment): (u32, u64, Option<blake3::Hash>)| KeyName {
             hour: Micros(i64::from(hour) * HOUR),
             id,
-            commitment: commitment.to_hex().to_string(),
+            commitment: commitment.map(|commitment| commitment.to_hex().to_string()),
         };
         names.into_iter().map(name).collect()
     }
@@ -393,14 +408,24 @@ impl Vault {
         shared.pin(&wanted);
         let (dir, keys) = (&shared.config.dir, &shared.config.keys);
         let held = {
-            let store = shared.keys();
-            holds::claim(&store, dir, keys, shared.identity, id, stream, (from, until), &chunks)
+            let mut store = shared.keys();
+            holds::claim(
+                &mut store,
+                &shared.config.protection,
+                dir,
+                keys,
+                shared.identity,
+                id,
+                stream,
+                (from, until),
+                &chunks,
+            )
         };
         let held = held.and_then(|claims| holds::copy(dir, keys, id, &claims));
         shared.unpin(&wanted);
         if let Err(error) = held {
             if !matches!(error, VaultError::HoldExists(_)) {
-                drop(holds::release(keys, id));
+                drop(holds::release(&shared.config.protection, shared.identity, keys, id));
             }
             return Err(error);
         }
@@ -416,7 +441,8 @@ impl Vault {
     /// # Errors
     /// [`VaultError::NoSuchHold`]; else what the disk said.
     pub fn release(&self, id: &str) -> Result<(), VaultError> {
-        holds::release(&self.inner.shared.config.keys, id)
+        let shared = &self.inner.shared;
+        holds::release(&shared.config.protection, shared.identity, &shared.config.keys, id)
     }
 
     /// Every hold.
@@ -429,7 +455,8 @@ impl Vault {
     /// # Errors
     /// [`VaultError::NoSuchHold`] when there is none or its keys are gone.
     pub fn read_hold(&self, id: &str) -> Result<HeldReader, VaultError> {
-        HeldReader::open(&self.inner.shared.config.keys, id)
+        let shared = &self.inner.shared;
+        HeldReader::open(&shared.config.protection, shared.identity, &shared.config.keys, id)
     }
 
     /// The volumes sealed after this number, for their roots to enter the ledger.

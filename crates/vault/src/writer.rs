@@ -18,7 +18,7 @@ use crate::{
 };
 use media::{GapReason, Micros, Parameters, StreamId};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{
         Arc, PoisonError,
         atomic::Ordering,
@@ -271,20 +271,23 @@ impl Writer {
 
     /// The keys of every stream and hour in these jobs, on disk in both copies before they are used.
     fn slot_keys(&self, jobs: &[Job]) -> Result<HashMap<(u32, u32), SlotKey>, VaultError> {
-        let mut wanted = BTreeSet::new();
+        let mut wanted = BTreeMap::new();
         for job in jobs {
             for event in job.events.iter() {
                 if let Event::Unit(unit) = event {
-                    wanted.insert((unit.stream.0, keys::hour_of(unit.captured)));
+                    wanted.insert((unit.stream.0, keys::hour_of(unit.captured)), job.class);
                 }
             }
         }
         let mut store = self.shared.keys();
         store.ensure(&wanted)?;
-        Ok(wanted
-            .into_iter()
-            .filter_map(|(stream, hour)| Some(((stream, hour), store.current(StreamId(stream), hour)?)))
-            .collect())
+        let mut found = HashMap::new();
+        for (stream, hour) in wanted.into_keys() {
+            if let Some(key) = store.current(StreamId(stream), hour)? {
+                found.insert((stream, hour), key);
+            }
+        }
+        Ok(found)
     }
 
     /// Encodes one record, with the parameters it needs, into the buffer.
@@ -374,6 +377,8 @@ impl Writer {
         let file = VolumeFile::create(path, &self.shared.config.dir, &head)?;
         self.shared.volumes.fetch_add(1, Ordering::Relaxed);
         self.shared.count_bytes(BLOCK);
+        // The file and its folder.
+        self.shared.queues.syncs.fetch_add(2, Ordering::Relaxed);
         self.batch.opened.push((head.number, class, head.uuid));
         self.volumes.insert(
             class,
@@ -453,6 +458,7 @@ impl Writer {
         let begun = Instant::now();
         let mut failed = Vec::new();
         for (class, open) in self.volumes.iter_mut().filter(|(_, open)| open.dirty) {
+            self.shared.queues.syncs.fetch_add(1, Ordering::Relaxed);
             if let Err(error) = open.sync() {
                 tracing::error!(%error, "a sync failed; the volume is put aside");
                 failed.push(*class);
@@ -480,6 +486,7 @@ impl Writer {
     fn seal(&mut self, class: u32) -> Result<(), VaultError> {
         let Some(open) = self.volumes.get_mut(&class) else { return Ok(()) };
         let (bytes, root) = volume::seal(open.size, open.next_record, &open.records);
+        self.shared.queues.syncs.fetch_add(1, Ordering::Relaxed);
         let written = open.file.write(&bytes, open.size).and_then(|()| open.sync());
         if let Err(error) = written {
             drop(open.file.cut(open.size));

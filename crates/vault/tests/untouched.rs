@@ -57,6 +57,7 @@ fn through(parameters: &Arc<Parameters>, pictures: &[(bool, &[u8])]) -> usize {
             discontinuity: false,
             received: Micros(START + number * FRAME),
             camera_time: None,
+            received_within: 0,
             payload: Bytes::copy_from_slice(payload),
         });
     }

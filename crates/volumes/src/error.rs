@@ -54,6 +54,15 @@ pub enum VaultError {
         /// Second copy.
         second: PathBuf,
     },
+    /// A key is sealed, and what opens it is not there or is not the right one.
+    #[error("a key of footage is sealed and cannot be opened: {0}")]
+    Sealed(String),
+    /// The key store was sealed by another credential.
+    #[error(
+        "the keys in {0} were sealed by another credential than the one given; give that one, or move the keys aside and lose \
+         what they open"
+    )]
+    AnotherCredential(PathBuf),
     /// There is no hold of this name, or it is released.
     #[error("there is no hold `{0}`")]
     NoSuchHold(String),

@@ -6,7 +6,7 @@
 
 use crate::{
     error::{At, VaultError},
-    volume::{number_of, take, u32_at},
+    volume::{number_of, take, version_of},
 };
 use rustix::fs::FlockOperation;
 use std::{
@@ -83,13 +83,7 @@ impl Identity {
 
 /// The vault that these bytes name.
 fn decode(bytes: &[u8], path: &Path) -> Result<[u8; 16], VaultError> {
-    if take::<8>(bytes, 0) != MAGIC {
-        return Err(VaultError::NotOurs { path: path.to_owned(), expected: "the identity of a vault" });
-    }
-    let found = u32_at(bytes, 8);
-    if found != VERSION {
-        return Err(VaultError::UnknownVersion { path: path.to_owned(), found, known: VERSION });
-    }
+    version_of(bytes, MAGIC, VERSION..=VERSION, path, "the identity of a vault")?;
     if take::<16>(blake3::hash(&take::<32>(bytes, 0)).as_bytes(), 0) != take::<16>(bytes, 32) {
         return Err(VaultError::NotOurs { path: path.to_owned(), expected: "the identity of a vault" });
     }

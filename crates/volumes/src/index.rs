@@ -3,20 +3,22 @@
 //! It holds nothing that the volumes do not say too, so it syncs lightly and can be rebuilt. What is newer than its
 //! last commit is found in memory, and after a crash in the tail of the volumes. Only one thread writes to it.
 //!
-//! Deletion is two steps with the `garbage` table between: a volume leaves `volume` and enters `garbage` in one
-//! transaction, then it is unlinked, then it leaves `garbage`. No file is ever without an owner.
+//! What leaves it again, and how the volumes go, is in `ending`; the lists inside a row are in `compact`.
+
+mod compact;
+mod ending;
+
+pub use ending::Removed;
 
 use crate::{
     error::{At, VaultError},
-    volume::{self, Kind, OPEN, RecordHead, SealedVolume},
+    volume::{Kind, OPEN, RecordHead, SealedVolume},
 };
+use compact::{decode_activity, decode_chunks, encode_activity, encode_chunks};
+use ending::add_destroyed;
 use media::{GapReason, Micros, StreamId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 const SCHEMA_VERSION: u32 = 1;
 /// Microseconds in a minute.
@@ -147,21 +149,6 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.opened.is_empty() && self.chunks.is_empty() && self.gaps.is_empty() && self.sealed.is_empty()
     }
-}
-
-/// What a destruction removed from the index.
-#[derive(Debug, Default)]
-pub struct Removed {
-    /// What is gone, as stretches of time.
-    pub stretches: Vec<(Micros, Micros)>,
-    /// Bytes that no longer open.
-    pub bytes: u64,
-    /// Volumes unlinked.
-    pub volumes_unlinked: u64,
-    /// Their bytes.
-    pub bytes_unlinked: u64,
-    /// Volumes that could not be unlinked.
-    pub unlinks_failed: u64,
 }
 
 /// The index, open for writing or for reading.
@@ -455,109 +442,6 @@ impl Index {
         Ok(gaps)
     }
 
-    /// Removes the minutes of a stream in `minutes` (end exclusive), records them as destroyed, and unlinks the volumes in which
-    /// nothing lives any more and whose newest instant lies before it. The newest volume stays: its number says, even
-    /// when the index is lost, which numbers were used.
-    ///
-    /// Volumes in `pinned` stay: somebody still copies from them.
-    pub fn destroy(
-        &mut self,
-        dir: &Path,
-        stream: StreamId,
-        minutes: (i64, i64),
-        pinned: &BTreeSet<u64>,
-    ) -> Result<Removed, VaultError> {
-        let mut removed = Removed::default();
-        let tx = self.connection.transaction()?;
-        {
-            let mut statement = tx.prepare_cached(
-                "SELECT first, last, bytes FROM minute WHERE stream = ?1 AND minute >= ?2 AND minute < ?3
-                 ORDER BY minute, first",
-            )?;
-            let mut rows = statement.query(params![stream.0, minutes.0, minutes.1])?;
-            while let Some(row) = rows.next()? {
-                let (from, until) = (Micros(row.get(0)?), Micros(row.get(1)?));
-                removed.bytes += row.get::<_, i64>(2)? as u64;
-                match removed.stretches.last_mut() {
-                    Some((_, end)) if end.plus(JITTER) >= from => *end = until.max(*end),
-                    _ => removed.stretches.push((from, until)),
-                }
-            }
-        }
-        tx.execute(
-            "DELETE FROM minute WHERE stream = ?1 AND minute >= ?2 AND minute < ?3",
-            params![stream.0, minutes.0, minutes.1],
-        )?;
-        for (from, until) in &removed.stretches {
-            add_destroyed(&tx, stream, *from, *until)?;
-        }
-        let pinned: Vec<_> = pinned.iter().map(u64::to_string).collect();
-        tx.execute(
-            &format!(
-                "INSERT OR IGNORE INTO garbage SELECT number FROM volume WHERE sealed = 1 AND newest < ?1
-                 AND NOT EXISTS (SELECT 1 FROM minute WHERE volume = number)
-                 AND number < (SELECT max(number) FROM volume) AND number NOT IN ({})",
-                pinned.join(",")
-            ),
-            [minutes.1.saturating_mul(MINUTE)],
-        )?;
-        tx.execute("DELETE FROM volume WHERE number IN (SELECT number FROM garbage)", [])?;
-        tx.commit()?;
-        (removed.volumes_unlinked, removed.bytes_unlinked, removed.unlinks_failed) =
-            self.collect_garbage(dir)?;
-        Ok(removed)
-    }
-
-    /// The second step of deletion: unlinks what the garbage table names. Gives how many volumes and bytes went, and how
-    /// many could not: those stay in the table, to be tried again. Their keys are dead; a full or failing disk does not
-    /// stop that.
-    pub fn collect_garbage(&mut self, dir: &Path) -> Result<(u64, u64, u64), VaultError> {
-        let (mut volumes, mut bytes, mut failed) = (0, 0, 0);
-        let mut gone = Vec::new();
-        let numbers: Vec<i64> = self
-            .connection
-            .prepare("SELECT number FROM garbage")?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        for number in &numbers {
-            let path = dir.join(volume::file_name(*number as u64));
-            let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-            match fs::remove_file(&path) {
-                Ok(()) => (volumes, bytes) = (volumes + 1, bytes + size),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    tracing::error!(path = %path.display(), %error, "a volume in which nothing lives could not be unlinked");
-                    failed += 1;
-                    continue;
-                }
-            }
-            gone.push(*number);
-        }
-        if !gone.is_empty() {
-            File::open(dir).and_then(|dir| dir.sync_all()).at(dir)?;
-            let tx = self.connection.transaction()?;
-            for number in &gone {
-                tx.execute("DELETE FROM garbage WHERE number = ?1", [number])?;
-            }
-            tx.commit()?;
-        }
-        Ok((volumes, bytes, failed))
-    }
-
-    /// Removes the chunks of a stream that a destruction met while rebuilding has covered.
-    pub fn forget_destroyed(
-        &mut self,
-        stream: StreamId,
-        from: Micros,
-        until: Micros,
-    ) -> Result<(), VaultError> {
-        self.connection.execute(
-            "DELETE FROM minute WHERE stream = ?1 AND first >= ?2 AND first < ?3",
-            params![stream.0, from.0, until.0],
-        )?;
-        Ok(())
-    }
-
     /// Every row as text, for comparing two indexes.
     pub fn dump(&self) -> Result<Vec<String>, VaultError> {
         let mut lines = Vec::new();
@@ -638,103 +522,6 @@ fn add_to_minute(tx: &Transaction<'_>, group: &[(StreamId, ChunkRef)]) -> Result
     Ok(())
 }
 
-/// Adds a destroyed stretch, joined with those it touches: hour after hour becomes one row.
-fn add_destroyed(
-    tx: &Transaction<'_>,
-    stream: StreamId,
-    from: Micros,
-    until: Micros,
-) -> Result<(), VaultError> {
-    let (low, high) = (from.plus(-JITTER).0, until.plus(JITTER).0);
-    let joined: (Option<i64>, Option<i64>) = tx.query_row(
-        "SELECT min(since), max(until) FROM destroyed WHERE stream = ?1 AND until >= ?2 AND since <= ?3",
-        params![stream.0, low, high],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    tx.execute(
-        "DELETE FROM destroyed WHERE stream = ?1 AND until >= ?2 AND since <= ?3",
-        params![stream.0, low, high],
-    )?;
-    let from = joined.0.map_or(from.0, |since| since.min(from.0));
-    let until = joined.1.map_or(until.0, |end| end.max(until.0));
-    tx.execute("INSERT INTO destroyed VALUES (?1, ?2, ?3)", params![stream.0, from, until])?;
-    Ok(())
-}
-
-// Compact numbers: seven bits a byte, least significant first, the high bit set on all but the last (LEB128).
-
-fn put(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn get(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (first, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(first & 0x7f) << shift;
-        if first & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-/// Five numbers a chunk: distance from the end of the chunk before, size, start within the minute, duration (both
-/// µs; 0 where negative), and the number of units doubled plus one when it starts with a key frame.
-fn encode_chunks(minute: i64, chunks: &[ChunkRef]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(chunks.len() * 12);
-    let mut end = 0;
-    for chunk in chunks {
-        put(&mut out, chunk.offset.saturating_sub(end));
-        put(&mut out, chunk.total);
-        put(&mut out, (chunk.from.0 - minute * MINUTE).max(0) as u64);
-        put(&mut out, (chunk.until.0 - chunk.from.0).max(0) as u64);
-        put(&mut out, u64::from(chunk.units) << 1 | u64::from(chunk.starts_with_key));
-        end = chunk.offset + chunk.total;
-    }
-    out
-}
-
-fn decode_chunks(minute: i64, volume: u64, mut bytes: &[u8]) -> Vec<ChunkRef> {
-    let mut chunks = Vec::new();
-    let mut end = 0_u64;
-    while let (Some(distance), Some(total), Some(start), Some(duration), Some(units)) =
-        (get(&mut bytes), get(&mut bytes), get(&mut bytes), get(&mut bytes), get(&mut bytes))
-    {
-        let offset = end.saturating_add(distance);
-        let from = Micros(minute.saturating_mul(MINUTE)).plus(start as i64);
-        chunks.push(ChunkRef {
-            volume,
-            offset,
-            total,
-            from,
-            until: from.plus(duration as i64),
-            starts_with_key: units & 1 == 1,
-            units: (units >> 1) as u32,
-            predicted: 0,
-        });
-        end = offset.saturating_add(total);
-    }
-    chunks
-}
-
-fn encode_activity(seconds: &[u32]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(120);
-    for value in seconds {
-        put(&mut out, u64::from(*value));
-    }
-    out
-}
-
-fn decode_activity(mut bytes: &[u8]) -> Vec<u32> {
-    std::iter::from_fn(|| get(&mut bytes).map(|value| value as u32)).collect()
-}
-
 /// Splits an open crash gap at the bound of what a crash can lose: beyond it nothing ran.
 pub fn ended(gap: GapMark, until: Micros) -> (GapMark, Option<GapMark>) {
     let bound = gap.from.plus(JITTER);
@@ -748,24 +535,4 @@ pub fn ended(gap: GapMark, until: Micros) -> (GapMark, Option<GapMark>) {
 /// Whether a gap goes on.
 pub fn is_open(gap: &GapMark) -> bool {
     gap.until == OPEN
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn chunk_lists_survive(sizes in prop::collection::vec((0_u64..1 << 33, 144_u64..1 << 30, 0_i64..MINUTE, 0_i64..SECOND, 0_u32..9999, any::<bool>()), 0..50)) {
-            let mut at = 0;
-            let chunks: Vec<_> = sizes.into_iter().map(|(skip, total, start, length, units, key)| {
-                let offset = at + skip;
-                at = offset + total;
-                let from = Micros(77 * MINUTE + start);
-                ChunkRef { volume: 3, offset, total, from, until: from.plus(length), starts_with_key: key, units, predicted: 0 }
-            }).collect();
-            prop_assert_eq!(decode_chunks(77, 3, &encode_chunks(77, &chunks)), chunks);
-        }
-    }
 }

@@ -112,6 +112,27 @@ pub fn i64_at(bytes: &[u8], at: usize) -> i64 {
     i64::from_le_bytes(take(bytes, at))
 }
 
+/// The format version of a file that begins with its magic (8 bytes) and a version (u32), as all of ours do.
+///
+/// # Errors
+/// [`VaultError::NotOurs`] where the magic is another, [`VaultError::UnknownVersion`] where this program does not know it.
+pub fn version_of(
+    bytes: &[u8],
+    magic: [u8; 8],
+    known: std::ops::RangeInclusive<u32>,
+    path: &Path,
+    expected: &'static str,
+) -> Result<u32, VaultError> {
+    if take::<8>(bytes, 0) != magic {
+        return Err(VaultError::NotOurs { path: path.to_owned(), expected });
+    }
+    let found = u32_at(bytes, 8);
+    if !known.contains(&found) {
+        return Err(VaultError::UnknownVersion { path: path.to_owned(), found, known: *known.end() });
+    }
+    Ok(found)
+}
+
 /// The head of a volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VolumeHead {
@@ -146,16 +167,11 @@ impl VolumeHead {
 
     /// Reads it from the start of a file.
     pub fn read(file: &File, path: &Path) -> Result<Self, VaultError> {
-        let not_ours = || VaultError::NotOurs { path: path.to_owned(), expected: "a volume of footage" };
+        let expected = "a volume of footage";
+        let not_ours = || VaultError::NotOurs { path: path.to_owned(), expected };
         let mut bytes = [0; HEAD];
         file.read_exact_at(&mut bytes, 0).map_err(|_| not_ours())?;
-        if take::<8>(&bytes, 0) != MAGIC {
-            return Err(not_ours());
-        }
-        let found = u32_at(&bytes, 8);
-        if found != VERSION {
-            return Err(VaultError::UnknownVersion { path: path.to_owned(), found, known: VERSION });
-        }
+        version_of(&bytes, MAGIC, VERSION..=VERSION, path, expected)?;
         if blake3::hash(&take::<96>(&bytes, 0)) != take::<32>(&bytes, 96) {
             return Err(not_ours());
         }

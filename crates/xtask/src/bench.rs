@@ -129,7 +129,12 @@ fn rss_mib(id: u32) -> Result<f64> {
 
 fn record(bin: &Path, options: &Options) -> Result<()> {
     let mut room = Room::open(bin, &plan("record", options, true))?;
-    let names = ["rtr_received_bytes_total", "rtr_stored_bytes_total", "rtr_received_frames_total"];
+    let names = [
+        "rtr_received_bytes_total",
+        "rtr_stored_bytes_total",
+        "rtr_received_frames_total",
+        "rtr_vault_syncs_total",
+    ];
     let read = |room: &Room| names.map(|n| room.metric(n).unwrap_or(0.0));
     processes::pause(Duration::from_secs(options.warmup as u64))?;
     let id = room.daemon.id();
@@ -153,6 +158,7 @@ fn record(bin: &Path, options: &Options) -> Result<()> {
         "rss_mib": rss,
         "bytes_received": counts.first(), "bytes_stored": counts.get(1),
         "frames_received": counts.get(2), "frames_indexed": counts.get(2).map(|n| n - missing),
+        "fsyncs_per_s": counts.get(3).map(|n| n / minutes / 60.0),
     });
     print(options, &figures)
 }

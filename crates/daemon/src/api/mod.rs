@@ -5,6 +5,7 @@
 //! is wrong with path or body; then the law's own answer for the person and the object.
 
 mod accounts;
+mod clock;
 mod emergency;
 mod entering;
 mod holds;
@@ -330,6 +331,7 @@ pub fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
     all.extend(register::table());
     all.extend(tree::table());
     all.extend(holds::table());
+    all.extend(clock::table());
     all.extend(outlook::table());
     all.extend(emergency::table());
     all.extend(reports::table());

@@ -32,6 +32,11 @@ impl Gate {
         self.0.witness_since.get_or_init(|| self.0.clock.now());
     }
 
+    /// Whether a witness is asked for at all.
+    pub fn requires_witness(&self) -> bool {
+        self.0.witness_since.get().is_some()
+    }
+
     /// From when only the police look, as long as no newer cosignature comes; none where no witness is asked for.
     pub(super) fn police_only_from(&self) -> Option<DateTime<Utc>> {
         let since = *self.0.witness_since.get()?;

@@ -12,6 +12,7 @@ struct Room {
     vault: Vault,
     log: Arc<FakeLog>,
     gate: Gate,
+    clock: ManualClock,
     _folder: tempfile::TempDir,
 }
 
@@ -55,6 +56,7 @@ async fn room(budget: Option<u64>) -> Room {
                 discontinuity: false,
                 received: captured,
                 camera_time: None,
+                received_within: 0,
                 payload: Bytes::from(vec![7; 1000]),
             });
         }
@@ -63,7 +65,7 @@ async fn room(budget: Option<u64>) -> Room {
     log.entries.lock().unwrap().clear();
     let retention =
         Retention::open(folder.path(), gate.clone(), vault.clone(), Arc::new(streams), budget).unwrap();
-    Room { retention: Arc::new(retention), vault, log, gate, _folder: folder }
+    Room { retention: Arc::new(retention), vault, log, gate, clock, _folder: folder }
 }
 
 impl Room {
@@ -74,10 +76,15 @@ impl Room {
 
     /// A pass at an instant, with the wall clock set to another.
     async fn pass_set_to(&self, really: &str, wall: &str) {
-        let up = really.parse::<DateTime<Utc>>().unwrap() - CAPTURED.parse::<DateTime<Utc>>().unwrap();
-        let reading = Reading { wall: wall.parse().unwrap(), up, boot: "a".to_owned() };
+        let reading = Self::reading(really, wall);
+        self.clock.set(reading.wall);
         let retention = self.retention.clone();
         tokio::task::spawn_blocking(move || retention.pass_at(&reading)).await.unwrap();
+    }
+
+    fn reading(really: &str, wall: &str) -> Reading {
+        let up = really.parse::<DateTime<Utc>>().unwrap() - CAPTURED.parse::<DateTime<Utc>>().unwrap();
+        Reading { wall: wall.parse().unwrap(), up, boot: "a".to_owned() }
     }
 
     fn hours(&self) -> usize {
@@ -139,6 +146,116 @@ async fn a_clock_29_days_ahead_destroys_nothing_and_no_look_begins() {
     room.pass("2026-06-01T16:01:00Z").await;
     assert!(!room.retention.figures.clock_doubted.load(Relaxed));
     assert_eq!(room.hours(), 3);
+}
+
+/// A window that has ended does not open again because the machine's clock went back.
+#[tokio::test]
+async fn a_clock_set_back_reopens_nothing() {
+    let room = room(None).await;
+    // Camera C1 is watched from 21:00 to 06:00 (19:00 to 04:00 UTC in June).
+    let request = || Request {
+        actor: mandate::Actor::Person { person: "anna".into(), role: mandate::Role::Observer },
+        ..Request::by_system(Action::LiveView, Object::Camera("C1".into()))
+    };
+    room.pass("2026-06-02T03:30:00Z").await;
+    let open = room.gate.preview(&request());
+    room.pass("2026-06-02T04:30:00Z").await;
+    let closed = room.gate.preview(&request());
+    assert!(!closed.is_permit());
+    room.actions();
+    room.pass_set_to("2026-06-02T04:31:00Z", "2026-06-02T03:30:00Z").await;
+    assert_eq!(room.gate.clock().now(), "2026-06-02T04:31:00Z".parse::<DateTime<Utc>>().unwrap());
+    assert!(!room.gate.preview(&request()).is_permit(), "before it was set back: {open:?}");
+    assert!(room.retention.figures.clock_set_back.load(Relaxed));
+    assert_eq!(room.actions(), ["clock.set_back"]);
+    // What is due dies by the time that has passed, not by what the clock shows.
+    room.pass_set_to("2026-06-29T11:59:30Z", "2026-05-01T00:00:00Z").await;
+    assert_eq!(room.hours(), 2);
+    // The police say that the clock is right: time goes on from what it shows.
+    let reading = Room::reading("2026-06-29T12:00:00Z", "2026-06-28T12:00:00Z");
+    room.clock.set(reading.wall);
+    let retention = room.retention.clone();
+    tokio::task::spawn_blocking(move || retention.accept_clock_at(&reading)).await.unwrap().unwrap();
+    assert_eq!(room.gate.clock().now(), "2026-06-28T12:00:00Z".parse::<DateTime<Utc>>().unwrap());
+    assert!(!room.retention.figures.clock_set_back.load(Relaxed));
+}
+
+/// The machine was off for a month and no witness is there: a person of the police confirms the jump, and only then what
+/// fell due dies.
+#[tokio::test]
+async fn a_jump_that_the_police_accept_is_believed() {
+    let room = room(None).await;
+    room.pass("2026-06-01T16:00:00Z").await;
+    room.pass_set_to("2026-06-01T16:10:00Z", "2026-06-30T16:10:00Z").await;
+    assert!(room.retention.figures.clock_doubted.load(Relaxed));
+    assert_eq!(room.hours(), 3);
+    let reading = Room::reading("2026-06-01T16:11:00Z", "2026-06-30T16:11:00Z");
+    let retention = room.retention.clone();
+    tokio::task::spawn_blocking(move || retention.accept_clock_at(&reading)).await.unwrap().unwrap();
+    assert!(!room.retention.figures.clock_doubted.load(Relaxed));
+    assert_eq!(room.hours(), 0, "28 days are over by the time that was accepted");
+}
+
+/// Announced is what a witness has seen; what is due dies on time all the same.
+#[tokio::test]
+async fn an_announcement_counts_once_a_witness_has_cosigned_it_and_destruction_never_waits() {
+    let room = room(None).await;
+    room.gate.require_witness();
+    room.pass("2026-06-28T11:00:00Z").await;
+    assert!(room.log.actions().iter().any(|action| action.starts_with("destroy.due")));
+    room.pass("2026-06-28T12:30:00Z").await;
+    assert!(room.retention.figures.unwitnessed.load(Relaxed) > 0, "nobody has cosigned it for over an hour");
+    room.pass("2026-06-29T11:59:30Z").await;
+    assert_eq!(room.hours(), 2, "it dies on time");
+    let done = |log: &FakeLog| {
+        let entries = log.entries.lock().unwrap();
+        let done = entries.iter().rev().find(|e| e.action == "destroy.done").unwrap();
+        done.data.clone().unwrap()
+    };
+    assert_eq!(done(&room.log)["unwitnessed_hours"], 1);
+    // The witness is heard: the next hour was announced in time.
+    room.log.witnessed_all();
+    room.pass("2026-06-29T12:10:00Z").await;
+    assert_eq!(room.retention.figures.unwitnessed.load(Relaxed), 0);
+    room.pass("2026-06-29T12:59:30Z").await;
+    assert_eq!((room.hours(), &done(&room.log)["unwitnessed_hours"]), (1, &serde_json::json!(0)));
+    assert_eq!(done(&room.log)["unannounced_hours"], 0);
+    // A log that cannot be written: nothing is announced, what is due dies, and its entry says so.
+    let other = self::room(None).await;
+    other.log.fail(Some("2026-06-28T10:00:00Z".parse().unwrap()));
+    other.pass("2026-06-28T11:00:00Z").await;
+    assert!(!other.actions().contains(&"destroy.due".to_owned()));
+    other.pass("2026-06-29T11:59:30Z").await;
+    assert_eq!((other.hours(), &done(&other.log)["unannounced_hours"]), (2, &serde_json::json!(1)));
+}
+
+/// What is secured for a case survives the byte budget, though the hour's key dies by it.
+#[tokio::test]
+async fn a_hold_survives_the_byte_budget() {
+    let room = room(Some(1)).await;
+    let stream = room.vault.streams()[0];
+    let from = micros(CAPTURED.parse().unwrap());
+    room.vault.hold("case-1", stream, from, from.plus(400_000)).unwrap();
+    room.pass("2026-06-01T15:30:00Z").await;
+    assert!(!room.vault.key_hours(stream).contains(&from), "the budget took the hour");
+    assert_eq!(room.vault.read_hold("case-1").unwrap().count(), 10);
+}
+
+/// Each day every municipality has its report, also one where nothing was destroyed; the oldest footage is a figure.
+#[tokio::test]
+async fn each_day_ends_with_a_report_for_each_municipality() {
+    let room = room(None).await;
+    room.pass("2026-06-29T11:59:30Z").await;
+    assert_eq!(room.retention.oldest()[0].1, micros("2026-06-01T13:00:00Z".parse().unwrap()));
+    room.actions();
+    room.pass("2026-06-30T00:00:30Z").await;
+    let entries = room.log.entries.lock().unwrap().clone();
+    let reports: Vec<_> = entries.iter().filter(|e| e.action == "destroy.report").collect();
+    let register = room.gate.snapshot();
+    assert_eq!(reports.len(), register.register.municipalities().count());
+    let total: u64 = reports.iter().map(|r| r.data.as_ref().unwrap()["keys"].as_u64().unwrap()).sum();
+    assert_eq!(total, 1, "one hour died on that day");
+    assert!(reports.iter().all(|r| r.data.as_ref().unwrap()["day"] == "2026-06-29"));
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ fn unit(n: i64, key: bool, size: usize) -> AccessUnit {
         discontinuity: false,
         received: Micros(n * 1000),
         camera_time: None,
+        received_within: 0,
         payload: Bytes::from(vec![n as u8; size]),
     }
 }

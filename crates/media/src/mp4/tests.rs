@@ -19,6 +19,7 @@ fn unit(captured: i64, key: bool, parameters: &Arc<Parameters>, payload: impl In
         discontinuity: false,
         received: Micros(captured),
         camera_time: None,
+        received_within: 0,
         payload: payload.into(),
     }
 }

@@ -55,6 +55,7 @@ pub fn unit(stream: u32, number: i64, parameters: &Arc<Parameters>) -> AccessUni
         discontinuity: number == 0,
         received: Micros(START + number * FRAME + 3000),
         camera_time: (number % 3 == 0).then_some(Micros(START + number * FRAME - 70_000)),
+        received_within: 4000 + number as u32 % 7,
         payload: Bytes::from(payload),
     }
 }
