@@ -17,6 +17,9 @@ pub struct LedgerConfig {
     pub month_keys: PathBuf,
     /// Public keys (vkey texts) of the witnesses whose cosignatures count.
     pub witnesses: Vec<String>,
+    /// Where the newest cosigned checkpoint is kept a second time, outside `dir`: a folder that was put back from a backup brings
+    /// its own older one along, and this one tells.
+    pub witnessed: PathBuf,
     /// Size of the spool in bytes, preallocated.
     pub spool_bytes: u64,
     /// Test seam: makes the disk fail or hang.
@@ -24,15 +27,17 @@ pub struct LedgerConfig {
 }
 
 impl LedgerConfig {
-    /// The usual: month keys beside the log's key, no witness yet, a spool of 4 MiB (some 6,000 cuts).
+    /// The usual: month keys and what was witnessed beside the log's key, no witness yet, a spool of 4 MiB (some 6,000 cuts).
     pub fn new(dir: impl Into<PathBuf>, key_file: impl Into<PathBuf>, origin: impl Into<String>) -> Self {
         let key_file = key_file.into();
         let month_keys = key_file.with_file_name("ledger-months");
+        let witnessed = key_file.with_extension("witnessed");
         Self {
             dir: dir.into(),
             key_file,
             origin: origin.into(),
             month_keys,
+            witnessed,
             witnesses: Vec::new(),
             spool_bytes: 4 << 20,
             faults: None,

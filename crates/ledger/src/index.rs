@@ -5,10 +5,9 @@
 //! month of one camera among ten million entries within a few milliseconds. Case numbers are in no leaf; where the
 //! month's key is at hand they are indexed under a tag made with it.
 
-use crate::{LedgerError, tree::NodeHash};
+use crate::{LedgerError, leaf::Leaf, tree::NodeHash};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_iter, types::Value as Sql};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::{borrow::Cow, collections::HashSet, fs, path::Path};
 
@@ -79,47 +78,6 @@ pub struct Index {
     db: Connection,
     size: u64,
     actions: HashSet<i64>,
-}
-
-/// What the index takes from a leaf.
-#[derive(Deserialize)]
-struct Row<'a> {
-    #[serde(borrow)]
-    at: Cow<'a, str>,
-    #[serde(borrow, default)]
-    operation: Cow<'a, str>,
-    #[serde(borrow, default)]
-    action: Cow<'a, str>,
-    #[serde(borrow, default)]
-    outcome: Cow<'a, str>,
-    #[serde(borrow, default)]
-    look: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    actor: Actor<'a>,
-    #[serde(borrow, default)]
-    object: Object<'a>,
-    #[serde(borrow, default)]
-    justification: Why<'a>,
-}
-
-#[derive(Default, Deserialize)]
-struct Actor<'a> {
-    #[serde(borrow, default)]
-    pseudonym: Option<Cow<'a, str>>,
-}
-
-#[derive(Default, Deserialize)]
-struct Object<'a> {
-    #[serde(borrow, default)]
-    camera: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    municipality: Option<Cow<'a, str>>,
-}
-
-#[derive(Default, Deserialize)]
-struct Why<'a> {
-    #[serde(borrow, default)]
-    incident: Option<Cow<'a, str>>,
 }
 
 /// A leaf to be indexed, with the tag of its case number where that is known.
@@ -234,7 +192,7 @@ impl Index {
                 .prepare_cached("INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?;
             for (seq, Indexed { leaf, tag }) in (self.size..).zip(leaves) {
                 // What is no entry of this schema is found by its number only.
-                let Ok(row) = serde_json::from_slice::<Row<'_>>(leaf) else { continue };
+                let Some(row) = Leaf::read(leaf) else { continue };
                 let action = key(&row.action);
                 if self.actions.insert(action) {
                     change.execute(

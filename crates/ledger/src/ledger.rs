@@ -13,7 +13,7 @@ use crate::{
     opening,
     privacy::{Details, Privacy, month_of},
     publish,
-    published::{Proven, Published},
+    published::Proven,
     sequence::Sequence,
     sequencer::{Backlog, LIMIT, Sequencer},
     shared::{Append, Queue, Shared, lock, newest_cosignature},
@@ -25,7 +25,10 @@ use serde_json::{Value, json};
 use std::{
     fmt, fs,
     path::Path,
-    sync::{Arc, Condvar, Mutex, PoisonError, RwLock, atomic::AtomicU64},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
     thread::{self, JoinHandle},
 };
 use tokio::sync::{oneshot, watch};
@@ -54,7 +57,8 @@ impl Ledger {
     /// where there is none), drops a torn tail, refuses a log that no longer carries what was signed, and closes the looks
     /// that a crash left open. A full disk does not keep an existing ledger from opening: it opens unwritable.
     pub fn open(config: LedgerConfig) -> Result<Self, LedgerError> {
-        let LedgerConfig { dir, key_file, origin, month_keys, witnesses, spool_bytes, faults } = config;
+        let LedgerConfig { dir, key_file, origin, month_keys, witnessed, witnesses, spool_bytes, faults } =
+            config;
         fs::create_dir_all(&dir).map_err(LedgerError::io(&dir))?;
         let key = LogKey::load_or_create(&key_file, &origin)?;
         let privacy = Privacy::open(&month_keys)?;
@@ -66,7 +70,7 @@ impl Ledger {
         let witnesses =
             witnesses.iter().map(|text| WitnessKey::parse(text)).collect::<Result<Vec<_>, _>>()?;
         let sequence = Sequence::open(&dir.join("sequence"), faults)?;
-        let opened = opening::open(&dir, &vkey, sequence)?;
+        let opened = opening::open(&dir, &vkey, sequence, &witnessed)?;
         opened.sequence.cut_tail().map_err(LedgerError::io(opened.sequence.path()))?;
         let log = opened.log;
 
@@ -121,6 +125,10 @@ impl Ledger {
             published: watch::channel(0).0,
             publisher_stop: (Mutex::new(false), Condvar::new()),
             refused: AtomicU64::new(0),
+            clock: AtomicU8::new(0),
+            witnessed_elsewhere: witnessed,
+            disowned: Mutex::default(),
+            root: Mutex::default(),
             trusted_tiles: opened.trusted_tiles,
         });
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
@@ -145,6 +153,7 @@ impl Ledger {
     pub async fn append(&self, entry: Entry) -> Result<Receipt, LedgerError> {
         let shared = self.shared();
         shared.refuse_when_failing()?;
+        let entry = shared.stamped(entry);
         let prepared = shared.privacy.prepare(&entry)?;
         if prepared.leaf.len() > LARGEST_LEAF {
             return Err(LedgerError::TooLarge(prepared.leaf.len()));
@@ -173,6 +182,7 @@ impl Ledger {
     /// `at` and `logged_at`. What finds no room in the spool is counted, and the count is logged.
     pub fn append_spooled(&self, entry: Entry) {
         let shared = self.shared();
+        let entry = shared.stamped(entry);
         match shared.privacy.prepare_spooled(&entry) {
             Ok(prepared) if prepared.leaf.len() <= LARGEST_LEAF => {
                 let mut spool = lock(&shared.spool);
@@ -199,9 +209,48 @@ impl Ledger {
         shared.wake.notify_one();
     }
 
-    /// The sign of life, due each minute.
-    pub async fn heartbeat(&self, clock: Clock) -> Result<Receipt, LedgerError> {
-        self.append(Entry::heartbeat(Utc::now(), clock)).await
+    /// Finds out whether an append would succeed, by a write that leaves nothing behind: while somebody looks, a log that
+    /// cannot be written must be noticed within seconds, and an entry each time would bury the others.
+    ///
+    /// # Errors
+    /// As [`Ledger::append`]; the ledger's health says the same.
+    pub async fn probe(&self) -> Result<(), LedgerError> {
+        let shared = self.shared();
+        shared.refuse_when_failing()?;
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut queue = lock(&shared.queue);
+            if queue.stop {
+                return Err(LedgerError::Closed);
+            }
+            queue.probes.push(answer);
+        }
+        shared.wake.notify_one();
+        match tokio::time::timeout(LIMIT, answered).await {
+            Ok(outcome) => outcome.unwrap_or(Err(LedgerError::Closed)),
+            Err(_) => {
+                shared.begin_failing("a write took over 2 s");
+                Err(LedgerError::Slow)
+            }
+        }
+    }
+
+    /// Stops writing for good: somebody showed that this log is not what they signed. Nothing is appended until the daemon starts
+    /// with a log that carries it, or with a new epoch (decision 15).
+    pub fn disown(&self, why: &str) {
+        let shared = self.shared();
+        lock(&shared.disowned).get_or_insert_with(|| why.to_owned());
+        shared.begin_failing(why);
+    }
+
+    /// How good the clock is from now on; stands in every entry whose maker did not say.
+    pub fn set_clock(&self, clock: Clock) {
+        let number = match clock {
+            Clock::Unknown => 0,
+            Clock::Synchronised => 1,
+            Clock::Unsynchronised => 2,
+        };
+        self.shared().clock.store(number, Ordering::Relaxed);
     }
 
     /// How the ledger fares, as it changes.
@@ -307,16 +356,21 @@ impl Ledger {
         Ok(self.query(&filter)?.pop())
     }
 
-    /// The receipt of an entry: its proof against the published checkpoint, cosigned where a witness was that far.
-    /// Blocking; the entry must be published, which follows within a second.
+    /// What somebody may keep of an entry: its proof under the newest checkpoint that a witness cosigned, or under the newest
+    /// published one where no witness was that far. Blocking; the entry must be published, which follows within a second.
     pub fn receipt(&self, seq: u64) -> Result<Proven, LedgerError> {
-        let shared = self.shared();
-        let published = *shared.published.borrow();
-        if seq >= published {
-            return Err(LedgerError::Beyond { asked: seq, size: published });
+        let checkpoint = match self.witnessed_checkpoint().filter(|cosigned| cosigned.size > seq) {
+            Some(cosigned) => cosigned,
+            None => Checkpoint::read(&self.checkpoint()?, &self.shared().vkey)?,
+        };
+        let (leaf, proof) = self.proven(seq, checkpoint.size)?;
+        if proof.root != checkpoint.root {
+            return Err(LedgerError::Rewritten(format!(
+                "the checkpoint of {} entries is on another log",
+                checkpoint.size
+            )));
         }
-        let unproven = |e: crate::VerifyError| LedgerError::Rewritten(e.to_string());
-        Published::open(&shared.dir, &shared.vkey).map_err(unproven)?.prove(seq).map_err(unproven)
+        Ok(Proven { leaf, proof, checkpoint })
     }
 
     /// The newest published checkpoint, signed by the log, with the witness's cosignature once it has one.
@@ -332,24 +386,31 @@ impl Ledger {
 
     /// The proof that entry `seq` stands in the log of the first `size` entries.
     pub fn inclusion(&self, seq: u64, size: u64) -> Result<InclusionProof, LedgerError> {
+        self.proven(seq, size).map(|(_, proof)| proof)
+    }
+
+    fn proven(&self, seq: u64, size: u64) -> Result<(Vec<u8>, InclusionProof), LedgerError> {
+        let shared = self.shared();
         // Read first: an entry that was purged has no proof either, and the proof is checked before it is given away.
-        let leaf = self.shared().record(seq)?.leaf;
-        let log = self.shared().log();
-        let beyond = LedgerError::Beyond { asked: seq.max(size), size: log.tree.size() };
-        let proof = log.tree.inclusion(seq, size).ok_or(beyond)?;
+        let leaf = shared.record(seq)?.leaf;
+        // Tiles are read from a copy of the right edge: whoever appends does not wait for the disk of whoever asks.
+        let tree = shared.log().tree.clone();
+        let beyond = || LedgerError::Beyond { asked: seq.max(size), size: tree.size() };
+        let root = shared.known_root(&tree, size).ok_or_else(beyond)?;
+        let proof = tree.inclusion_under(seq, size, root).ok_or_else(beyond)?;
         if !proof.holds_for(&leaf) {
             return Err(LedgerError::Rewritten(format!(
                 "a tile above entry {seq} is damaged; a restart mends it"
             )));
         }
-        Ok(proof)
+        Ok((leaf, proof))
     }
 
     /// The proof that the log of `new` entries extends that of `old`.
     pub fn consistency(&self, old: u64, new: u64) -> Result<ConsistencyProof, LedgerError> {
-        let log = self.shared().log();
-        let beyond = LedgerError::Beyond { asked: old.max(new), size: log.tree.size() };
-        log.tree.consistency(old, new).ok_or(beyond)
+        let tree = self.shared().log().tree.clone();
+        let beyond = LedgerError::Beyond { asked: old.max(new), size: tree.size() };
+        tree.consistency(old, new).ok_or(beyond)
     }
 
     /// Trusts a further witness from now on.

@@ -22,6 +22,7 @@ mod error;
 mod faults;
 #[cfg(feature = "writer")]
 mod index;
+pub mod leaf;
 #[cfg(feature = "writer")]
 pub mod ledger;
 #[cfg(feature = "writer")]
@@ -65,6 +66,7 @@ pub use error::LedgerError;
 pub use faults::{DiskFaults, DiskStep};
 #[cfg(feature = "writer")]
 pub use index::{Filter, Index, Indexed};
+pub use leaf::Leaf;
 #[cfg(feature = "writer")]
 pub use ledger::Ledger;
 #[cfg(feature = "writer")]

@@ -65,7 +65,7 @@ fn text<'a>(leaf: &'a Value, key: &str) -> Option<&'a str> {
 impl OpenLook {
     /// The entry that closes it at a start of the daemon, when nobody knows when it ended.
     pub fn closing(&self, last_sign_of_life: DateTime<Utc>, started: DateTime<Utc>) -> Entry {
-        let action = text(&self.start, "action").unwrap_or("look.start");
+        let action = text(&self.start, "action").unwrap_or("look");
         let operation = self
             .start
             .get("operation")

@@ -181,6 +181,15 @@ impl Checkpoint {
             note: note.to_owned(),
         })
     }
+
+    /// The note with the log's own signature and these cosignature lines: a published note may bear older ones.
+    pub fn with_cosignatures(&self, lines: &str) -> String {
+        let signatures = self.note.rsplit_once("\n\n").map_or("", |(_, signatures)| signatures);
+        let own = signatures.lines().find(|line| {
+            line.strip_prefix("— ").and_then(|line| line.split(' ').next()) == Some(self.origin.as_str())
+        });
+        format!("{}\n{}\n{lines}", self.text, own.unwrap_or_default())
+    }
 }
 
 /// The public half of a witness's key.
@@ -247,8 +256,12 @@ fn cosigned_message(seconds: u64, text: &[u8]) -> Vec<u8> {
 /// The key with which a witness cosigns. Held by the police, never by the log's host.
 pub struct CosignerKey {
     name: String,
-    key: SigningKey,
+    public: VerifyingKey,
+    signs: Box<Signs>,
 }
+
+/// Signs a message with Ed25519, or says why not: a token can be pulled out.
+type Signs = dyn Fn(&[u8]) -> Result<[u8; 64], String> + Send + Sync;
 
 impl fmt::Debug for CosignerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -260,20 +273,40 @@ impl CosignerKey {
     /// Reads the key, or makes it under `name` when there is none.
     pub fn load_or_create(path: &Path, name: &str) -> Result<Self, LedgerError> {
         let (name, key) = load_or_create(path, name, COSIGNATURE_V1)?;
-        Ok(Self { name, key })
+        let public = key.verifying_key();
+        Ok(Self { name, public, signs: Box::new(move |message| Ok(key.sign(message).to_bytes())) })
+    }
+
+    /// A key that lives elsewhere, in a hardware token for example: its public half (RFC 8032 5.1.5), and what signs with it.
+    ///
+    /// # Errors
+    /// When the name or the public half is malformed.
+    pub fn elsewhere(
+        name: &str,
+        public: &[u8; 32],
+        signs: impl Fn(&[u8]) -> Result<[u8; 64], String> + Send + Sync + 'static,
+    ) -> Result<Self, LedgerError> {
+        if !signed_note::is_key_name_valid(name) {
+            return Err(bad_key(format!("`{name}` cannot be a key's name")));
+        }
+        let public = VerifyingKey::from_bytes(public).map_err(bad_key)?;
+        Ok(Self { name: name.to_owned(), public, signs: Box::new(signs) })
     }
 
     /// The public half as text: what the log and the consoles pin.
     pub fn vkey(&self) -> String {
-        vkey_text(COSIGNATURE_V1, &self.name, &self.key.verifying_key())
+        vkey_text(COSIGNATURE_V1, &self.name, &self.public)
     }
 
     /// The cosignature line (`— name data`, with its newline) on a checkpoint's text at an instant.
     pub fn cosign(&self, text: &str, at: DateTime<Utc>) -> Result<String, LedgerError> {
         let seconds = u64::try_from(at.timestamp()).map_err(|_| bad_key("the clock is before 1970"))?;
-        let signature = self.key.sign(&cosigned_message(seconds, text.as_bytes()));
-        let id = key_id(&self.name, &public_bytes(COSIGNATURE_V1, &self.key.verifying_key()));
-        let payload = [seconds.to_be_bytes().as_slice(), &signature.to_bytes()].concat();
+        let message = cosigned_message(seconds, text.as_bytes());
+        let signature = (self.signs)(&message).map_err(bad_key)?;
+        // A token that signs with another key than it shows must not go unnoticed.
+        self.public.verify(&message, &Ed25519::from_bytes(&signature)).map_err(bad_key)?;
+        let id = key_id(&self.name, &public_bytes(COSIGNATURE_V1, &self.public));
+        let payload = [seconds.to_be_bytes().as_slice(), &signature].concat();
         let line = Signature::new(self.name.clone(), id, payload).map_err(bad_key)?;
         String::from_utf8(line.to_bytes()).map_err(bad_key)
     }
@@ -351,7 +384,12 @@ mod tests {
         let text = Checkpoint::read(&note, &log.vkey()).unwrap().text;
         let cosigned = note.clone() + &police.cosign(&text, at).unwrap();
         assert_eq!(key.cosigned_at(&cosigned), Some(at));
-        assert!(Checkpoint::read(&cosigned, &log.vkey()).is_ok());
+        let read = Checkpoint::read(&cosigned, &log.vkey()).unwrap();
+        // Its own signature stays, an older cosignature goes.
+        let later = at + chrono::TimeDelta::minutes(1);
+        let again = read.with_cosignatures(&police.cosign(&text, later).unwrap());
+        assert_eq!((key.cosigned_at(&again), again.lines().count()), (Some(later), 6));
+        assert!(Checkpoint::read(&again, &log.vkey()).is_ok());
         assert_eq!(key.cosigned_at(&cosigned.replace("\n3\n", "\n4\n")), None);
         // The log's own key is not a witness's.
         assert!(WitnessKey::parse(&log.vkey()).is_err());

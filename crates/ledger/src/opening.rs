@@ -36,14 +36,19 @@ struct Beginning {
 }
 
 /// Opens the log in a folder.
-pub(crate) fn open(dir: &Path, vkey: &str, mut sequence: Sequence) -> Result<Opened, LedgerError> {
+pub(crate) fn open(
+    dir: &Path,
+    vkey: &str,
+    mut sequence: Sequence,
+    elsewhere: &Path,
+) -> Result<Opened, LedgerError> {
     if let Some(progress) = Progress::read(dir)
         && let Some(log) = resume(dir, vkey, &sequence, progress)
     {
         let trusted_tiles = log.tree.size().saturating_sub(COMPARED);
         let (mut log, dropped) = read_on(log, &mut sequence, |_, _| {})?;
         log.last = log.last.or_else(|| Some(chrono::Utc::now()));
-        if let Ok(witnessed) = compare(dir, vkey, &log.tree) {
+        if let Ok(witnessed) = compare(dir, vkey, &log.tree, elsewhere) {
             return Ok(Opened { log, sequence, dropped, witnessed, trusted_tiles });
         }
         // It may be the tiles that are damaged: the sequence file has the last word.
@@ -79,7 +84,7 @@ pub(crate) fn open(dir: &Path, vkey: &str, mut sequence: Sequence) -> Result<Ope
             log.tree.leave_to(&tiles, size);
         }
     })?;
-    let witnessed = compare(dir, vkey, &log.tree)?;
+    let witnessed = compare(dir, vkey, &log.tree, elsewhere)?;
     Ok(Opened { log, sequence, dropped, witnessed, trusted_tiles: 0 })
 }
 
@@ -151,13 +156,16 @@ fn read_on(
 
 /// A checkpoint that was published or cosigned and that the log no longer carries means that durable entries are gone or
 /// changed. Returns the newest cosigned one.
-fn compare(dir: &Path, vkey: &str, tree: &Tree) -> Result<Option<Checkpoint>, LedgerError> {
+fn compare(dir: &Path, vkey: &str, tree: &Tree, elsewhere: &Path) -> Result<Option<Checkpoint>, LedgerError> {
     if let Ok(note) = fs::read_to_string(dir.join("checkpoint")) {
         match Checkpoint::read(&note, vkey) {
             Ok(checkpoint) => carries(tree, &checkpoint)?,
             // Damaged by a power cut, or of another key: it is written anew, and the witness notices the latter.
             Err(e) => tracing::warn!(error = %e, "the published checkpoint cannot be read"),
         }
+    }
+    if let Ok(note) = fs::read_to_string(elsewhere) {
+        carries(tree, &Checkpoint::read(&note, vkey)?)?;
     }
     let Ok(note) = fs::read_to_string(dir.join(WITNESSED)) else { return Ok(None) };
     let checkpoint = Checkpoint::read(&note, vkey)?;

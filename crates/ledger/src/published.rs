@@ -87,6 +87,36 @@ impl Published {
         self.checkpoint.size
     }
 
+    /// The first entry at which this history and another one part; none when one is the beginning of the other. Compares
+    /// roots, so a few dozen tiles are read however long the two are.
+    ///
+    /// # Errors
+    /// When a tile of either is missing.
+    pub fn parts_from(&self, other: &Self) -> Result<Option<u64>, VerifyError> {
+        let same = |size: u64| -> Result<bool, VerifyError> {
+            let root = |log: &Self| log.tree.root_at(size).ok_or(VerifyError::Root { size });
+            Ok(root(self)? == root(other)?)
+        };
+        let common = self.size().min(other.size());
+        if same(common)? {
+            return Ok(None);
+        }
+        // Equal up to `low` entries, not up to `high`.
+        let (mut low, mut high) = (self.first.max(other.first), common);
+        if low > 0 && !same(low)? {
+            return Ok(Some(0));
+        }
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if same(middle)? {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(Some(low))
+    }
+
     /// The tree, for roots and consistency proofs.
     pub fn tree(&self) -> &Tree {
         &self.tree

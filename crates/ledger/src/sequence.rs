@@ -21,6 +21,8 @@ use std::{
 
 const HEADER: &[u8; 16] = b"rtr-sequence-v1\n";
 const FRAME: usize = 12;
+/// Bytes of a probe: one page, so that a full file system has to give one.
+const PROBE: usize = 4096;
 /// Beyond this a length is damage: a leaf of at most 64 KiB and its details.
 const LARGEST_BODY: usize = 1 << 20;
 
@@ -160,7 +162,8 @@ impl Sequence {
             self.durable += bytes;
             self.count += 1;
         }
-        Ok(self.length().saturating_sub(self.durable))
+        let behind = self.length().saturating_sub(self.durable);
+        Ok(if self.tail_is_probe(behind).map_err(io)? { 0 } else { behind })
     }
 
     /// Cuts off what lies behind the last whole record.
@@ -200,6 +203,23 @@ impl Sequence {
         self.durable += bytes.len() as u64;
         self.count += records.len() as u64;
         Ok(offsets)
+    }
+
+    /// Writes a page behind the end, syncs it and cuts it off again: whether an append would succeed, without an entry. A full,
+    /// read-only, failing or slow disk shows itself.
+    pub(crate) fn probe(&self) -> io::Result<()> {
+        let outcome = self.write_and_sync(&[0; PROBE]);
+        self.cut_tail().and(outcome)
+    }
+
+    /// Whether what lies behind the last whole record is what a crash left of a probe.
+    fn tail_is_probe(&self, bytes: u64) -> io::Result<bool> {
+        if bytes > PROBE as u64 {
+            return Ok(false);
+        }
+        let mut tail = vec![0; bytes as usize];
+        self.file.read_exact_at(&mut tail, self.durable)?;
+        Ok(tail.iter().all(|byte| *byte == 0))
     }
 
     fn write_and_sync(&self, bytes: &[u8]) -> io::Result<()> {
@@ -333,6 +353,23 @@ mod tests {
             std::fs::write(&path, &bent).unwrap();
             assert_eq!(read_all(&path).0, [record(1), record(2)], "bent at {at}");
         }
+    }
+
+    #[test]
+    fn a_probe_leaves_nothing_and_what_a_crash_left_of_one_is_no_torn_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sequence");
+        let (_, _, mut sequence) = read_all(&path);
+        sequence.append(&[record(1)]).unwrap();
+        let before = sequence.length();
+        sequence.probe().unwrap();
+        assert_eq!(sequence.length(), before);
+        sequence.file.write_all_at(&[0; PROBE], before).unwrap();
+        drop(sequence);
+        let (records, dropped, sequence) = read_all(&path);
+        assert_eq!((records.len(), dropped), (1, 0));
+        sequence.cut_tail().unwrap();
+        assert_eq!(sequence.length(), before);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
     looks::UNANSWERED,
     privacy::{Prepared, Privacy, instant, month_of, with_logged_at},
     sequence::{Record, Sequence},
-    shared::{Append, Shared, lock},
+    shared::{Append, Probe, Shared, lock},
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -52,11 +52,14 @@ impl Sequencer {
         let mut tried: Option<Instant> = None;
         let mut month = String::new();
         loop {
-            let (batch, stop) = self.wait(tried);
+            let (batch, probes, stop) = self.wait(tried);
             let failing_since = self.shared.health.borrow().failing_since;
             match failing_since {
                 None => {
-                    self.write(batch, None);
+                    let wrote = self.write(batch, None);
+                    if !wrote && !probes.is_empty() {
+                        self.probe();
+                    }
                     tried = (!self.shared.health.borrow().writable).then(Instant::now);
                 }
                 Some(since) => {
@@ -64,11 +67,16 @@ impl Sequencer {
                         self.shared.refused.fetch_add(1, Ordering::Relaxed);
                         answer(append.answer, Err(LedgerError::Unwritable { since }));
                     }
-                    if stop || tried.is_none_or(|at| at.elapsed() >= TRY_AGAIN) {
+                    let disowned = lock(&self.shared.disowned).is_some();
+                    if !disowned && (stop || tried.is_none_or(|at| at.elapsed() >= TRY_AGAIN)) {
                         tried = Some(Instant::now());
                         self.write(Vec::new(), Some(since));
                     }
                 }
+            }
+            let failing_since = self.shared.health.borrow().failing_since;
+            for probe in probes {
+                answer(probe, failing_since.map_or(Ok(()), |since| Err(LedgerError::Unwritable { since })));
             }
             if stop {
                 return;
@@ -82,11 +90,13 @@ impl Sequencer {
 
     /// Waits until there is something to write, or to try again. Returns what is to be appended, and whether this is
     /// the last round.
-    fn wait(&self, tried: Option<Instant>) -> (Vec<Append>, bool) {
+    fn wait(&self, tried: Option<Instant>) -> (Vec<Append>, Vec<Probe>, bool) {
         let mut queue = lock(&self.shared.queue);
         loop {
             let failing = !self.shared.health.borrow().writable;
-            let idle = queue.appends.is_empty() && (failing || !queue.spooled && self.backlog.0.is_empty());
+            let idle = queue.appends.is_empty()
+                && queue.probes.is_empty()
+                && (failing || !queue.spooled && self.backlog.0.is_empty());
             let due = failing && tried.is_none_or(|at| at.elapsed() >= TRY_AGAIN);
             if queue.stop || !idle || due {
                 break;
@@ -100,12 +110,13 @@ impl Sequencer {
         let many = queue.appends.len().min(LARGEST_BATCH);
         let batch = queue.appends.drain(..many).collect();
         queue.spooled = false;
-        (batch, queue.stop && queue.appends.is_empty())
+        let probes = std::mem::take(&mut queue.probes);
+        (batch, probes, queue.stop && queue.appends.is_empty())
     }
 
     /// Writes one batch: what the ledger owes, what waits in the spool, on recovery the entry that says so, and what
-    /// is to be appended.
-    fn write(&mut self, batch: Vec<Append>, recovering: Option<DateTime<Utc>>) {
+    /// is to be appended. Returns whether there was anything to write.
+    fn write(&mut self, batch: Vec<Append>, recovering: Option<DateTime<Utc>>) -> bool {
         // Whoever no longer waits gets nothing written.
         let batch: Vec<Append> = batch.into_iter().filter(|append| !append.answer.is_closed()).collect();
         let now = Utc::now();
@@ -137,7 +148,7 @@ impl Sequencer {
                 ),
                 ..Entry::new(now, Operation::Maintenance, "ledger.recovered")
             };
-            match self.shared.privacy.prepare(&recovered) {
+            match self.shared.privacy.prepare(&self.shared.stamped(recovered)) {
                 Ok(prepared) => records.push(record(0, prepared)),
                 Err(e) => tracing::error!(error = %e, "the recovery could not be described"),
             }
@@ -145,7 +156,7 @@ impl Sequencer {
         let first_append = records.len();
         records.extend(batch.iter().map(|append| record(0, append.prepared.clone())));
         if records.is_empty() {
-            return;
+            return false;
         }
 
         let began = Instant::now();
@@ -160,7 +171,7 @@ impl Sequencer {
                 for append in batch {
                     answer(append.answer, Err(LedgerError::Write(e.to_string())));
                 }
-                return;
+                return true;
             }
         };
         let in_time = began.elapsed() < LIMIT;
@@ -211,10 +222,20 @@ impl Sequencer {
                 );
             }
         }
+        true
+    }
+
+    fn probe(&self) {
+        let began = Instant::now();
+        match self.sequence.probe() {
+            Err(e) => self.shared.begin_failing(&e.to_string()),
+            Ok(()) if began.elapsed() >= LIMIT => self.shared.begin_failing("a write took over 2 s"),
+            Ok(()) => {}
+        }
     }
 }
 
-fn answer(to: oneshot::Sender<Result<Receipt, LedgerError>>, with: Result<Receipt, LedgerError>) {
+fn answer<T>(to: oneshot::Sender<Result<T, LedgerError>>, with: Result<T, LedgerError>) {
     if to.send(with).is_err() {
         tracing::debug!("nobody waits for this answer any more");
     }

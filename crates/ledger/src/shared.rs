@@ -3,6 +3,7 @@
 use crate::{
     LedgerError,
     config::{LedgerHealth, Receipt},
+    entry::{Clock, Entry},
     index::{Index, Indexed},
     looks::Looks,
     note::{Checkpoint, LogKey, WitnessKey},
@@ -21,7 +22,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
 };
 use tokio::sync::{oneshot, watch};
@@ -79,9 +80,13 @@ pub(crate) struct Append {
     pub(crate) answer: oneshot::Sender<Result<Receipt, LedgerError>>,
 }
 
+/// Who waits to hear whether the disk takes a write.
+pub(crate) type Probe = oneshot::Sender<Result<(), LedgerError>>;
+
 #[derive(Default)]
 pub(crate) struct Queue {
     pub(crate) appends: VecDeque<Append>,
+    pub(crate) probes: Vec<Probe>,
     pub(crate) spooled: bool,
     pub(crate) stop: bool,
 }
@@ -104,6 +109,14 @@ pub(crate) struct Shared {
     pub(crate) published: watch::Sender<u64>,
     pub(crate) publisher_stop: (Mutex<bool>, Condvar),
     pub(crate) refused: AtomicU64,
+    /// The root that was asked for last, and its size: proofs are asked for under the same checkpoint again and again.
+    pub(crate) root: Mutex<Option<(u64, NodeHash)>>,
+    /// Where the newest cosigned checkpoint is kept a second time.
+    pub(crate) witnessed_elsewhere: PathBuf,
+    /// Why nothing is written any more, until a restart.
+    pub(crate) disowned: Mutex<Option<String>>,
+    /// How good the clock is, as [`Clock`] in a number.
+    pub(crate) clock: AtomicU8,
     /// Entries of which a start took the tiles for right: those before are only looked for, those behind are compared.
     pub(crate) trusted_tiles: u64,
 }
@@ -141,12 +154,27 @@ impl Shared {
         read_at(&self.reader, offset, seq).map_err(LedgerError::io("sequence"))
     }
 
+    /// An entry whose maker did not ask how good the clock is gets what is known of it.
+    pub(crate) fn stamped(&self, mut entry: Entry) -> Entry {
+        if entry.clock == Clock::Unknown {
+            entry.clock = match self.clock.load(Ordering::Relaxed) {
+                1 => Clock::Synchronised,
+                2 => Clock::Unsynchronised,
+                _ => Clock::Unknown,
+            };
+        }
+        entry
+    }
+
     pub(crate) fn refuse_when_failing(&self) -> Result<(), LedgerError> {
         let health = self.health.borrow();
         if health.writable {
             return Ok(());
         }
         self.refused.fetch_add(1, Ordering::Relaxed);
+        if let Some(why) = lock(&self.disowned).as_ref() {
+            return Err(LedgerError::Rewritten(why.clone()));
+        }
         Err(LedgerError::Unwritable { since: health.failing_since.unwrap_or_else(Utc::now) })
     }
 
@@ -226,6 +254,9 @@ impl Shared {
         }
         crate::publish::write_durably(&self.dir.join(WITNESSED), note.as_bytes())
             .map_err(LedgerError::io(self.dir.join(WITNESSED)))?;
+        if let Err(error) = crate::publish::write_durably(&self.witnessed_elsewhere, note.as_bytes()) {
+            tracing::error!(%error, "the cosigned checkpoint could not be kept a second time");
+        }
         self.health.send_modify(|health| {
             health.witnessed_at = Some(at);
             health.witnessed_entries = checkpoint.size;
@@ -237,6 +268,17 @@ impl Shared {
     /// The newest checkpoint that carries a cosignature, when it is on `size` entries.
     pub(crate) fn cosigned_note(&self, size: u64) -> Option<String> {
         lock(&self.witnessed).as_ref().filter(|c| c.size == size).map(|c| c.note.clone())
+    }
+
+    /// The root over the first `size` entries of a tree of this log, which never changes once it is known.
+    pub(crate) fn known_root(&self, tree: &Tree, size: u64) -> Option<NodeHash> {
+        let known = *lock(&self.root);
+        if let Some((_, root)) = known.filter(|(of, _)| *of == size) {
+            return Some(root);
+        }
+        let root = tree.root_at(size)?;
+        *lock(&self.root) = Some((size, root));
+        Some(root)
     }
 
     pub(crate) fn root_at(&self, size: u64) -> Option<NodeHash> {

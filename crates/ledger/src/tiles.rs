@@ -8,9 +8,9 @@ use std::{
 };
 
 /// The newest checkpoint with a cosignature that holds.
-pub(crate) const WITNESSED: &str = "checkpoint.witnessed";
+pub const WITNESSED: &str = "checkpoint.witnessed";
 /// The tombstone: a checkpoint of the entries that were purged, signed when they were.
-pub(crate) const PRUNED: &str = "checkpoint.pruned";
+pub const PRUNED: &str = "checkpoint.pruned";
 /// Hashes in a full tile, entries in a full bundle.
 pub const WIDTH: u64 = 256;
 /// Levels of the tree in one tile.

@@ -61,7 +61,7 @@ impl Row {
 }
 
 /// The tree, growing at its right edge.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tree {
     size: u64,
     rows: Vec<Row>,
@@ -241,16 +241,16 @@ impl Tree {
 
     /// The proof that leaf `seq` stands in the tree of the first `size` leaves.
     pub fn inclusion(&self, seq: u64, size: u64) -> Option<InclusionProof> {
+        self.inclusion_under(seq, size, self.root_at(size)?)
+    }
+
+    /// The same where the root over the first `size` leaves is known already: half the work.
+    pub(crate) fn inclusion_under(&self, seq: u64, size: u64, root: NodeHash) -> Option<InclusionProof> {
         if seq >= size || size > self.size {
             return None;
         }
         let hashes = prove_record(size, seq, &self.nodes()).ok()?;
-        Some(InclusionProof {
-            seq,
-            size,
-            root: self.root_at(size)?,
-            hashes: hashes.into_iter().map(|h| h.0).collect(),
-        })
+        Some(InclusionProof { seq, size, root, hashes: hashes.into_iter().map(|h| h.0).collect() })
     }
 
     /// The proof that the tree of the first `new` leaves extends the tree of the first `old`.
@@ -259,7 +259,8 @@ impl Tree {
             return None;
         }
         // Every tree extends the empty one, without a proof (RFC 9162 2.1.4 starts at 1).
-        let hashes = if old == 0 { Vec::new() } else { prove_tree(new, old, &self.nodes()).ok()? };
+        let hashes =
+            if old == 0 || old == new { Vec::new() } else { prove_tree(new, old, &self.nodes()).ok()? };
         Some(ConsistencyProof { old, new, hashes: hashes.into_iter().map(|h| h.0).collect() })
     }
 }
@@ -356,6 +357,12 @@ pub struct ConsistencyProof {
 }
 
 impl ConsistencyProof {
+    /// The body of C2SP tlog-witness `add-checkpoint`: this proof, and the checkpoint at its end.
+    pub fn request(&self, checkpoint: &str) -> String {
+        let lines: String = self.hashes.iter().map(|hash| BASE64_STANDARD.encode(hash) + "\n").collect();
+        format!("old {}\n{lines}\n{checkpoint}", self.old)
+    }
+
     /// Whether the tree with `new_root` extends the tree with `old_root`.
     pub fn holds(&self, old_root: NodeHash, new_root: NodeHash) -> bool {
         if self.old == 0 {

@@ -223,6 +223,9 @@ fn a_rollback_a_fork_and_an_old_checkpoint_are_found_by_whoever_kept_something()
         let found = inspect(&old, &log.vkey, &know(&[shown])).unwrap_err();
         assert_eq!(found, [VerifyError::Forked { name: "kept".to_owned(), size: SIZE + 300 }]);
     }
+    // Two whole copies say where they part.
+    let [ours, theirs] = [&log.log(), &old].map(|dir| ledger::Published::open(dir, &log.vkey).unwrap());
+    assert_eq!((ours.parts_from(&theirs).unwrap(), ours.parts_from(&ours).unwrap()), (Some(SIZE), None));
     // An old checkpoint put back over the newer log: what the witness signed later lies beside it.
     let key = CosignerKey::load_or_create(&log.dir.path().join("w.key"), "politie.example/w").unwrap();
     let text = kept.split_once("\n\n").unwrap().0.to_owned() + "\n";

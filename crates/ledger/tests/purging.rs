@@ -1,0 +1,75 @@
+//! The end of the log's own term.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod common;
+
+use common::{at, config, look, published};
+use ledger::{Clock, Entry, Filter, Ledger, LedgerError, note::CosignerKey, verify};
+use std::fs;
+
+#[tokio::test]
+async fn the_end_of_the_logs_own_term_leaves_a_tombstone_and_a_tree_that_verifies() {
+    let root = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config(root.path())).unwrap();
+    let police = CosignerKey::load_or_create(&root.path().join("witness.key"), "politie.example/w").unwrap();
+    ledger.trust_witness(&police.vkey()).unwrap();
+    let key = ledger::WitnessKey::parse(&police.vkey()).unwrap();
+    let month = 31 * 86_400;
+    for n in 0..900_i64 {
+        // 400 entries of one month, the others two months later.
+        let at = if n < 400 { at(n) } else { at(2 * month + n) };
+        ledger.append(Entry { at, look: None, ..look("replay.start", "", "a", "ENS-C01") }).await.unwrap();
+    }
+    let cutoff = at(month);
+    let dir = root.path().join("log");
+    let witness = |second: i64| {
+        let (ledger, police) = (ledger.clone(), &police);
+        async move {
+            published(&ledger, ledger.size()).await;
+            let note = ledger.checkpoint().unwrap();
+            let text = note.split_once("\n\n").unwrap().0.to_owned() + "\n";
+            let own = note.lines().find(|line| line.starts_with('—')).unwrap();
+            let cosigned = format!("{text}\n{own}\n{}", police.cosign(&text, at(second)).unwrap());
+            ledger.record_cosignature(&cosigned).unwrap();
+        }
+    };
+    let kept = ledger.inclusion(700, 900).unwrap();
+    // Nothing goes before a witness has seen it, and nothing before it has seen the announcement.
+    assert_eq!(ledger.purge(cutoff, at(3 * month)).await.unwrap(), ledger::Purge::NothingDue);
+    witness(1).await;
+    let announced = ledger::Purge::Announced { first: 256, seq: 900 };
+    assert_eq!(ledger.purge(cutoff, at(3 * month)).await.unwrap(), announced);
+    assert_eq!(ledger.purge(cutoff, at(3 * month)).await.unwrap(), announced);
+    assert!(dir.join("tile/entries/000").exists());
+    witness(2).await;
+    assert_eq!(ledger.purge(cutoff, at(3 * month)).await.unwrap(), ledger::Purge::Done { first: 256 });
+    assert!(!dir.join("tile/entries/000").exists() && !dir.join("tile/0/000").exists());
+    assert!(matches!(ledger.leaf(255), Err(LedgerError::Purged { asked: 255, first: 256 })));
+    assert!(ledger.leaf(256).is_ok());
+    let sequence = fs::read(dir.join("sequence")).unwrap();
+    assert!(sequence[16..40_000].iter().all(|byte| *byte == 0), "the bytes are gone");
+    // What is left verifies, old proofs hold, and the log goes on; also after a restart that reads everything anew.
+    let vkey = ledger.vkey();
+    assert!(kept.holds_for(&ledger.leaf(700).unwrap()));
+    let mut open = Some(ledger);
+    for round in 0..3 {
+        let ledger = open.take().unwrap_or_else(|| Ledger::open(config(root.path())).unwrap());
+        ledger.append(Entry::heartbeat(at(3 * month), Clock::Unknown)).await.unwrap();
+        published(&ledger, ledger.size()).await;
+        let seen = verify(&dir, &ledger.vkey(), std::slice::from_ref(&key)).unwrap();
+        assert_eq!((seen.first, seen.size), (256, 902 + round));
+        let found =
+            ledger.query(&Filter { camera: Some("ENS-C01".to_owned()), ..Filter::default() }).unwrap();
+        assert_eq!(found.first().map(|(seq, _)| *seq), Some(256));
+        drop(ledger);
+        if round == 0 {
+            continue;
+        }
+        fs::remove_file(dir.join("progress")).unwrap();
+        fs::remove_file(dir.join("index.sqlite")).unwrap();
+    }
+    // Without its announcement the gap is a crime.
+    fs::rename(dir.join("checkpoint.pruned"), dir.join("aside")).unwrap();
+    assert!(verify(&dir, &vkey, &[]).is_err());
+}
