@@ -8,17 +8,30 @@ use ledger::tree::NodeHash;
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A checkpoint with 63 proof lines is far below this.
 const LARGEST_BODY: usize = 64 << 10;
 const LARGEST_HEAD: u64 = 16 << 10;
 
-/// Serves requests one after the other, for ever. Without a witness only status and metrics are served.
-pub fn serve(listener: &TcpListener, mut witness: Option<&mut Witness>, watch: &Watch) -> io::Result<()> {
+/// How long one request may take, all of it: a client that dribbles must not keep the log away.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Serves requests one after the other, for ever. Without a witness only status and metrics are served. Checkpoints are
+/// taken at `/PREFIX/add-checkpoint` (the standard's submission prefix), at `/add-checkpoint` where it is empty.
+pub fn serve(
+    listener: &TcpListener,
+    mut witness: Option<&mut Witness>,
+    watch: &Watch,
+    prefix: &str,
+) -> io::Result<()> {
+    let path = match prefix.trim_matches('/') {
+        "" => "/add-checkpoint".to_owned(),
+        prefix => format!("/{prefix}/add-checkpoint"),
+    };
     for stream in listener.incoming() {
-        if let Err(e) = stream.and_then(|stream| answer(stream, witness.as_deref_mut(), watch)) {
+        if let Err(e) = stream.and_then(|stream| answer(stream, witness.as_deref_mut(), watch, &path)) {
             eprintln!("a request was dropped: {e}");
         }
     }
@@ -32,12 +45,29 @@ enum Asked {
     Other,
 }
 
-fn answer(mut stream: TcpStream, witness: Option<&mut Witness>, watch: &Watch) -> io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(5)))?;
+/// A stream that is read for a bounded time, however it dribbles.
+struct Bounded<'a> {
+    stream: &'a TcpStream,
+    end: Instant,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        let mut stream = self.stream;
+        stream.read(into)
+    }
+}
+
+fn answer(mut stream: TcpStream, witness: Option<&mut Witness>, watch: &Watch, path: &str) -> io::Result<()> {
+    stream.set_write_timeout(Some(PATIENCE))?;
     let now = Utc::now();
     let text = "text/plain; charset=utf-8";
-    let (status, kind, body) = match (read_request(&stream)?, witness) {
+    let (status, kind, body) = match (read_request(&stream, path)?, witness) {
         (Asked::AddCheckpoint(body), Some(witness)) => respond(witness, watch, &body),
         (Asked::Status, _) => match watch.status(now) {
             (true, body) => ("200 OK", text, body),
@@ -53,8 +83,9 @@ fn answer(mut stream: TcpStream, witness: Option<&mut Witness>, watch: &Watch) -
     )
 }
 
-fn read_request(stream: &TcpStream) -> io::Result<Asked> {
-    let mut reader = BufReader::new(stream).take(LARGEST_HEAD);
+fn read_request(stream: &TcpStream, path: &str) -> io::Result<Asked> {
+    let bounded = Bounded { stream, end: Instant::now() + PATIENCE };
+    let mut reader = BufReader::new(bounded).take(LARGEST_HEAD);
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let asked = line.clone();
@@ -80,15 +111,17 @@ fn read_request(stream: &TcpStream) -> io::Result<Asked> {
     reader.set_limit(length as u64);
     reader.read_exact(&mut body)?;
     Ok(match asked.split(' ').collect::<Vec<_>>().as_slice() {
-        ["POST", "/add-checkpoint", _] => Asked::AddCheckpoint(String::from_utf8_lossy(&body).into_owned()),
+        ["POST", asked, _] if *asked == path => {
+            Asked::AddCheckpoint(String::from_utf8_lossy(&body).into_owned())
+        }
         ["GET", "/status", _] => Asked::Status,
         ["GET", "/metrics", _] => Asked::Metrics,
         _ => Asked::Other,
     })
 }
 
-/// The statuses are the standard's: 200 cosignature, 400 malformed, 403 bad signature or unknown log,
-/// 409 other old size (with the right one), 422 not an extension.
+/// The statuses are the standard's: 200 cosignature, 400 malformed, 403 bad signature, 404 another log, 409 other old size
+/// (with the right one) or another tree of the same size, 422 not an extension.
 fn respond(witness: &mut Witness, watch: &Watch, body: &str) -> (&'static str, &'static str, String) {
     let outcome = parse(body)
         .ok_or_else(|| Refusal::Malformed("not an add-checkpoint request".to_owned()))
@@ -100,14 +133,16 @@ fn respond(witness: &mut Witness, watch: &Watch, body: &str) -> (&'static str, &
         }
         Err(Refusal::Conflict(size)) => ("409 Conflict", "text/x.tlog.size", format!("{size}\n")),
         Err(e) => {
+            if e.is_alarm() {
+                watch.refused(&e.to_string(), body, witness.signed_note().as_deref(), Utc::now());
+                watch.sound(Utc::now());
+            }
             let status = match e {
                 Refusal::Malformed(_) => "400 Bad Request",
                 Refusal::Unknown(_) => "403 Forbidden",
-                Refusal::Inconsistent { .. } => {
-                    watch.refused(&e.to_string(), body, Utc::now());
-                    watch.sound(Utc::now());
-                    "422 Unprocessable Entity"
-                }
+                Refusal::OtherLog(_) => "404 Not Found",
+                Refusal::Forked(_) => "409 Conflict",
+                Refusal::Inconsistent { .. } | Refusal::Proof => "422 Unprocessable Entity",
                 _ => "500 Internal Server Error",
             };
             eprintln!("refused: {e}");

@@ -3,7 +3,6 @@
 //! answer the cosignature line with the checkpoint it is about.
 
 use crate::{Refusal, Witness, http};
-use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use ledger::{Published, note::Checkpoint};
 use std::{fs, path::Path};
@@ -17,13 +16,9 @@ pub fn request(dir: &Path, log_vkey: &str, old: Option<u64>) -> Result<String, R
     let unreadable = |e: &dyn ToString| Refusal::Unknown(e.to_string());
     let log = Published::open(dir, log_vkey).map_err(|e| unreadable(&e))?;
     let old = old.unwrap_or_else(|| log.cosigned().map_or(0, |cosigned| cosigned.size));
-    let proof = if old == 0 || old == log.size() {
-        Vec::new()
-    } else {
-        log.tree().consistency(old, log.size()).map(|proof| proof.hashes).unwrap_or_default()
-    };
-    let lines: String = proof.iter().map(|hash| BASE64_STANDARD.encode(hash) + "\n").collect();
-    Ok(format!("old {old}\n{lines}\n{}", log.checkpoint().note))
+    let proof = log.tree().consistency(old, log.size());
+    let proof = proof.ok_or_else(|| unreadable(&format!("no proof from {old} entries to {}", log.size())))?;
+    Ok(proof.request(&log.checkpoint().note))
 }
 
 /// Answers a request: the checkpoint with the log's signature and the fresh cosignature.
@@ -34,7 +29,9 @@ pub fn answer(witness: &mut Witness, request: &str, now: DateTime<Utc>) -> Resul
     let malformed = || Refusal::Malformed("not a request of rtr-witness".to_owned());
     let (old, proof, note) = http::parse(request).ok_or_else(malformed)?;
     let line = witness.add_checkpoint(old, proof, note, now)?;
-    Ok(cosigned_note(note, &line))
+    let checkpoint =
+        Checkpoint::read(note, witness.log_vkey()).map_err(|e| Refusal::Unknown(e.to_string()))?;
+    Ok(checkpoint.with_cosignatures(&line))
 }
 
 /// Leaves an answer in the log's folder, where the ledger takes it up and checks it by the witnesses it trusts.
@@ -47,11 +44,4 @@ pub fn deliver(dir: &Path, log_vkey: &str, answer: &str) -> Result<u64, Refusal>
     fs::write(&fresh, answer)?;
     fs::rename(fresh, dir.join("cosignature"))?;
     Ok(checkpoint.size)
-}
-
-/// A checkpoint with the log's own signature and one cosignature: the published note may bear an older one of ours.
-pub(crate) fn cosigned_note(note: &str, line: &str) -> String {
-    let (text, signatures) = note.rsplit_once("\n\n").unwrap_or((note, ""));
-    let own = signatures.lines().next().unwrap_or_default();
-    format!("{text}\n\n{own}\n{line}")
 }

@@ -6,11 +6,12 @@
 //! proves nothing.
 //!
 //! [`Witness`] is the rule and its memory; [`log_directory`] brings it the checkpoints of a log that it reads as files,
-//! [`http`] those that a log sends it, [`letters`] those that come on a stick; [`watch`] is the alarm, [`epoch`] what the
+//! [`http`] those that a log sends it, [`letters`] those that come on a stick; [`keys`] holds its key, [`watch`] is the alarm, [`epoch`] what the
 //! police sign when a log must begin anew.
 
 pub mod epoch;
 pub mod http;
+pub mod keys;
 pub mod letters;
 pub mod log_directory;
 mod state;
@@ -34,6 +35,9 @@ pub enum Refusal {
     /// The checkpoint is of a log that this witness does not know, or its signature does not hold.
     #[error("not a checkpoint of the known log: {0}")]
     Unknown(String),
+    /// The checkpoint is of another log.
+    #[error("this witness does not know the log `{0}`")]
+    OtherLog(String),
     /// The proof starts at another size than the one last signed; start there.
     #[error("the last checkpoint signed here has {0} entries")]
     Conflict(u64),
@@ -45,9 +49,18 @@ pub enum Refusal {
         /// The size offered.
         new: u64,
     },
+    /// Two checkpoints of one size with different roots, both signed by the log: two histories.
+    #[error("the log signed two different trees of {0} entries: its history was forked")]
+    Forked(u64),
+    /// A proof where none belongs.
+    #[error("this step needs no proof, and one was given")]
+    Proof,
     /// The witness's own state could not be read or written; nothing is signed without it.
     #[error("the witness's state: {0}")]
     State(#[from] io::Error),
+    /// Its token failed.
+    #[error("the token with the witness's key: {0}")]
+    Token(String),
     /// Its key failed.
     #[error(transparent)]
     Key(#[from] LedgerError),
@@ -61,10 +74,17 @@ pub struct Witness {
     state: StateFile,
 }
 
+impl Refusal {
+    /// Whether this is about the log's history, so that the police must hear of it. Each of these bears the log's own
+    /// signature: nobody else can sound this alarm.
+    pub fn is_alarm(&self) -> bool {
+        matches!(self, Self::Inconsistent { .. } | Self::Forked(_))
+    }
+}
+
 impl Witness {
-    /// A witness with its key (made when it is not there) under `name`, for the log with this public key.
-    pub fn open(key_file: &Path, name: &str, state: &Path, log_vkey: &str) -> Result<Self, Refusal> {
-        let key = CosignerKey::load_or_create(key_file, name)?;
+    /// A witness with its key, for the log with this public key.
+    pub fn open(key: CosignerKey, state: &Path, log_vkey: &str) -> Result<Self, Refusal> {
         Ok(Self { key, log_vkey: log_vkey.trim().to_owned(), state: StateFile::open(state)? })
     }
 
@@ -114,6 +134,11 @@ impl Witness {
         note: &str,
         now: DateTime<Utc>,
     ) -> Result<String, Refusal> {
+        let origin = note.lines().next().unwrap_or_default();
+        if Some(origin) != self.log_vkey.split('+').next() {
+            return Err(Refusal::OtherLog(origin.chars().take(128).collect()));
+        }
+        // Before anything else is believed, and before any alarm.
         let checkpoint =
             Checkpoint::read(note, &self.log_vkey).map_err(|e| Refusal::Unknown(e.to_string()))?;
         if old > checkpoint.size {
@@ -124,13 +149,13 @@ impl Witness {
             return Err(Refusal::Conflict(seen.size));
         }
         let inconsistent = Refusal::Inconsistent { old, new: checkpoint.size };
-        if old == checkpoint.size {
-            if old > 0 && seen.root != checkpoint.root || !proof.is_empty() {
-                return Err(inconsistent);
-            }
-        } else if old == 0 {
+        if old == checkpoint.size && old > 0 && seen.root != checkpoint.root {
+            return Err(Refusal::Forked(old));
+        }
+        if old == checkpoint.size || old == 0 {
             if !proof.is_empty() {
-                return Err(inconsistent);
+                // The trees are the same, or there is none before: only the proof is odd, and that is no history.
+                return Err(Refusal::Proof);
             }
         } else if !(ConsistencyProof { old, new: checkpoint.size, hashes: proof })
             .holds(seen.root, checkpoint.root)
@@ -139,6 +164,13 @@ impl Witness {
         }
         let grew_at = if checkpoint.size > seen.size { now.timestamp() } else { seen.grew_at };
         self.state.remember(Seen { size: checkpoint.size, root: checkpoint.root, grew_at })?;
-        Ok(self.key.cosign(&checkpoint.text, now)?)
+        let line = self.key.cosign(&checkpoint.text, now)?;
+        self.state.keep_note(&checkpoint.with_cosignatures(&line));
+        Ok(line)
+    }
+
+    /// The newest checkpoint that was signed here, as a note: one half of the evidence when another history is offered.
+    pub fn signed_note(&self) -> Option<String> {
+        self.state.note()
     }
 }

@@ -35,15 +35,12 @@ pub fn cosign(witness: &mut Witness, dir: &Path, now: DateTime<Utc>) -> Result<C
         // A shorter log than the one signed is a rewritten one.
         return Err(Refusal::Inconsistent { old, new: checkpoint.size });
     }
-    let proof = if old == 0 || old == checkpoint.size {
-        Vec::new()
-    } else {
-        // Only the tiles that the proof needs are read. Whether they are true shows when it holds between two signed roots.
-        let tree = Tree::open(tiles.clone(), checkpoint.size)?;
-        tree.consistency(old, checkpoint.size).map(|proof| proof.hashes).unwrap_or_default()
-    };
-    let line = witness.add_checkpoint(old, proof, &note, now)?;
-    replace(&dir.join("cosignature"), &crate::letters::cosigned_note(&note, &line))?;
+    // Only the tiles that the proof needs are read. Whether they are true shows when it holds between two signed roots.
+    let tree = Tree::open(tiles.clone(), checkpoint.size)?;
+    let proof =
+        tree.consistency(old, checkpoint.size).ok_or_else(|| io::Error::other("a tile is missing"))?;
+    let line = witness.add_checkpoint(old, proof.hashes, &note, now)?;
+    replace(&dir.join("cosignature"), &checkpoint.with_cosignatures(&line))?;
     let newest = newest_time(&tiles, checkpoint.size);
     Ok(Cosigned { size: checkpoint.size, new: checkpoint.size - old, newest })
 }

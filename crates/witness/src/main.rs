@@ -11,7 +11,7 @@ use std::{
     sync::mpsc,
     time::Duration,
 };
-use witness::{Refusal, Witness, epoch, http, letters, log_directory, watch::Watch};
+use witness::{Witness, epoch, http, keys, letters, log_directory, watch::Watch};
 
 /// Checks that the ledger only grows, and cosigns it.
 #[derive(Parser)]
@@ -25,9 +25,9 @@ struct Arguments {
 enum Verb {
     /// Prints the witness's public key, made when there is none yet.
     Key {
-        /// The witness's key file (made with mode 0600).
+        /// The witness's key: a file (made with mode 0600), or a token as `pkcs11:…` (RFC 7512).
         #[arg(long)]
-        key: PathBuf,
+        key: String,
         /// The name under which it signs.
         #[arg(long, default_value = NAME)]
         name: String,
@@ -53,6 +53,10 @@ enum Verb {
         /// Where to listen.
         #[arg(long, default_value = "127.0.0.1:7411")]
         listen: SocketAddr,
+        /// A path that only the log's host knows: `POST /PREFIX/add-checkpoint`, and nothing else is answered. With it nobody
+        /// but the host can even offer a checkpoint.
+        #[arg(long, default_value = "")]
+        prefix: String,
         #[command(flatten)]
         alarm: Alarm,
         #[command(flatten)]
@@ -129,9 +133,9 @@ const NAME: &str = "rtr-witness";
 
 #[derive(clap::Args)]
 struct Who {
-    /// The witness's key file (made with mode 0600 when it is not there).
+    /// The witness's key: a file (made with mode 0600 when it is not there), or a key in a token as `pkcs11:…` (RFC 7512).
     #[arg(long)]
-    key: PathBuf,
+    key: String,
     /// The file that remembers what was signed. Losing it means trusting the log anew.
     #[arg(long)]
     state: PathBuf,
@@ -146,7 +150,8 @@ struct Who {
 impl Who {
     fn witness(&self) -> Result<Witness> {
         let log_key = text_or_file(&self.log_key);
-        let witness = Witness::open(&self.key, &self.name, &self.state, &log_key)?;
+        let key = keys::open(&self.key, &self.name)?;
+        let witness = Witness::open(key, &self.state, &log_key)?;
         println!("witness {}", witness.vkey());
         Ok(witness)
     }
@@ -183,12 +188,9 @@ fn round(witness: &mut Witness, watch: &Watch, log: &std::path::Path) -> u8 {
             println!("cosigned {} entries, {} of them new", done.size, done.new);
             false
         }
-        Err(e @ Refusal::Inconsistent { .. }) => {
-            watch.refused(
-                &e.to_string(),
-                &fs::read_to_string(log.join("checkpoint")).unwrap_or_default(),
-                now,
-            );
+        Err(e) if e.is_alarm() => {
+            let offered = fs::read_to_string(log.join("checkpoint")).unwrap_or_default();
+            watch.refused(&e.to_string(), &offered, witness.signed_note().as_deref(), now);
             eprintln!("ALARM: {e}");
             false
         }
@@ -230,16 +232,16 @@ fn main() -> Result<ExitCode> {
     let done = Ok(ExitCode::SUCCESS);
     match Arguments::parse().verb {
         Verb::Key { key, name } => {
-            println!("{}", ledger::note::CosignerKey::load_or_create(&key, &name)?.vkey());
+            println!("{}", keys::open(&key, &name)?.vkey());
             done
         }
-        Verb::Serve { listen, alarm, who } => {
+        Verb::Serve { listen, prefix, alarm, who } => {
             let mut witness = who.witness()?;
             let watch = who.watch(&witness, &alarm);
             let listener = TcpListener::bind(listen).with_context(|| format!("listening on {listen}"))?;
             println!("ready http://{}", listener.local_addr()?);
             stand_guard(watch.clone());
-            http::serve(&listener, Some(&mut witness), &watch)?;
+            http::serve(&listener, Some(&mut witness), &watch, &prefix)?;
             done
         }
         Verb::Cosign { log, every, listen, alarm, who } => {
@@ -252,7 +254,7 @@ fn main() -> Result<ExitCode> {
                 let listener = TcpListener::bind(listen).with_context(|| format!("listening on {listen}"))?;
                 println!("status http://{}/status", listener.local_addr()?);
                 let watch = watch.clone();
-                std::thread::spawn(move || http::serve(&listener, None, &watch));
+                std::thread::spawn(move || http::serve(&listener, None, &watch, ""));
             }
             stand_guard(watch.clone());
             let (stop, stopped) = mpsc::channel();
@@ -283,8 +285,8 @@ fn main() -> Result<ExitCode> {
                     println!("cosigned {} entries; carry {} back", witness.seen_size(), out.display());
                     done
                 }
-                Err(e @ Refusal::Inconsistent { .. }) => {
-                    watch.refused(&e.to_string(), &text, Utc::now());
+                Err(e) if e.is_alarm() => {
+                    watch.refused(&e.to_string(), &text, witness.signed_note().as_deref(), Utc::now());
                     watch.sound(Utc::now());
                     Ok(ExitCode::from(3))
                 }

@@ -51,6 +51,18 @@ impl StateFile {
         self.seen
     }
 
+    /// The checkpoint that was signed last. Only evidence: it is written after the state, and missing harms nothing.
+    pub(crate) fn keep_note(&self, note: &str) {
+        let (path, fresh) = (with_suffix(&self.path, ".signed"), with_suffix(&self.path, ".signed.new"));
+        if let Err(e) = fs::write(&fresh, note).and_then(|()| fs::rename(&fresh, &path)) {
+            eprintln!("the signed checkpoint could not be kept in {}: {e}", path.display());
+        }
+    }
+
+    pub(crate) fn note(&self) -> Option<String> {
+        fs::read_to_string(with_suffix(&self.path, ".signed")).ok()
+    }
+
     pub(crate) fn remember(&mut self, seen: Seen) -> io::Result<()> {
         if seen == self.seen {
             return Ok(());

@@ -13,6 +13,8 @@ use std::{
 
 /// How long a log may go without a new checkpoint (decision 15).
 pub const SILENCE: TimeDelta = TimeDelta::minutes(5);
+/// Bytes of evidence beyond which more of it says nothing new.
+const MOST_EVIDENCE: u64 = 1 << 20;
 /// How far the log's clock may be from the witness's.
 const CLOCKS_APART: TimeDelta = TimeDelta::minutes(2);
 
@@ -67,12 +69,29 @@ impl Watch {
         state.unreachable = None;
     }
 
-    /// Another history was offered and refused.
-    pub fn refused(&self, why: &str, offered: &str, now: DateTime<Utc>) {
+    /// Another history was offered, under the log's own signature, and refused. Kept are the offer as it came, and as notes of
+    /// their own the checkpoint that was offered and the one that was `signed` here: the two together convict.
+    pub fn refused(&self, why: &str, offered: &str, signed: Option<&str>, now: DateTime<Utc>) {
         let mut state = self.state();
         state.refusals += 1;
+        if fs::metadata(&state.evidence).is_ok_and(|there| there.len() > MOST_EVIDENCE) {
+            return;
+        }
         let text = format!("{now}\n{why}\n\n{offered}\n");
-        if let Err(e) = append(&state.evidence, &text) {
+        // An offer begins with a proof, a published checkpoint does not.
+        let note = offered
+            .strip_prefix("old ")
+            .and_then(|rest| rest.split_once("\n\n"))
+            .map_or(offered, |(_, note)| note);
+        let beside = |suffix: &str| {
+            let mut name = state.evidence.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        let kept = append(&state.evidence, &text)
+            .and_then(|()| fs::write(beside(".offered"), note))
+            .and_then(|()| signed.map_or(Ok(()), |signed| fs::write(beside(".signed"), signed)));
+        if let Err(e) = kept {
             eprintln!("the evidence could not be kept in {}: {e}", state.evidence.display());
         }
     }
@@ -189,7 +208,12 @@ mod tests {
         watch.cosigned(12, Some(at(1)), at(7));
         assert!(watch.alarm(at(7)).unwrap().contains("apart"), "the log's clock was set back");
         watch.cosigned(13, Some(at(8)), at(8));
-        watch.refused("not an extension", "note", at(8));
+        watch.refused("not an extension", "old 3\n\nnote\n", Some("signed\n"), at(8));
+        let kept = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_eq!(
+            (kept("evidence.offered"), kept("evidence.signed")),
+            ("note\n".to_owned(), "signed\n".to_owned())
+        );
         assert!(watch.alarm(at(8)).unwrap().contains("rewritten"));
         assert!(!watch.status(at(8)).0);
         fs::remove_file(dir.path().join("evidence")).unwrap();

@@ -4,7 +4,7 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
-use ledger::{Clock, Entry, Ledger, LedgerConfig, WitnessKey};
+use ledger::{Clock, Entry, Ledger, LedgerConfig, WitnessKey, note::CosignerKey};
 use std::{
     fs,
     io::{Read, Write},
@@ -29,8 +29,12 @@ async fn grow(ledger: &Ledger, by: u64) {
     ledger.published().wait_for(|published| *published >= size).await.unwrap();
 }
 
+fn key(root: &Path) -> CosignerKey {
+    CosignerKey::load_or_create(&root.join("w/key"), "politie.example/w").unwrap()
+}
+
 fn open(root: &Path, log_vkey: &str) -> Witness {
-    Witness::open(&root.join("w/key"), "politie.example/w", &root.join("w/state"), log_vkey).unwrap()
+    Witness::open(key(root), &root.join("w/state"), log_vkey).unwrap()
 }
 
 #[tokio::test]
@@ -80,7 +84,12 @@ async fn a_rewritten_or_shortened_log_gets_no_signature() {
         grow(&forged, 0).await;
         drop(forged);
         let refused = log_directory::cosign(&mut witness, &other.path().join("log"), at(1));
-        assert!(matches!(refused, Err(Refusal::Inconsistent { old: 20, .. })), "{entries}: {refused:?}");
+        let told = match &refused {
+            Err(Refusal::Forked(20)) => entries == 20,
+            Err(Refusal::Inconsistent { old: 20, .. }) => entries != 20,
+            _ => false,
+        };
+        assert!(told && refused.as_ref().is_err_and(Refusal::is_alarm), "{entries}: {refused:?}");
         assert!(!other.path().join("log/cosignature").exists());
         assert_eq!(witness.seen_size(), 20);
     }
@@ -90,13 +99,11 @@ async fn a_rewritten_or_shortened_log_gets_no_signature() {
     grow(&foreign, 30).await;
     let refused = log_directory::cosign(&mut witness, &other.path().join("log"), at(1));
     assert!(matches!(refused, Err(Refusal::Unknown(_))), "{refused:?}");
+    assert!(refused.is_err_and(|refusal| !refusal.is_alarm()), "anybody could write that");
     // And a witness whose memory is damaged does not start over.
     drop(witness);
     fs::write(root.path().join("w/state"), "20\n").unwrap();
-    assert!(
-        Witness::open(&root.path().join("w/key"), "politie.example/w", &root.path().join("w/state"), &vkey)
-            .is_err()
-    );
+    assert!(Witness::open(key(root.path()), &root.path().join("w/state"), &vkey).is_err());
 }
 
 fn get(to: SocketAddr, path: &str) -> String {
@@ -111,7 +118,7 @@ fn post(to: SocketAddr, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(to).unwrap();
     write!(
         stream,
-        "POST /add-checkpoint HTTP/1.1\r\nHost: w\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /secret/add-checkpoint HTTP/1.1\r\nHost: w\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .unwrap();
@@ -131,10 +138,23 @@ async fn over_http_it_answers_as_the_standard_says() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = listener.local_addr().unwrap();
     let watch = Watch::new(0, Utc::now(), root.path().join("evidence"), None);
-    std::thread::spawn(move || http::serve(&listener, Some(&mut witness), &watch));
+    std::thread::spawn(move || http::serve(&listener, Some(&mut witness), &watch, "secret"));
     assert!(get(to, "/status").starts_with("HTTP/1.1 200"));
 
     let first = ledger.checkpoint().unwrap();
+    // What anybody could send sounds no alarm: another log, a bent signature, an odd proof.
+    let foreign = Ledger::open(LedgerConfig::new(
+        root.path().join("foreign"),
+        root.path().join("foreign.key"),
+        "rtr.example/other",
+    ))
+    .unwrap();
+    grow(&foreign, 3).await;
+    assert_eq!(post(to, &format!("old 0\n\n{}", foreign.checkpoint().unwrap())).0, 404);
+    assert_eq!(post(to, &format!("old 0\n\n{}", first.replace("\n5\n", "\n6\n"))).0, 403);
+    assert_eq!(post(to, &format!("old 0\n{}\n\n{first}", BASE64_STANDARD.encode([7; 32]))).0, 422);
+    assert!(get(to, "/add-checkpoint").starts_with("HTTP/1.1 404"), "the prefix is part of the address");
+    assert!(get(to, "/status").starts_with("HTTP/1.1 200"));
     let (status, line) = post(to, &format!("old 0\n\n{first}"));
     assert_eq!(status, 200);
     assert!(key.cosigned_at(&(first.clone() + &line)).is_some(), "{line}");
@@ -150,12 +170,23 @@ async fn over_http_it_answers_as_the_standard_says() {
     let status = get(to, "/status");
     assert!(status.starts_with("HTTP/1.1 503") && status.contains("ALARM"), "{status}");
     assert!(get(to, "/metrics").contains("rtr_witness_refusals_total 1"));
+    // Both halves of the evidence are notes that others can check.
+    let kept = |name: &str| fs::read_to_string(root.path().join(name)).unwrap();
+    assert_eq!(kept("evidence.offered"), second);
+    assert!(key.cosigned_at(&kept("evidence.signed")).is_some() && kept("evidence.signed").contains("\n5\n"));
     fs::remove_file(root.path().join("evidence")).unwrap();
     assert_eq!(post(to, &format!("old 5\n{hashes}\n{second}")).0, 200);
     assert_eq!(post(to, &format!("old 13\n\n{second}")).0, 200, "the same again, for a fresh time");
     assert_eq!(post(to, &format!("old 13\n\n{first}")).0, 400);
     assert_eq!(post(to, &format!("old 13\n\n{}", second.replace("\n13\n", "\n14\n"))).0, 403);
     assert_eq!(post(to, "nonsense").0, 400);
+    // Two trees of one size under the log's own signature: a fork, and an alarm.
+    let secret =
+        ledger::LogKey::load_or_create(&root.path().join("keys/log.key"), "rtr.example/test").unwrap();
+    let forked = secret.sign(13, [7; 32]).unwrap();
+    assert_eq!(post(to, &format!("old 13\n\n{forked}")).0, 409);
+    assert!(get(to, "/status").starts_with("HTTP/1.1 503"));
+    assert_eq!(kept("evidence.offered"), forked);
 }
 
 #[tokio::test]
@@ -205,9 +236,7 @@ async fn after_a_loss_the_log_goes_on_only_as_the_police_granted() {
     assert!(epoch::Grant::read(&grant.replace("size 12", "size 11"), &keys).is_none());
     let state = anew.path().join("state");
     epoch::expect(&state, &grant).unwrap();
-    let second = |log: &Ledger| {
-        Witness::open(&root.path().join("w/key"), "politie.example/w", &state, &log.vkey()).unwrap()
-    };
+    let second = |log: &Ledger| Witness::open(key(root.path()), &state, &log.vkey()).unwrap();
 
     // Begun without the grant: no signature.
     grow(&log, 1).await;
