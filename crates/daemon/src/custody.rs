@@ -1,8 +1,9 @@
-//! The log in the daemon's care: the alarm when no witness has confirmed it for a while, and the end of its own term.
+//! The log in the daemon's care: the alarm when no witness has confirmed it for a while (also logged, so that an auditor sees
+//! how long nobody looked), and the end of its own term.
 
 use crate::api::App;
 use chrono::{DateTime, Months, TimeDelta, Utc};
-use ledger::{LedgerHealth, Purge};
+use ledger::{Entry, LedgerHealth, Operation, Purge};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -18,29 +19,42 @@ pub fn witness_late(health: &LedgerHealth, now: DateTime<Utc>) -> bool {
     health.witnessed_at.is_none_or(|at| now - at > WITNESS_LATE)
 }
 
+/// The entry of an alarm that begins or ends at this instant. A witness is given its minutes at a start as well.
+fn change(alarmed: bool, health: &LedgerHealth, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Entry> {
+    let late = witness_late(health, now) && now - since > WITNESS_LATE;
+    (late != alarmed).then(|| {
+        let name = if late { "witness.late" } else { "witness.back" };
+        let mut entry = Entry::new(now, Operation::Maintenance, name);
+        entry.data = Some(serde_json::json!({ "witnessed_at": health.witnessed_at }));
+        entry
+    })
+}
+
 /// Alarms and purges until the daemon stops. `term` is how long entries are kept.
 pub async fn keep(app: App, term: Months, stop: CancellationToken) {
     let mut look = tokio::time::interval(LOOK);
     let mut purge = tokio::time::interval(PURGE);
-    // A witness is given its minutes at a start as well.
     let since = app.gate.clock().now();
     let mut alarmed = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = look.tick() => {
+                app.recording.tell_gaps();
                 let now = app.gate.clock().now();
                 let health = app.gate.log().health().borrow().clone();
-                let late = witness_late(&health, now) && now - since > WITNESS_LATE;
-                if late && !alarmed {
-                    tracing::error!(
-                        witnessed_at = ?health.witnessed_at,
-                        "ALARM: no witness has confirmed the log for five minutes"
-                    );
-                } else if alarmed && !late {
-                    tracing::info!("a witness confirms the log again");
+                if let Some(entry) = change(alarmed, &health, since, now) {
+                    alarmed = !alarmed;
+                    if alarmed {
+                        tracing::error!(
+                            witnessed_at = ?health.witnessed_at,
+                            "ALARM: no witness has confirmed the log for five minutes"
+                        );
+                    } else {
+                        tracing::info!("a witness confirms the log again");
+                    }
+                    app.gate.log().append_spooled(entry);
                 }
-                alarmed = late;
             }
             _ = purge.tick() => {
                 let now = app.gate.clock().now();
@@ -53,5 +67,31 @@ pub async fn keep(app: App, term: Months, stop: CancellationToken) {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_witness_is_logged_once_and_so_is_its_return() {
+        let at = |minute: i64| DateTime::from_timestamp(1_795_000_000 + minute * 60, 0).unwrap();
+        let mut health = LedgerHealth {
+            entries: 1,
+            writable: true,
+            failing_since: None,
+            witnessed_at: None,
+            witnessed_entries: 0,
+            spooled: 0,
+            spool_lost: 0,
+        };
+        let action = |entry: Option<Entry>| entry.map(|entry| entry.action.into_owned());
+        assert_eq!(action(change(false, &health, at(0), at(5))), None);
+        assert_eq!(action(change(false, &health, at(0), at(6))).as_deref(), Some("witness.late"));
+        assert_eq!(action(change(true, &health, at(0), at(7))), None);
+        health.witnessed_at = Some(at(7));
+        assert_eq!(action(change(true, &health, at(0), at(8))).as_deref(), Some("witness.back"));
+        assert_eq!(action(change(false, &health, at(0), at(13))).as_deref(), Some("witness.late"));
     }
 }

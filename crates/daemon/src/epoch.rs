@@ -56,7 +56,12 @@ pub async fn begin(settings: &Settings, grant: &Path) -> Result<()> {
     ensure!(granted.old_log == old.trim(), "the grant is about another old log than the one here");
     let head = register_head(&data.join("journal.sqlite"))?;
 
-    for (from, to) in [("ledger", ""), ("ledger.key", ".key"), ("ledger.vkey", ".vkey")] {
+    for (from, to) in
+        [("ledger", ""), ("ledger.key", ".key"), ("ledger.vkey", ".vkey"), ("ledger.witnessed", ".witnessed")]
+    {
+        if !data.join(from).exists() {
+            continue;
+        }
         let to = data.join(format!("ledger-until-{}{to}", granted.size));
         ensure!(!to.exists(), "{} exists already", to.display());
         fs::rename(data.join(from), &to).with_context(|| to.display().to_string())?;

@@ -12,18 +12,22 @@ mod supervisor;
 mod tests;
 mod witness;
 
-pub(crate) use entries::word;
 pub use entries::{actor, code_text, origin, request};
+pub(crate) use entries::{article, word};
 pub use lease::{Lease, LeaseState, Ticket};
 pub use witness::{POLICE_ONLY_AFTER, unwitnessed};
 
-use crate::{clock::SharedClock, identity::Session, journal::Snapshot, log::SharedLog, tally::Acts};
+use crate::{
+    clock::SharedClock, coalesce::Coalesced, identity::Session, journal::Snapshot, log::SharedLog,
+    tally::Acts,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use entries::{entry_of, look_id, operation};
 use lease::Held;
 use ledger::{Operation, Outcome};
 use mandate::{
-    Action, Decision, Denial, FactKind, FactRef, Object, ReasonCode, Request, decide, next_opening,
+    Action, Actor, CameraId, Decision, Denial, FactKind, FactRef, Object, ReasonCode, Request, decide,
+    next_opening,
     outlook::{View, camera_openings},
 };
 use protocol::{
@@ -40,15 +44,19 @@ use std::{
 use tokio::sync::{Notify, watch};
 
 /// How long running looks go on after the log was found to fail. The rule says 30 seconds from the failure; noticing it
-/// takes up to `HEARTBEAT_LOOKS` and the two seconds that the log may take to say so, and one is kept for the way to
+/// takes up to `PROBE` and the two seconds that the log may take to say so, and one is kept for the way to
 /// the screen.
 pub const GRACE: TimeDelta = TimeDelta::seconds(22);
 /// How far ahead a closed tile looks for the instant at which it opens.
 pub const HORIZON: TimeDelta = TimeDelta::days(8);
-/// While looks are open the log shows a sign of life this often, so that its failure is noticed though nobody asks anything.
-const HEARTBEAT_LOOKS: TimeDelta = TimeDelta::seconds(5);
-/// And this often when there are none.
-const HEARTBEAT_IDLE: TimeDelta = TimeDelta::seconds(60);
+/// While looks are open the log is probed this often, so that its failure is noticed though nobody asks anything. A probe leaves no
+/// entry: a shift's log stays readable.
+const PROBE: TimeDelta = TimeDelta::seconds(5);
+/// Of the same refusal of the same person so many stand in the log one by one within a minute; further ones are counted.
+const REFUSALS_EACH: u32 = 10;
+const REFUSALS_WITHIN: TimeDelta = TimeDelta::minutes(1);
+/// How often the log shows a sign of life, so that silence is visible to the witness.
+const HEARTBEAT: TimeDelta = TimeDelta::seconds(60);
 
 /// What is asked of the gate: a request, and what the log must know beside it.
 #[derive(Clone, Debug)]
@@ -152,6 +160,8 @@ struct Inner {
     clock_doubted: AtomicBool,
     /// Since when a silent witness counts, if one is asked for.
     witness_since: OnceLock<DateTime<Utc>>,
+    /// Refusals that are told one by one, and those that are counted.
+    refusals: Coalesced<(Actor, Action, Option<CameraId>, &'static str, String)>,
     /// What was asked since the counters were last written: no person, no session.
     acts: Mutex<Acts>,
 }
@@ -173,6 +183,7 @@ impl Gate {
             denials: AtomicU64::new(0),
             clock_doubted: AtomicBool::new(false),
             witness_since: OnceLock::new(),
+            refusals: Coalesced::new(REFUSALS_WITHIN, REFUSALS_EACH),
             acts: Mutex::default(),
         }))
     }
@@ -361,8 +372,15 @@ impl Gate {
     ) -> Option<u64> {
         self.0.denials.fetch_add(1, Ordering::Relaxed);
         self.count(&ask.request, reason_code.clone(), snapshot);
+        // A program that asks again and again must not bury the others' refusals.
+        let Request { actor, action, object, .. } = &ask.request;
+        let key = (actor.clone(), *action, object.camera().cloned(), ask.name, reason_code.clone());
+        let repeated = self.0.refusals.tell(key, now)?;
         let mut entry = entry_of(ask, Operation::AccessDenied, "", now, snapshot, &[], None);
         entry.outcome = Outcome::Deny { reason_code };
+        if repeated > 0 {
+            entry.data = Some(serde_json::json!({ "repeated": repeated }));
+        }
         // A refusal has no effect that must wait; when the log fails it is spooled and the answer is the same.
         if self.0.log.health().borrow().writable
             && let Ok(receipt) = self.0.log.append(entry.clone()).await
@@ -371,6 +389,19 @@ impl Gate {
         }
         self.0.log.append_spooled(entry);
         None
+    }
+
+    /// Logs how often what was refused was asked again, once a minute.
+    fn tell_refusals(&self, now: DateTime<Utc>) {
+        for ((actor, action, camera, name, reason_code), repeated) in self.0.refusals.overdue(now) {
+            let mut request = Request::by_system(action, camera.map_or(Object::None, Object::Camera));
+            request.actor = actor;
+            let ask = Ask { request, session: None, name, display: None };
+            let mut entry = entry_of(&ask, Operation::AccessDenied, "", now, &self.snapshot(), &[], None);
+            entry.outcome = Outcome::Deny { reason_code };
+            entry.data = Some(serde_json::json!({ "repeated": repeated }));
+            self.0.log.append_spooled(entry);
+        }
     }
 
     /// A denial as the person reads it: the reason, the decision it rests on, and when it opens.

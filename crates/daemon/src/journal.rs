@@ -378,6 +378,10 @@ impl Journal {
         let old = old.map(json).transpose()?.unwrap_or_default();
         let (object, change) = match person_of(&fact.body) {
             Some(person) => (Object::person(person), Change::Private { old, new: value }),
+            // Who verified a mask or gave an instruction stands in the fact itself.
+            None if matches!(fact.body, FactBody::Mask(_) | FactBody::Instruction(_)) => {
+                (Object::thing(&kind, &id), Change::Private { old, new: value })
+            }
             None => (Object::thing(&kind, &id), Change::Clear { old, new: value }),
         };
         let mut entry = Entry::new(now, Operation::Admin, RECORD);

@@ -14,13 +14,17 @@
 //! * [`identity`], [`tls`]: who somebody is, and over which wire
 //! * [`api`]: the table of endpoints, problems, the OpenAPI document
 //! * [`media_socket`], `live`, `replay`: pictures on the wire; `receipts`: what a client may keep of its looks
+//! * [`events`]: which event stands in the log under which name; [`custody`], `witnessing`, [`epoch`], [`synchronisation`]: the
+//!   log's own care
 //! * [`incidents`], [`metrics`], [`server`], [`clock`], [`log`]: the rest of the house
 
 pub mod api;
 pub mod captured;
 pub mod clock;
+mod coalesce;
 pub mod custody;
 pub mod epoch;
+pub mod events;
 pub mod exports;
 pub mod gate;
 pub mod guard;
@@ -41,7 +45,9 @@ pub mod report;
 pub mod retention;
 pub mod server;
 pub mod streams;
+pub mod synchronisation;
 pub mod tally;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod witnessing;

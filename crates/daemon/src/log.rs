@@ -9,6 +9,8 @@ use tokio::sync::watch;
 pub trait Log: Send + Sync + 'static {
     /// Durable before it returns `Ok`.
     fn append(&self, entry: Entry) -> BoxFuture<'_, Result<Receipt, LedgerError>>;
+    /// Whether an append would succeed; leaves nothing in the log.
+    fn probe(&self) -> BoxFuture<'_, Result<(), LedgerError>>;
     /// For what never waits: cuts, stops and the recorder's own entries.
     fn append_spooled(&self, entry: Entry);
     /// The state of the log, as it changes.
@@ -23,6 +25,10 @@ pub type SharedLog = Arc<dyn Log>;
 impl Log for Ledger {
     fn append(&self, entry: Entry) -> BoxFuture<'_, Result<Receipt, LedgerError>> {
         Box::pin(Ledger::append(self, entry))
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<(), LedgerError>> {
+        Box::pin(Ledger::probe(self))
     }
 
     fn append_spooled(&self, entry: Entry) {

@@ -7,6 +7,7 @@
 
 use crate::{
     clock::{SharedClock, instant, micros},
+    coalesce::Coalesced,
     gate::{Ask, Gate, actor, code_text, word},
     log::SharedLog,
     streams::{CameraStreams, Streams},
@@ -25,6 +26,8 @@ use std::{
 };
 use vault::{StreamPolicy, Vault};
 
+/// Gaps of one camera for one reason within this time share an entry.
+const FLAPPING: TimeDelta = TimeDelta::minutes(10);
 /// How many permits in a row are looked through for the instant at which recording really ends.
 const CHAIN: usize = 64;
 /// Boundaries further away than this are looked at again later; the register is compiled for a bounded time ahead.
@@ -36,6 +39,7 @@ pub struct Recording {
     log: SharedLog,
     clock: SharedClock,
     cameras: Mutex<HashMap<StreamId, CameraId>>,
+    flapping: Coalesced<(StreamId, &'static str)>,
     /// Units handed to the vault.
     pub units: AtomicU64,
     /// Their payload bytes.
@@ -52,6 +56,7 @@ impl Recording {
             log,
             clock,
             cameras: Mutex::default(),
+            flapping: Coalesced::new(FLAPPING, 1),
             units: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
@@ -61,6 +66,30 @@ impl Recording {
     fn name(&self, streams: &Streams) {
         let mut cameras = self.cameras.lock().unwrap_or_else(PoisonError::into_inner);
         cameras.extend(streams.iter().map(|c| (c.main.stream, c.camera.clone())));
+    }
+}
+
+impl Recording {
+    /// Logs the gaps that were counted and not told, of cameras that have come to rest.
+    pub fn tell_gaps(&self) {
+        let now = self.clock.now();
+        for ((stream, reason), gaps) in self.flapping.overdue(now) {
+            let mut entry = self.gap_entry(stream, reason);
+            entry.data = Some(serde_json::json!({ "gaps_since_last_entry": gaps }));
+            self.log.append_spooled(entry);
+        }
+    }
+
+    fn gap_entry(&self, stream: StreamId, reason: &str) -> Entry {
+        let camera = self.cameras.lock().unwrap_or_else(PoisonError::into_inner).get(&stream).cloned();
+        let mut entry = Entry::new(self.clock.now(), Operation::Collect, "record.gap");
+        entry.object = camera.map(|camera| LogObject {
+            camera: Some(camera.to_string()),
+            kind: "camera".to_owned(),
+            ..LogObject::default()
+        });
+        entry.outcome = Outcome::Failed { reason_code: reason.to_owned() };
+        entry
     }
 }
 
@@ -74,19 +103,19 @@ impl RecorderSink for Recording {
     fn gap(&self, stream: StreamId, from: Micros, reason: GapReason) {
         self.gaps.fetch_add(1, Ordering::Relaxed);
         self.vault.gap(stream, from, reason);
-        // The end of a use period is logged as a stop by the recorder itself.
-        if reason == GapReason::NotInUse {
+        // The end of a use period, and the daemon's own, are logged as a stop by the recorder itself.
+        if matches!(reason, GapReason::NotInUse | GapReason::NotRunning) {
             return;
         }
-        let camera = self.cameras.lock().unwrap_or_else(PoisonError::into_inner).get(&stream).cloned();
-        let mut entry = Entry::new(self.clock.now(), Operation::Collect, "record.gap");
-        entry.object = camera.map(|camera| LogObject {
-            from: Some(instant(from)),
-            camera: Some(camera.to_string()),
-            kind: "camera".to_owned(),
-            ..LogObject::default()
-        });
-        entry.outcome = Outcome::Failed { reason_code: gap_word(reason).to_owned() };
+        let Some(before) = self.flapping.tell((stream, gap_word(reason)), self.clock.now()) else { return };
+        let mut entry = self.gap_entry(stream, gap_word(reason));
+        if let Some(object) = &mut entry.object {
+            object.from = Some(instant(from));
+        }
+        if before > 0 {
+            // All of them stand in the footage's own index, with their instants.
+            entry.data = Some(serde_json::json!({ "gaps_since_last_entry": before + 1 }));
+        }
         self.log.append_spooled(entry);
     }
 }

@@ -16,8 +16,9 @@ use crate::{
     recorder::{Recorder, Recording},
     retention::Retention,
     streams::Streams,
+    synchronisation,
     tally::{self, Tally},
-    tls,
+    tls, witnessing,
 };
 use anyhow::Context as _;
 use axum_server::{
@@ -26,7 +27,7 @@ use axum_server::{
 };
 use chrono::TimeDelta;
 use ingest::{Hub, HubConfig, Ingest, IngestConfig};
-use ledger::{Entry, Filter, Ledger, LedgerConfig, Operation};
+use ledger::{Change, Entry, Filter, Ledger, LedgerConfig, Operation};
 use mandate::{FactBody, Policy};
 use settings::Settings;
 use std::{
@@ -36,6 +37,8 @@ use std::{
 use tokio_util::sync::CancellationToken;
 use vault::{Vault, VaultConfig};
 
+/// What a start is called in the log.
+const STARTED: &str = "daemon.started";
 /// How often the register is compiled anew, so that its windows reach far enough ahead.
 const REFRESH: Duration = Duration::from_hours(6);
 /// How often footage past its term is looked for; more often than keys die early.
@@ -96,6 +99,7 @@ fn open_ledger(settings: &Settings) -> anyhow::Result<Ledger> {
         ),
         error => anyhow::Error::new(error).context("the log cannot be opened"),
     })?;
+    ledger.set_clock(synchronisation::read());
     // The public key is carried to the witness by hand; it stands beside the log, not in it, as no reader may take it from there.
     fs::write(data.join("ledger.vkey"), format!("{}\n", ledger.vkey()))
         .context("the log's public key cannot be written")?;
@@ -177,6 +181,27 @@ async fn entry_zero(settings: &Settings, stores: &Stores, facts: usize) -> anyho
         "authority_sha256": crate::identity::hex(&sha2::Sha256::digest(&certificate)),
     }));
     stores.log.append(entry).await.context("the log cannot be written")?;
+    Ok(())
+}
+
+/// What starts, and with which configuration: the digest of each file, as `sha256sum` prints it. A configuration that is
+/// another than at the start before gets an entry of its own.
+fn log_start(settings: &Settings, stores: &Stores) -> anyhow::Result<()> {
+    let before = stores.log.newest(STARTED).context("the log cannot be read")?;
+    let before = before.and_then(|(_, leaf)| leaf.pointer("/data/configuration").cloned());
+    let configuration = serde_json::json!(settings.digests);
+    let now = stores.clock.now();
+    if let Some(before) = before.filter(|before| *before != configuration) {
+        let mut changed = Entry::new(now, Operation::Alter, "configuration.changed");
+        changed.object = Some(ledger::Object::thing("configuration", &settings.daemon.origin));
+        changed.change = Some(Change::Clear { old: before, new: configuration.clone() });
+        stores.log.append_spooled(changed);
+    }
+    let mut started = Entry::new(now, Operation::Maintenance, STARTED);
+    started.data = Some(serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"), "demo": settings.daemon.demo, "configuration": configuration,
+    }));
+    stores.log.append_spooled(started);
     Ok(())
 }
 
@@ -271,10 +296,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         });
     }
 
-    let mut started = Entry::new(stores.clock.now(), Operation::Maintenance, "daemon.started");
-    started.data =
-        Some(serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "demo": settings.daemon.demo }));
-    stores.log.append_spooled(started);
+    log_start(&settings, &stores)?;
     let supervisor = tokio::spawn(gate.clone().supervise());
     tokio::spawn(stores.journal.clone().keep_settled());
     let recorder = Recorder::new(gate.clone(), ingest.clone(), vault.clone(), streams.clone(), &recording);
@@ -285,6 +307,11 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         tokio::spawn(tally::count(tally, gate.clone(), ingest.clone(), streams.clone(), stop.clone()));
     tokio::spawn(schedule(app.clone(), stop.clone()));
     tokio::spawn(api::requests::resume(app.clone()));
+    let authority = settings.daemon.witness_authority.as_ref().map(fs::read).transpose();
+    let authority = authority.context("the certificate of the witnesses' authority cannot be read")?;
+    witnessing::start(&stores.ledger, &settings.daemon.witness_urls, authority.as_deref(), &stop)?;
+    let clock_state = synchronisation::read();
+    tokio::spawn(synchronisation::keep(stores.ledger.clone(), clock_state, stop.clone()));
     let log_term = chrono::Months::new(settings.daemon.log_term_years.saturating_mul(12));
     tokio::spawn(crate::custody::keep(app.clone(), log_term, stop.clone()));
 

@@ -103,6 +103,19 @@ impl Log for FakeLog {
         })
     }
 
+    fn probe(&self) -> BoxFuture<'_, Result<(), LedgerError>> {
+        Box::pin(async move {
+            if !self.health.borrow().writable {
+                return Err(LedgerError::Unwritable { since: self.clock.now() });
+            }
+            if self.late.lock().unwrap().is_some() {
+                self.fail(Some(self.clock.now()));
+                return Err(LedgerError::Slow);
+            }
+            Ok(())
+        })
+    }
+
     fn append_spooled(&self, entry: Entry) {
         self.keep(entry);
     }

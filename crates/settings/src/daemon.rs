@@ -58,6 +58,13 @@ pub struct DaemonSettings {
     /// Public keys (vkey texts) of the police witnesses whose cosignatures count.
     #[serde(default)]
     pub witnesses: Vec<String>,
+    /// Submission prefixes of witnesses (C2SP tlog-witness) to which the daemon itself brings each checkpoint:
+    /// `http://127.0.0.1:7411` through a tunnel, or `https://…`.
+    #[serde(default)]
+    pub witness_urls: Vec<String>,
+    /// Certificate (PEM) of the authority behind their `https` addresses; relative to the configuration file.
+    #[serde(default)]
+    pub witness_authority: Option<PathBuf>,
     /// Years for which the log's own entries are kept: at least until the external audit that covers them (Wpg 32 lid 4, 33).
     #[serde(default = "log_term_years")]
     pub log_term_years: u32,
@@ -172,7 +179,8 @@ impl Default for ReportSettings {
     }
 }
 
-pub(crate) fn read(path: &Path) -> Result<File, SettingsError> {
+/// The file, and its text for the digest.
+pub(crate) fn read(path: &Path) -> Result<(File, String), SettingsError> {
     let text = text_of(path)?;
     let file: File = parse(path, &text)?;
     if file.keys.credential.is_some() && file.keys.token.is_some() {
@@ -182,5 +190,5 @@ pub(crate) fn read(path: &Path) -> Result<File, SettingsError> {
             "`[keys]` names a `credential` and a `token`; keys are sealed by one of them".to_owned();
         return Err(SettingsError::Wrong(vec![Mistake { file: path.to_owned(), line, message }]));
     }
-    Ok(file)
+    Ok((file, text))
 }

@@ -19,7 +19,8 @@ pub use error::SettingsError;
 pub use facts::{CameraSource, StreamSource, Transport};
 
 use mandate::FactBody;
-use std::path::Path;
+use sha2::{Digest as _, Sha256};
+use std::{collections::BTreeMap, path::Path};
 
 /// Everything the files say.
 #[derive(Clone, Debug)]
@@ -40,6 +41,9 @@ pub struct Settings {
     pub facts: Vec<FactBody>,
     /// How to reach each camera.
     pub sources: Vec<CameraSource>,
+    /// SHA-256 (hex) of each file that was read, by its path from the folder of `rtr.toml`: what `sha256sum` says, so that
+    /// the log can name the configuration without repeating it. Files with passwords are not among them.
+    pub digests: BTreeMap<String, String>,
 }
 
 /// Reads the facts of one file, or of every `*.toml` in a folder and the folders in it (but `rtr.toml`), references first.
@@ -66,11 +70,16 @@ pub fn load_facts(path: &Path, known: &[FactBody]) -> Result<Vec<FactBody>, Sett
 /// # Errors
 /// All mistakes found in the first file that has any, each with file, line and key.
 pub fn load(path: &Path) -> Result<Settings, SettingsError> {
-    let file = daemon::read(path)?;
+    let (file, text) = daemon::read(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut files = vec![facts::read(&folder.join(&file.organisations))?];
     files.extend(facts::read_folder(&folder.join(&file.municipalities))?);
     refer::check(&files, &[])?;
+    let texts = files.iter().map(|file| (file.path.as_path(), file.text.as_str()));
+    let digests = std::iter::once((path, text.as_str()))
+        .chain(texts)
+        .map(|(file, text)| (name_in(folder, file), digest(text)))
+        .collect();
     let mut facts = Vec::new();
     let mut sources = Vec::new();
     for read in files {
@@ -81,6 +90,7 @@ pub fn load(path: &Path) -> Result<Settings, SettingsError> {
     if daemon.data.is_relative() {
         daemon.data = folder.join(&daemon.data);
     }
+    daemon.witness_authority = daemon.witness_authority.map(|file| folder.join(file));
     Ok(Settings {
         daemon,
         recording: file.recording,
@@ -90,5 +100,19 @@ pub fn load(path: &Path) -> Result<Settings, SettingsError> {
         reports: file.reports,
         facts,
         sources,
+        digests,
+    })
+}
+
+fn name_in(folder: &Path, file: &Path) -> String {
+    file.strip_prefix(folder).unwrap_or(file).display().to_string()
+}
+
+fn digest(text: &str) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a text cannot fail.
+        write!(hex, "{byte:02x}").ok();
+        hex
     })
 }

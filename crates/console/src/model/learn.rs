@@ -50,12 +50,18 @@ impl Model {
             }
             News::Me(me) => self.log_in = LogIn::In(me),
             News::LoggedOut(trouble) => {
-                // The next person starts from an empty wall.
+                // The next person starts from an empty wall. What this workstation checked itself stays: it is nobody's session.
                 let language = self.texts.language();
                 let (about, clock) = (self.about.take(), self.clock);
+                let witnessed = std::mem::take(&mut self.witnessed);
                 let players = self.feeds.lose_all();
-                *self =
-                    Self { about, clock, log_in: LogIn::Out(trouble), ..Self::new(language, self.layout) };
+                *self = Self {
+                    about,
+                    clock,
+                    witnessed,
+                    log_in: LogIn::Out(trouble),
+                    ..Self::new(language, self.layout)
+                };
                 return players;
             }
             News::Municipalities(list) => self.municipalities = list,

@@ -72,6 +72,16 @@ fn closed_cameras_are_never_asked_for() {
 }
 
 #[test]
+fn what_this_workstation_checked_itself_outlives_a_session() {
+    let mut model = made_up_model(Language::Nl);
+    let checked =
+        crate::receipts::Witnessed { checked: true, entries: 12, receipts: 3, ..Default::default() };
+    model.learn(News::Witnessed(checked.clone()));
+    model.learn(News::LoggedOut(None));
+    assert_eq!(model.witnessed, checked);
+}
+
+#[test]
 fn logging_out_leaves_nothing_behind() {
     let mut model = made_up_model(Language::En);
     model.learn(News::LoggedOut(None));

@@ -132,8 +132,9 @@ async fn set(
             return Err(ApiError::Internal(error));
         }
     };
-    let data =
-        serde_json::json!({ "chunks": held.chunks, "bytes": held.bytes.to_string(), "whole": held.whole });
+    let data = serde_json::json!({
+        "chunks": held.chunks, "bytes": held.bytes.to_string(), "whole": held.whole, "review_at": review_at,
+    });
     done(&app, &ask, &row, "hold.secured", data);
     Ok((StatusCode::CREATED, Json(row.view(Some(&held), now))))
 }

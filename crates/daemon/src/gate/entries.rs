@@ -6,9 +6,13 @@ use crate::{
     journal::Snapshot,
 };
 use chrono::{DateTime, Utc};
-use ledger::{Actor as LogActor, Entry, Justification, LegalContext, Object as LogObject, Operation, Origin};
+use ledger::{
+    Actor as LogActor, Entry, Justification, LegalContext, Object as LogObject, Operation, Origin, Recipient,
+};
 use mandate::{
-    Action, Actor, CameraId, FactKind, FactRef, Object, ReasonCode, Request, decision::LogOperation,
+    Action, Actor, CameraId, FactKind, FactRef, Object, ReasonCode, Request,
+    decision::LogOperation,
+    statement::{DisclosureDecision, RecipientKind},
 };
 
 /// An entry about an ask, with everything the law wants to know of it.
@@ -25,6 +29,9 @@ pub(super) fn entry_of(
     entry.actor = actor(&ask.request.actor, snapshot, basis);
     entry.origin = ask.session.as_ref().map(origin).unwrap_or_default();
     entry.object = object(&ask.request.object, snapshot, ask.display.as_deref());
+    if let (Some(object), Some(export)) = (&mut entry.object, &ask.request.resolved.export) {
+        object.id = Some(export.id.to_string());
+    }
     let said = ask.request.statement.as_deref();
     entry.justification = Justification {
         purpose: said.and_then(|s| s.log_purpose.as_ref().map(word).or_else(|| s.purpose.as_ref().map(word))),
@@ -32,8 +39,9 @@ pub(super) fn entry_of(
         offence: said.and_then(|s| s.offence_ref.clone()),
         instruction: ask.request.resolved.instruction.as_ref().map(ToString::to_string),
         case_number: said.and_then(|s| s.case_number.clone()),
-        note: None,
+        note: said.and_then(|s| s.reason.clone()),
     };
+    entry.recipient = recipient(&ask.request);
     entry.legal_context = LegalContext {
         basis: basis.iter().filter(|f| !personal(f.kind)).map(fact_text).collect(),
         policy_version: Some(snapshot.register.policy_version().to_string()),
@@ -41,6 +49,31 @@ pub(super) fn entry_of(
         until,
     };
     entry
+}
+
+/// To whom the request would give data (LED 25, Bpg 6:4): nobody, unless it is about handing over.
+fn recipient(request: &Request) -> Option<Recipient> {
+    use Action::{ApproveExport, DownloadExport, RequestExport, ShareLive};
+    let said = request.statement.as_deref()?;
+    let export = request.resolved.export.as_ref();
+    matches!(request.action, RequestExport | ApproveExport | DownloadExport | ShareLive).then(|| Recipient {
+        person: export
+            .and_then(|export| export.recipient.clone())
+            .or_else(|| said.disclosure.as_ref().and_then(|disclosure| disclosure.requester.clone())),
+        organisation: Some(word(&said.recipient_kind)),
+        article: article(&said.recipient_kind, said.disclosure.as_ref()),
+    })
+}
+
+/// The article of the Wpg that carries handing over to a recipient: its own where the law names the recipient, else the one
+/// that the controller's decision names (Wpg 15, 16, 18–20).
+pub(crate) fn article(kind: &RecipientKind, disclosure: Option<&DisclosureDecision>) -> Option<String> {
+    match kind {
+        RecipientKind::Police => Some("Wpg 15".to_owned()),
+        RecipientKind::PublicProsecutor => Some("Wpg 16 lid 1 a".to_owned()),
+        RecipientKind::Mayor => Some("Wpg 16 lid 1 b".to_owned()),
+        _ => disclosure.and_then(|disclosure| disclosure.article.clone()),
+    }
 }
 
 pub(super) fn look_id() -> Option<String> {

@@ -1,7 +1,7 @@
 //! Decides open leases again: at the instant a permit names, at every change of the register, and when the log fails.
 
 use super::{
-    GRACE, Gate, HEARTBEAT_IDLE, HEARTBEAT_LOOKS,
+    GRACE, Gate, HEARTBEAT, PROBE,
     entries::{code_text, entry_of, fact_text, personal},
     lease::{Held, LeaseState},
     log_unavailable, unwitnessed, witness,
@@ -35,7 +35,8 @@ impl Gate {
     pub async fn supervise(self) {
         let mut register = self.0.register.clone();
         let mut health = self.0.log.health();
-        let mut beat_at = self.0.clock.now() + HEARTBEAT_IDLE;
+        let mut beat_at = self.0.clock.now() + HEARTBEAT;
+        let mut probe_at = self.0.clock.now() + PROBE;
         loop {
             let (next, open) = {
                 let held = self.held();
@@ -44,12 +45,14 @@ impl Gate {
             let failing = health.borrow_and_update().failing_since;
             let grace_over = failing.filter(|_| open).map(|since| since + GRACE);
             let now = self.0.clock.now();
-            if open {
-                beat_at = beat_at.min(now + HEARTBEAT_LOOKS);
+            if !open {
+                probe_at = now + PROBE;
             }
             let police_only = self.police_only_from().filter(|from| open && *from > now);
-            let wake =
-                [next, grace_over, police_only, Some(beat_at)].into_iter().flatten().min().unwrap_or(beat_at);
+            let wake = [next, grace_over, police_only, open.then_some(probe_at)]
+                .into_iter()
+                .flatten()
+                .fold(beat_at, Ord::min);
             let mut changed = false;
             tokio::select! {
                 () = self.0.clock.reached(wake) => {}
@@ -73,7 +76,8 @@ impl Gate {
             self.cut_unwitnessed(now);
             self.review(now, changed);
             if now >= beat_at {
-                beat_at = now + if open { HEARTBEAT_LOOKS } else { HEARTBEAT_IDLE };
+                (beat_at, probe_at) = (now + HEARTBEAT, now + PROBE);
+                self.tell_refusals(now);
                 let log = self.0.log.clone();
                 // Not awaited here: a failing log takes seconds to say so, and cuts must not wait for it.
                 tokio::spawn(async move {
@@ -81,6 +85,11 @@ impl Gate {
                         tracing::error!(%error, "no sign of life could be written to the log");
                     }
                 });
+            } else if open && now >= probe_at {
+                probe_at = now + PROBE;
+                let log = self.0.log.clone();
+                // The log's health says the rest.
+                tokio::spawn(async move { log.probe().await.ok() });
             }
         }
     }

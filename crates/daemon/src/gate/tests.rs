@@ -51,6 +51,13 @@ fn live(person: &str, role: Role) -> Ask {
     }
 }
 
+/// Lets the supervisor do what is due.
+async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn end(lease: &mut Lease) -> EndCause {
     loop {
         if let LeaseState::Ended(cause) = lease.state() {
@@ -210,6 +217,40 @@ async fn without_the_witness_only_the_police_look() {
     );
     room.log.witnessed(silent);
     room.gate.look(live("anna", Role::Observer)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sign_of_life_each_minute_also_while_somebody_looks() {
+    let room = room().await;
+    settle().await;
+    let look = room.gate.look(live("anna", Role::Observer)).await.unwrap();
+    let beats = || room.log.actions().iter().filter(|a| *a == "ledger.heartbeat done").count();
+    for (seconds, expected) in [(5, 0), (50, 0), (5, 1), (55, 1), (5, 2)] {
+        room.clock.advance(TimeDelta::seconds(seconds));
+        settle().await;
+        assert_eq!(beats(), expected, "at {}", room.clock.now());
+    }
+    drop(look);
+}
+
+#[tokio::test]
+async fn what_is_refused_again_and_again_is_counted() {
+    let room = room().await;
+    settle().await;
+    for _ in 0..30 {
+        assert!(room.gate.look(live("carla", Role::LegalAdmin)).await.is_err());
+    }
+    assert!(
+        room.gate.look(live("carla", Role::SystemAdmin)).await.is_err(),
+        "another role is another attempt"
+    );
+    let refused = |actions: &[String]| actions.iter().filter(|a| *a == "live_view deny").count();
+    assert_eq!(refused(&room.log.actions()), 11);
+    room.clock.advance(TimeDelta::seconds(61));
+    settle().await;
+    let entries = room.log.entries.lock().unwrap();
+    let last = entries.iter().rev().find(|e| e.action == "live_view").unwrap();
+    assert_eq!(last.data, Some(serde_json::json!({ "repeated": 20 })));
 }
 
 /// A change of a decree decides every open lease again within a second: first all go on under the new version, then the

@@ -145,6 +145,7 @@ async fn a_clock_29_days_ahead_destroys_nothing_and_no_look_begins() {
     // Set right: all is as before, and nothing is lost.
     room.pass("2026-06-01T16:01:00Z").await;
     assert!(!room.retention.figures.clock_doubted.load(Relaxed));
+    assert!(room.actions().contains(&"clock.confirmed".to_owned()));
     assert_eq!(room.hours(), 3);
 }
 

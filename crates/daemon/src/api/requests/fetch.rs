@@ -181,7 +181,7 @@ fn log_end(
     entry.recipient = Some(Recipient {
         person: Some(request.asked.recipient.to_string()),
         organisation: Some(crate::gate::word(&request.asked.recipient_kind)),
-        article: None,
+        article: crate::gate::article(&request.asked.recipient_kind, None),
     });
     if let Some(reason) = reason {
         entry.outcome = Outcome::Failed { reason_code: reason.to_owned() };
