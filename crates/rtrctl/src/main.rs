@@ -1,5 +1,9 @@
 //! `rtrctl`: RTR from a terminal. It opens no key store: what it can do with footage it asks the daemon for.
 
+// Before the others: its `println!` is theirs.
+#[macro_use]
+mod output;
+
 mod check;
 mod clock;
 mod enrol;
@@ -95,7 +99,7 @@ fn main() -> ExitCode {
         Verb::Vault(Vault::Check { dir, rebuild_index }) => vault::run(&dir, rebuild_index),
         Verb::Law(Law::Check { file }) => law::check(&file),
         Verb::Law(Law::Matrix) => law::matrix(),
-        Verb::Ledger(verb) => ledger::run(*verb),
+        Verb::Ledger(verb) => ledger::run(*verb, arguments.session),
         verb => match online(arguments.session, verb) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

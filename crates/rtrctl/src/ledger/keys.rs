@@ -46,7 +46,7 @@ impl Keys {
     }
 }
 
-fn text_or_file(key: &str) -> Result<String> {
+pub(super) fn text_or_file(key: &str) -> Result<String> {
     if key.splitn(3, '+').count() == 3 && !Path::new(key).exists() {
         return Ok(key.trim().to_owned());
     }

@@ -1,10 +1,13 @@
 //! `rtrctl ledger`: the log checked, read and handed over by whoever does not trust its host. Everything here works on a
-//! copy of the folder `ledger/` and with keys that came another way; nothing asks the daemon.
+//! copy of the folder `ledger/` and with keys that came another way; only `mirror`, which makes the copy, asks the daemon.
 
 mod audit;
+mod epoch;
 mod export;
 mod keys;
+mod mirror;
 mod query;
+mod readable;
 mod verify;
 
 use clap::{Args, Subcommand};
@@ -25,6 +28,8 @@ pub(crate) enum Verb {
     Proof(verify::Proof),
     /// Writes a range of entries as JSON lines, each with its proof
     Export(export::Export),
+    /// Copies the log over HTTPS, as far as it is new, and checks it; needs a session and a purpose
+    Mirror(mirror::Mirror),
     /// Prints the reports that an audit asks for
     Audit(audit::Audit),
     /// Finds entries by person, camera, municipality, operation, outcome, time, incident or case
@@ -59,12 +64,13 @@ fn folder(dir: &Path) -> PathBuf {
 }
 
 /// Runs a verb: 0 when it did and found nothing wrong, 1 when the log does not hold, 2 when it could not be asked.
-pub(crate) fn run(verb: Verb) -> ExitCode {
+pub(crate) fn run(verb: Verb, session: Option<PathBuf>) -> ExitCode {
     let outcome = match verb {
         Verb::Vkeys(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),
         Verb::Proof(verb) => verb.run(),
         Verb::Export(verb) => verb.run(),
+        Verb::Mirror(verb) => verb.run(session),
         Verb::Audit(verb) => verb.run(),
         Verb::Query(verb) => verb.run(),
         Verb::RebuildIndex(verb) => verb.run(),
@@ -75,10 +81,7 @@ pub(crate) fn run(verb: Verb) -> ExitCode {
     })
 }
 
-/// Writes a line to standard output; a reader that has seen enough (`| head`) is no error.
+/// Writes a line to standard output.
 fn say(text: impl std::fmt::Display) {
-    use std::io::Write as _;
-    if writeln!(std::io::stdout().lock(), "{text}").is_err() {
-        std::process::exit(0);
-    }
+    println!("{text}");
 }

@@ -1,6 +1,6 @@
 //! `query` and `rebuild-index`.
 
-use super::{LogAndKeys, say};
+use super::{LogAndKeys, readable::Readable, say};
 use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -63,6 +63,9 @@ pub(crate) struct Query {
     /// At most so many
     #[arg(long, default_value_t = 1000)]
     limit: usize,
+    /// Lines for people instead of the entries' own text: a look on one line, signs of life as a count
+    #[arg(long)]
+    text: bool,
     /// Prints how many there are, not the entries
     #[arg(long)]
     count: bool,
@@ -111,6 +114,14 @@ impl Query {
         let took = began.elapsed();
         if self.count {
             say(found.len());
+        } else if self.text {
+            let mut readable = Readable::default();
+            let mut rising = found.clone();
+            rising.sort_unstable();
+            for seq in rising {
+                readable.add(seq, &log.leaf(seq)?);
+            }
+            readable.into_lines().for_each(say);
         } else {
             for seq in &found {
                 say(format!("{seq}\t{}", String::from_utf8_lossy(&log.leaf(*seq)?)));

@@ -1,6 +1,10 @@
 //! `verify` and `proof`.
 
-use super::{LogAndKeys, export, keys::Keys, say};
+use super::{
+    LogAndKeys, epoch, export,
+    keys::{Keys, text_or_file},
+    say,
+};
 use anyhow::{Context as _, Result, bail, ensure};
 use chrono::Utc;
 use clap::Args;
@@ -23,9 +27,13 @@ pub(crate) struct Verify {
     /// Checks this entry only, with its proof
     #[arg(long, value_name = "SEQ")]
     entry: Option<u64>,
-    /// A checkpoint or tlog-proof kept from earlier; it must be part of this log. May be given more than once
+    /// A checkpoint or tlog-proof kept from earlier, or a workstation's file of receipts (`2026-11-22.jsonl`); each must be part
+    /// of this log. May be given more than once
     #[arg(long, value_name = "FILE")]
     kept: Vec<PathBuf>,
+    /// Another copy of the same log: the two must be one history; where they part is said. May be given more than once
+    #[arg(long, value_name = "DIR")]
+    other: Vec<PathBuf>,
     /// Checks a tlog-proof by itself, without a log
     #[arg(long, value_name = "FILE", conflicts_with_all = ["entry", "kept", "export"])]
     proof: Option<PathBuf>,
@@ -38,6 +46,13 @@ pub(crate) struct Verify {
     /// The public key of whoever signed the export as a whole
     #[arg(long, value_name = "VKEY", requires = "export")]
     signer_key: Option<String>,
+    /// The log that this one follows after a loss, or what is left of it: checks that its end and this beginning are tied by a
+    /// grant that a given witness signed
+    #[arg(long, value_name = "DIR", requires = "previous_key")]
+    previous: Option<PathBuf>,
+    /// The public key of that log (text or file)
+    #[arg(long, value_name = "VKEY|FILE", requires = "previous")]
+    previous_key: Option<String>,
     /// Fails also when no given witness has cosigned, when its newest cosignature is older than an hour, or when the clock
     /// went back
     #[arg(long)]
@@ -75,14 +90,8 @@ impl Verify {
                 Err(finding) => Ok(wrong(&[finding])),
             };
         }
-        let kept = self
-            .kept
-            .iter()
-            .map(|file| {
-                let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-                Ok((file.display().to_string(), text))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let kept: Vec<(String, String)> =
+            self.kept.iter().map(|file| kept(file)).collect::<Result<Vec<_>>>()?.concat();
         let known = Known { witnesses: policy.witnesses.clone(), kept };
         let began = Instant::now();
         match ledger::inspect(&dir, &policy.log, &known) {
@@ -90,10 +99,43 @@ impl Verify {
                 report(&verified, &known, began.elapsed().as_secs_f64());
                 let fresh = verified.witnessed.iter().any(|(_, _, at)| (Utc::now() - *at).num_minutes() < 60);
                 let strictly = fresh && verified.clock_back.is_empty();
-                Ok(if self.strict && !strictly { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+                if self.strict && !strictly {
+                    return Ok(ExitCode::FAILURE);
+                }
+                if !self.agrees(&dir, &policy.log)? {
+                    return Ok(ExitCode::FAILURE);
+                }
+                match (&self.previous, &self.previous_key) {
+                    (Some(previous), Some(key)) => {
+                        epoch::follows(&dir, &policy, &super::folder(previous), &text_or_file(key)?)
+                    }
+                    _ => Ok(ExitCode::SUCCESS),
+                }
             }
             Err(findings) => Ok(wrong(&findings)),
         }
+    }
+
+    /// Whether every other copy is of one history with this one.
+    fn agrees(&self, dir: &Path, log_key: &str) -> Result<bool> {
+        let mut agree = true;
+        for copy in &self.other {
+            let name = copy.display();
+            let (own, other) =
+                (Published::open(dir, log_key)?, Published::open(&super::folder(copy), log_key)?);
+            match own.parts_from(&other)? {
+                None => {
+                    say(format!("  other       {name} ({} entries) is of the same history", other.size()))
+                }
+                Some(seq) => {
+                    agree = false;
+                    say(format!(
+                        "WRONG: {name} holds another history, signed by the same log: the two part at entry {seq}"
+                    ));
+                }
+            }
+        }
+        Ok(agree)
     }
 
     fn run_proof(&self, file: &Path, log_key: &str) -> Result<ExitCode> {
@@ -136,7 +178,24 @@ impl Verify {
     }
 }
 
-fn wrong(findings: &[ledger::VerifyError]) -> ExitCode {
+/// What a file holds: one checkpoint or proof, or a workstation's receipts, one JSON object a line.
+fn kept(file: &Path) -> Result<Vec<(String, String)>> {
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let name = file.display().to_string();
+    if !text.starts_with('{') {
+        return Ok(vec![(name, text)]);
+    }
+    let receipt = |(number, line): (usize, &str)| {
+        let receipt: serde_json::Value =
+            serde_json::from_str(line).with_context(|| format!("{name}, line {number}"))?;
+        let proof =
+            receipt["proof"].as_str().with_context(|| format!("{name}, line {number}: no receipt"))?;
+        Ok((format!("{name}, line {number}"), proof.to_owned()))
+    };
+    (1..).zip(text.lines()).map(receipt).collect()
+}
+
+pub(super) fn wrong(findings: &[ledger::VerifyError]) -> ExitCode {
     for finding in findings {
         say(format!("WRONG: {finding}"));
     }
@@ -172,8 +231,15 @@ pub(crate) fn report(verified: &Verified, known: &Known, seconds: f64) {
     if known.witnesses.is_empty() {
         say("  witness     ATTENTION: no key given; without it the host could show another history");
     }
-    for (name, _) in &known.kept {
-        say(format!("  kept        {name} is part of this log"));
+    match known.kept.as_slice() {
+        [] => {}
+        [(name, _)] => say(format!("  kept        {name} is part of this log")),
+        [(first, _), .., (last, _)] => {
+            say(format!(
+                "  kept        {} of them, {first} to {last}: each is part of this log",
+                known.kept.len()
+            ));
+        }
     }
     for (seq, by) in &verified.clock_back {
         say(format!("  clock       ATTENTION: it went back by {} s at entry {seq}", by.num_seconds()));
