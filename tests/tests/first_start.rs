@@ -158,5 +158,11 @@ fn an_empty_register_begins_with_two_people_of_the_police() -> Result<()> {
     host.done("jurist", own, &["login", "--user", "jurist"])?;
     ensure!(host.done("jurist", own, &["me"])?.contains("as legal_admin"));
     ensure!(!rtrd(&["init"]).status()?.success(), "a register that is not empty began anew");
+    // Each invitation and each enrolment stands in the log, and no name does.
+    let sequence = fs::read(folder.path().join("state/ledger/sequence"))?;
+    let log = String::from_utf8_lossy(&sequence);
+    let count = |action: &str| log.matches(&format!("{{\"action\":\"{action}\"")).count();
+    ensure!(count("account.invite") >= 1 && count("account.enrolled") >= 1);
+    ensure!(!log.contains("J. Jurist"), "a name stands in the log");
     Ok(())
 }

@@ -96,7 +96,9 @@ async fn decisions_are_applied_verified_and_revoked() -> Result<()> {
     ensure!(legal.run(&["proposals"])?.contains("0 proposals"));
     // Entered, but without effect until the second person; who entered it is not that person.
     legal.run(&["apply", &folder, "--yes", "--note", "evaluation 2026"])?;
-    let refused = legal.refused(&["verify", "1", "--yes"])?;
+    legal.run(&["withdraw", "1"])?;
+    legal.run(&["apply", &folder, "--yes", "--note", "evaluation 2026, again"])?;
+    let refused = legal.refused(&["verify", "2", "--yes"])?;
     ensure!(refused.contains("FOUR_EYES"), "{refused}");
     let stands = legal.run(&["facts", "--kind", "decree", "--id", "DEMO-ENS-01"])?;
     ensure!(stands.contains("1 facts") && !stands.contains("better reasons"), "{stands}");
@@ -194,5 +196,23 @@ async fn decisions_are_applied_verified_and_revoked() -> Result<()> {
     );
     let quarantined = privacy.run(&["quarantine"])?;
     ensure!(quarantined.contains("0 stretches"), "{quarantined}");
+
+    // Every step of it stands in the log.
+    let reader = log_in(&room, "privacy").await?;
+    let entries = reader.ledger_entries("lawfulness", 0, 10_000).await?;
+    for action in [
+        "register.propose",
+        "register.withdraw",
+        "register.verify",
+        "register.record",
+        "register.emergency",
+        "register.explain",
+        "register.read",
+        "capture.basis",
+    ] {
+        let permitted =
+            |e: &protocol::api::LedgerEntry| e.entry["action"] == action && e.entry["outcome"] != "deny";
+        ensure!(entries.iter().any(permitted), "no entry `{action}`");
+    }
     Ok(())
 }

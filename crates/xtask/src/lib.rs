@@ -11,6 +11,7 @@ mod floor;
 pub mod packages;
 pub mod processes;
 pub mod room;
+mod static_witness;
 mod test;
 
 use anyhow::{Result, bail};
@@ -25,7 +26,9 @@ cargo xtask test  [FILTER]
 cargo xtask bench [record|live|wall|law|export] [--cameras N] [--seconds S] [--warmup S] [--rtsp URL] [--footage DIR] [--json]
     figures as ratios against a peer in the same run
 cargo xtask bench ledger [--entries N] [--append-seconds S]
-    durable appends against one fdatasync; start, verification, proof and query of a long log";
+    durable appends against one fdatasync; start, verification, proof and query of a long log
+cargo xtask static-witness
+    rtr-witness as one static file, for the police's machine";
 
 /// Runs the command line; the exit code.
 pub fn main() -> i32 {
@@ -50,6 +53,7 @@ fn run() -> Result<()> {
         Some("test") => test::run(&rest),
         Some("bench") => bench::run(&rest),
         Some("floor") => floor::run(&rest),
+        Some("static-witness") => static_witness::run(Arguments::new(&rest)),
         Some("help" | "--help" | "-h") | None => {
             println!("{USAGE}");
             Ok(())

@@ -76,7 +76,8 @@ pub struct Room {
     pub daemon: Process,
     bin: PathBuf,
     config: PathBuf,
-    witness: Option<Process>,
+    /// The witness that reads the log's folder; none once a story has ended it.
+    pub witness: Option<Process>,
     camsim: Option<Process>,
 }
 
