@@ -207,7 +207,6 @@ async fn decisions_are_applied_verified_and_revoked() -> Result<()> {
         "register.record",
         "register.emergency",
         "register.explain",
-        "register.read",
         "capture.basis",
     ] {
         let permitted =

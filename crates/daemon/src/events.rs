@@ -55,7 +55,6 @@
 //! | one takes effect whose entry was durable late | admin | `register.settled` | daemon/src/journal/settle.rs | daemon/src/journal/tests.rs |
 //! | an emergency window is declared | admin | `register.emergency` | daemon/src/api/emergency.rs | tests/tests/register.rs |
 //! | a past answer is asked again | consult | `register.explain` | daemon/src/api/outlook.rs | tests/tests/register.rs |
-//! | a history of the register is read | consult | `register.read` | daemon/src/api/register.rs | tests/tests/register.rs |
 //! | the basis of footage is read | consult | `capture.basis` | daemon/src/api/reports.rs | tests/tests/register.rs |
 //! | the log is read, for its purpose | consult | `log.read` | daemon/src/api/records.rs | tests/tests/events.rs |
 //! | its checkpoint is read | consult | `log.checkpoint` | daemon/src/api/records.rs | tests/tests/events.rs |
@@ -166,6 +165,7 @@ mod tests {
         // Lists, of which only the refusal is logged: a row stands for all of them.
         let lists = [
             "clock.read",
+            "register.read",
             "cameras.list",
             "cameras.why",
             "incidents.list",
