@@ -6,16 +6,14 @@
 //! unlawful as known now is closed off (the law refuses it to everybody from that instant), listed here for the privacy
 //! officer, and logged. Quarantine never extends a term (GW-21).
 
-use crate::{
-    clock::{instant, micros},
-    gate::{Gate, word},
-    recorder::record_request,
-    streams::Streams,
-};
-use chrono::{DateTime, TimeDelta, Utc};
-use ledger::{Entry, Object as LogObject, Operation, Outcome};
+mod keeper;
+
+pub use keeper::Keeper;
+
+use crate::clock::instant;
+use chrono::{DateTime, Utc};
 use mandate::{
-    CameraId, Decision, FactRef, ReasonCode, Register, decide,
+    CameraId, FactRef, PersonId, ReasonCode, Register,
     judgement::{Knowledge, Verdict, judge},
     outlook::{Interval, union, without},
 };
@@ -23,17 +21,8 @@ use media::StreamId;
 use rusqlite::{Connection, params};
 use std::{
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
-use tokio_util::sync::CancellationToken;
-use vault::{SpanKind, Vault};
-
-/// The statutory ceiling: older footage does not exist (151c lid 9).
-const LONGEST_TERM: TimeDelta = TimeDelta::days(28);
-/// How often an open row notes that it still holds, so that a crash leaves little in doubt.
-const STILL: TimeDelta = TimeDelta::seconds(10);
-/// How often rows past every term are removed.
-const CLEAN: TimeDelta = TimeDelta::hours(1);
 
 /// Why the rows cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +71,19 @@ pub struct Quarantined {
     pub known: Knowledge,
     /// When it was found.
     pub found_at: DateTime<Utc>,
+    /// That it goes before its term.
+    pub decided: Option<Decided>,
+}
+
+/// Somebody's decision that footage which was closed off is destroyed (GW-21).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// Who.
+    pub by: PersonId,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// When its keys were gone; none: they are not, and the decision is to be carried out again.
+    pub destroyed_at: Option<DateTime<Utc>>,
 }
 
 /// The store, `footage.sqlite`.
@@ -101,6 +103,8 @@ impl Captured {
                id INTEGER PRIMARY KEY AUTOINCREMENT, camera TEXT NOT NULL, start INTEGER NOT NULL,
                end INTEGER NOT NULL, code TEXT NOT NULL, fact TEXT, known TEXT NOT NULL,
                found_at INTEGER NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS quarantine_decisions (
+               quarantine INTEGER PRIMARY KEY, person TEXT NOT NULL, at INTEGER NOT NULL, destroyed_at INTEGER) STRICT;
              UPDATE spans SET running = 0;",
         )?;
         Ok(Self(Mutex::new(store)))
@@ -145,6 +149,45 @@ impl Captured {
         let store = self.store();
         store.execute("DELETE FROM spans WHERE running = 0 AND seen < ?", [before])?;
         store.execute("DELETE FROM quarantine WHERE end < ?", [before])?;
+        store.execute(
+            "DELETE FROM quarantine_decisions WHERE quarantine NOT IN (SELECT id FROM quarantine)",
+            [],
+        )?;
+        Ok(())
+    }
+
+    /// Notes that somebody decided that a stretch goes. The first decision stays.
+    pub fn decide(&self, id: u64, by: &PersonId, at: DateTime<Utc>) -> Result<(), CapturedError> {
+        self.store().execute(
+            "INSERT OR IGNORE INTO quarantine_decisions (quarantine, person, at) VALUES (?, ?, ?)",
+            params![id as i64, by.as_str(), at.timestamp_micros()],
+        )?;
+        Ok(())
+    }
+
+    /// Notes that the keys of a camera's footage between two instants are gone, and with them every stretch that lies in
+    /// it whole, whoever decided about which of them.
+    pub fn destroyed(
+        &self,
+        camera: &CameraId,
+        (from, until): (DateTime<Utc>, DateTime<Utc>),
+        by: &PersonId,
+        at: DateTime<Utc>,
+    ) -> Result<(), CapturedError> {
+        let at = at.timestamp_micros();
+        self.store().execute(
+            "INSERT INTO quarantine_decisions (quarantine, person, at, destroyed_at)
+               SELECT id, ?, ?, ? FROM quarantine WHERE camera = ? AND start >= ? AND end <= ?
+             ON CONFLICT (quarantine) DO UPDATE SET destroyed_at = coalesce(destroyed_at, excluded.destroyed_at)",
+            params![
+                by.as_str(),
+                at,
+                at,
+                camera.as_str(),
+                from.timestamp_micros(),
+                until.timestamp_micros()
+            ],
+        )?;
         Ok(())
     }
 
@@ -190,7 +233,8 @@ impl Captured {
     pub fn quarantined(&self) -> Result<Vec<Quarantined>, CapturedError> {
         let store = self.store();
         let mut statement = store.prepare_cached(
-            "SELECT id, camera, start, end, code, fact, known, found_at FROM quarantine ORDER BY id DESC",
+            "SELECT id, camera, start, end, code, fact, known, found_at, person, at, destroyed_at FROM quarantine
+             LEFT JOIN quarantine_decisions ON quarantine = id ORDER BY id DESC",
         )?;
         let rows = statement.query_map([], |row| {
             Ok((
@@ -198,10 +242,12 @@ impl Captured {
                 row.get::<_, String>(1)?,
                 [row.get::<_, i64>(2)?, row.get(3)?, row.get(7)?],
                 (row.get::<_, String>(4)?, row.get::<_, Option<String>>(5)?, row.get::<_, String>(6)?),
+                (row.get::<_, Option<String>>(8)?, [row.get::<_, Option<i64>>(9)?, row.get(10)?]),
             ))
         })?;
         rows.map(|row| {
-            let (id, camera, [start, end, found_at], (code, fact, known)) = row?;
+            let (id, camera, [start, end, found_at], (code, fact, known), (by, [at, destroyed_at])) = row?;
+            let told = |at: Option<i64>| at.map(|at| instant(media::Micros(at)));
             let damaged = |e: serde_json::Error| CapturedError::Damaged(format!("quarantine {id}: {e}"));
             Ok(Quarantined {
                 id: id as u64,
@@ -212,6 +258,11 @@ impl Captured {
                 fact: fact.map(|fact| serde_json::from_str(&fact)).transpose().map_err(damaged)?,
                 known: serde_json::from_str(&known).map_err(damaged)?,
                 found_at: instant(media::Micros(found_at)),
+                decided: by.zip(told(at)).map(|(by, at)| Decided {
+                    by: PersonId::from(by),
+                    at,
+                    destroyed_at: told(destroyed_at),
+                }),
             })
         })
         .collect()
@@ -261,6 +312,7 @@ impl Captured {
                         fact: fact.clone(),
                         known: knowledge,
                         found_at: now,
+                        decided: None,
                     });
                 }
             }
@@ -273,165 +325,17 @@ fn text(value: &impl serde::Serialize) -> Result<String, CapturedError> {
     serde_json::to_string(value).map_err(|e| CapturedError::Damaged(e.to_string()))
 }
 
-/// What one stream runs on.
-struct Running {
-    row: i64,
-    basis: Vec<FactRef>,
-    until: Option<DateTime<Utc>>,
-}
-
-/// Keeps the rows true: one task, beside the recorder and by the same question to the law.
-pub struct Keeper {
-    gate: Gate,
-    streams: Arc<Streams>,
-    vault: Vault,
-    captured: Arc<Captured>,
-    running: std::collections::HashMap<CameraId, Running>,
-}
-
-impl Keeper {
-    /// A keeper for the configured streams.
-    pub fn new(gate: Gate, streams: Arc<Streams>, vault: Vault, captured: Arc<Captured>) -> Self {
-        Self { gate, streams, vault, captured, running: std::collections::HashMap::new() }
-    }
-
-    /// Runs until the daemon stops.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut register = self.gate.register();
-        let mut judged = true;
-        let mut clean_at = self.gate.clock().now();
-        loop {
-            register.borrow_and_update();
-            let now = self.gate.clock().now();
-            let next = match self.note(now) {
-                Ok(next) => next,
-                Err(error) => {
-                    tracing::error!(%error, "the basis of footage could not be noted");
-                    now + STILL
-                }
-            };
-            if judged {
-                self.judge(now).await;
-                judged = false;
-            }
-            if now >= clean_at {
-                clean_at = now + CLEAN;
-                if let Err(error) = self.captured.forget(now - LONGEST_TERM) {
-                    tracing::error!(%error, "old bases of footage could not be removed");
-                }
-            }
-            let clock = self.gate.clock().clone();
-            tokio::select! {
-                () = clock.reached(next) => {}
-                changed = register.changed() => {
-                    if changed.is_err() {
-                        break;
-                    }
-                    judged = true;
-                }
-                () = stop.cancelled() => break,
-            }
-        }
-        let now = self.gate.clock().now();
-        for running in self.running.into_values() {
-            if let Err(error) = self.captured.end(running.row, now) {
-                tracing::error!(%error, "the basis of footage could not be closed");
-            }
-        }
-    }
-
-    /// Brings every row in line with the law; gives the instant at which to look again.
-    fn note(&mut self, now: DateTime<Utc>) -> Result<DateTime<Utc>, CapturedError> {
-        let snapshot = self.gate.snapshot();
-        let mut next = now + STILL;
-        let streams = self.streams.clone();
-        self.captured.still(now)?;
-        for camera in streams.iter() {
-            let decision = decide(&snapshot.register, &record_request(&camera.camera), now);
-            next = next.min(decision.until().unwrap_or(next));
-            let basis = decision.permit().map(mandate::Permit::basis);
-            let known = self.running.get_mut(&camera.camera);
-            if let (Some(known), Some(basis)) = (known, basis)
-                && known.basis == basis
-            {
-                known.until = decision.until();
-                continue;
-            }
-            // The instant that the permit named, if that is what ended it: this task may wake a little later.
-            let mut at = now;
-            if let Some(known) = self.running.remove(&camera.camera) {
-                at = known.until.filter(|until| *until <= now).unwrap_or(now);
-                self.captured.end(known.row, at)?;
-            }
-            if let Decision::Permit(permit) = &decision {
-                let stream = camera.main.stream;
-                let row = self.captured.begin(stream, &camera.camera, at, permit.basis(), &snapshot.head)?;
-                let running = Running { row, basis: permit.basis().to_vec(), until: permit.until() };
-                self.running.insert(camera.camera.clone(), running);
-            }
-        }
-        Ok(next.max(now + TimeDelta::milliseconds(20)))
-    }
-
-    /// Judges all footage by what is known now, off the async threads; logs and keeps what turned out unlawful.
-    async fn judge(&self, now: DateTime<Utc>) {
-        let (gate, streams) = (self.gate.clone(), self.streams.clone());
-        let (vault, captured) = (self.vault.clone(), self.captured.clone());
-        let judged = tokio::task::spawn_blocking(move || {
-            let snapshot = gate.snapshot();
-            for camera in streams.iter() {
-                let from = now - LONGEST_TERM;
-                let footage = match vault.spans(camera.main.stream, micros(from), micros(now)) {
-                    Ok(spans) => union(
-                        spans
-                            .iter()
-                            .filter(|s| matches!(s.kind, SpanKind::Recorded))
-                            .map(|s| Interval { from: instant(s.from), until: instant(s.until) })
-                            .collect(),
-                    ),
-                    Err(error) => {
-                        tracing::error!(camera = %camera.camera, %error, "footage could not be listed to be judged");
-                        continue;
-                    }
-                };
-                match captured.judge(&snapshot.register, &camera.camera, &footage, now) {
-                    Ok(found) => found.iter().for_each(|found| log_found(&gate, found)),
-                    Err(error) => {
-                        tracing::error!(camera = %camera.camera, %error, "footage could not be judged");
-                    }
-                }
-            }
-        });
-        if let Err(error) = judged.await {
-            tracing::error!(%error, "footage could not be judged");
-        }
-    }
-}
-
-fn log_found(gate: &Gate, found: &Quarantined) {
-    let snapshot = gate.snapshot();
-    let municipality =
-        snapshot.register.camera(&found.camera).map(|c| c.municipality.to_string()).unwrap_or_default();
-    let mut entry = Entry::new(found.found_at, Operation::Alter, "quarantine.found");
-    entry.object = Some(LogObject::footage(&found.camera, municipality, found.from, found.until));
-    entry.outcome = Outcome::Deny { reason_code: word(&found.code) };
-    entry.legal_context.register_head = Some(snapshot.head.to_string());
-    entry.data = Some(serde_json::json!({
-        "quarantine": found.id, "known": found.known,
-        "fact": found.fact.as_ref().map(|f| format!("{} {} v{}", word(&f.kind), f.id, f.version)),
-    }));
-    gate.log().append_spooled(entry);
-    tracing::warn!(camera = %found.camera, code = word(&found.code), "footage turned out to lack a basis; it is closed off");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         clock::{Clock as _, ManualClock},
         journal::{Journal, Provenance},
+        recorder::record_request,
         testing::{FakeLog, journal},
     };
+    use chrono::TimeDelta;
+    use mandate::decide;
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -466,6 +370,17 @@ mod tests {
         assert_eq!((found[0].code, found[0].known), (ReasonCode::DecreeRevoked, Knowledge::Now));
         assert_eq!(captured.judge(&register.register, &camera, &footage, now).unwrap(), []);
         assert_eq!(captured.quarantined().unwrap(), found);
+        // Decided about, then carried out; both are remembered until the footage would be gone anyhow.
+        let by: PersonId = "bert".into();
+        captured.decide(found[0].id, &by, now).unwrap();
+        captured.decide(found[0].id, &"anna".into(), now).unwrap();
+        let decided = captured.quarantined().unwrap().remove(0).decided.unwrap();
+        assert_eq!((&decided.by, decided.at, decided.destroyed_at), (&by, now, None));
+        let hours = (at("2026-06-13T22:00:00Z"), at("2026-06-13T23:00:00Z"));
+        captured.destroyed(&"C2".into(), hours, &by, now).unwrap();
+        assert_eq!(captured.quarantined().unwrap()[0].decided.as_ref().unwrap().destroyed_at, None);
+        captured.destroyed(&camera, hours, &by, now).unwrap();
+        assert_eq!(captured.quarantined().unwrap()[0].decided.as_ref().unwrap().destroyed_at, Some(now));
         captured.forget(at("2026-08-01T00:00:00Z")).unwrap();
         assert_eq!(captured.quarantined().unwrap(), []);
     }

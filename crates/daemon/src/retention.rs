@@ -383,6 +383,23 @@ impl Retention {
         due
     }
 
+    /// Destroys what a stream has in whole hours, by a decision that was logged already: one key serves an hour, so
+    /// nothing less can die. Blocks for the disk. False: it could not be destroyed, or there was nothing.
+    pub fn destroy_decided(
+        &self,
+        stream: StreamId,
+        hours: (DateTime<Utc>, DateTime<Utc>),
+        data: serde_json::Value,
+    ) -> bool {
+        let Some(subject) = self.subjects().into_iter().find(|subject| subject.stream == stream) else {
+            return false;
+        };
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.gate.clock().now();
+        let hours = (micros(hours.0), micros(hours.1));
+        self.destroy(&mut inner, &subject, hours, now, "destroy.done", data, false)
+    }
+
     #[expect(clippy::too_many_arguments, reason = "one act, told once")]
     fn destroy(
         &self,

@@ -59,6 +59,20 @@ struct Stores {
     clock: SharedClock,
 }
 
+/// The controller's choices, as the law asks for them.
+fn policy(settings: &Settings) -> Policy {
+    let law = &settings.law;
+    Policy {
+        replay_limit: match law.observer_replay_limit_minutes {
+            0 => None,
+            minutes => TimeDelta::try_minutes(minutes.into()),
+        },
+        log_term_years: settings.daemon.log_term_years,
+        sign_check_days: law.sign_check_days,
+        confirmation_hours: law.emergency_confirmation_hours,
+    }
+}
+
 fn open_stores(settings: &Settings) -> anyhow::Result<Stores> {
     let data = &settings.daemon.data;
     fs::DirBuilder::new()
@@ -71,10 +85,7 @@ fn open_stores(settings: &Settings) -> anyhow::Result<Stores> {
     let log: SharedLog = Arc::new(ledger.clone());
     let newest = log.newest(RECORD).context("the log cannot be read")?;
     let last_leaf = newest.and_then(|(seq, leaf)| RegisterLeaf::read(seq, &leaf));
-    let policy = Policy {
-        replay_limit: TimeDelta::try_minutes(settings.law.observer_replay_limit_minutes.into()),
-        ..Policy::default()
-    };
+    let policy = policy(settings);
     let journal =
         Journal::open(&data.join("journal.sqlite"), log.clone(), clock.clone(), policy, last_leaf.as_ref())
             .context("the register cannot be opened")?;

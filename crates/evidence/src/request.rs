@@ -9,6 +9,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use mandate::{CameraId, Export, ExportId, ExportState, PersonId, Purpose, RecipientKind, Statement};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Longest stretch that one request may ask for.
@@ -21,7 +22,7 @@ const LONGEST_TEXT: usize = 2000;
 pub const ATTEMPTS: u32 = 3;
 
 /// What somebody asks for (`POST /requests`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewFootageRequest {
     /// The cameras.
@@ -50,7 +51,7 @@ pub struct NewFootageRequest {
 }
 
 /// How far a request has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestState {
     /// It waits for a police approver.
@@ -64,7 +65,7 @@ pub enum RequestState {
 }
 
 /// A stretch of one camera that an approval secures.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldStretch {
     /// Name of the hold in the vault.
     pub hold: String,
@@ -77,7 +78,7 @@ pub struct HeldStretch {
 }
 
 /// One file of an approved request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExportFile {
     /// Its number in the request, from 0.
     pub number: u32,
@@ -110,7 +111,7 @@ pub struct ExportFile {
 }
 
 /// A stretch that was asked for and is in no file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeftOut {
     /// The camera.
     pub camera: CameraId,
@@ -127,7 +128,7 @@ pub struct LeftOut {
 }
 
 /// A request and everything that became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FootageRequest {
     /// Its id.
     pub id: ExportId,
@@ -167,7 +168,7 @@ pub struct FootageRequest {
 }
 
 /// [`NewFootageRequest`] as it is kept: the recipient is named.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Asked {
     /// The cameras.
     pub cameras: Vec<CameraId>,

@@ -105,6 +105,10 @@ pub(crate) fn conditions(walk: &mut Walk<'_>) -> Step {
             footage::due(walk)?;
             walk.obligations.destroy_now = true;
         }
+        Action::DecideQuarantine => {
+            purpose::reason(walk)?;
+            footage::to_be_decided_about(walk)?;
+        }
         Action::ConfigureDecree => configure::decree(walk)?,
         Action::ConfigureWindow => configure::window(walk)?,
         Action::ManageUsers => configure::users(walk)?,

@@ -3,11 +3,12 @@
 use crate::facts::Role;
 use arrayvec::ArrayVec;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why a request is refused. The order of the variants is the order in which conditions are tested
 /// (`reason_precedence` of the scenario suite): of several failures the first is reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(missing_docs, reason = "the names are the suite's vocabulary; `sentence` explains each")]
 pub enum ReasonCode {
@@ -70,7 +71,7 @@ pub enum ReasonCode {
 }
 
 /// Id and version of one fact that a decision rests on, for example `decree DEMO-ENS-01 v1`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct FactRef {
     /// `decree`, `ordinance`, `area`, `period`, `window`, `agreement`, `authorisation` …
     pub kind: FactKind,
@@ -81,7 +82,7 @@ pub struct FactRef {
 }
 
 /// The kinds of fact a decision can rest on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each is the fact of the same name in `facts`")]
 pub enum FactKind {

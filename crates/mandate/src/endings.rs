@@ -9,10 +9,11 @@ use crate::{
     register::Register,
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndingKind {
     /// A council ordinance (151c lid 1).
@@ -42,7 +43,7 @@ pub enum EndingKind {
 }
 
 /// One fact that ends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ending {
     /// When (UTC).
     pub at: DateTime<Utc>,
@@ -57,7 +58,7 @@ pub struct Ending {
 }
 
 /// An emergency window that waits for written confirmation (GW-20).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unconfirmed {
     /// The window.
     pub window: WindowId,

@@ -10,10 +10,11 @@ use crate::ids::{
     WindowId,
 };
 use chrono::{DateTime, NaiveTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One version of one fact, with the instant from which it was known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Fact {
     /// When this version became effective in the register (UTC).
     pub known_from: DateTime<Utc>,
@@ -24,7 +25,7 @@ pub struct Fact {
 }
 
 /// What a fact says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FactBody {
     /// A municipality that takes part.
@@ -68,7 +69,7 @@ pub enum FactBody {
 }
 
 /// A municipality (gemeente): the boundary of every scope.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Municipality {
     /// `enschede`.
@@ -81,7 +82,7 @@ pub struct Municipality {
 }
 
 /// An organisation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Organisation {
     /// `politie`, `vrt`, `rj-security`, `gemeente-enschede`.
@@ -94,7 +95,7 @@ pub struct Organisation {
 }
 
 /// The part an organisation plays under the Wpg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrganisationKind {
     /// The controller (Wpg 1 f).
@@ -112,7 +113,7 @@ pub enum OrganisationKind {
 }
 
 /// A council ordinance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ordinance {
     /// Its id.
@@ -140,7 +141,7 @@ pub struct Ordinance {
 }
 
 /// Who took a decision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DecidedBy {
     /// The mayor.
@@ -154,7 +155,7 @@ pub enum DecidedBy {
 }
 
 /// What a decree allows outside its live windows (GW-07).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LiveOutsideWindow {
     /// Nothing.
@@ -167,7 +168,7 @@ pub enum LiveOutsideWindow {
 }
 
 /// A designation decree (aanwijzingsbesluit).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decree {
     /// Its id, for example `DEMO-ENS-01`.
@@ -214,7 +215,7 @@ pub struct Decree {
 pub type Ring = Vec<[f64; 2]>;
 
 /// A designated area: a multi-polygon of one decree.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Area {
     /// Its id.
@@ -238,7 +239,7 @@ fn public_place() -> String {
 }
 
 /// An extension of a decree (verlenging). It never fills a gap that has passed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Extension {
     /// The decree.
@@ -256,7 +257,7 @@ pub struct Extension {
 }
 
 /// A revocation of a decree (intrekking). It acts from `revoked_from`, published or not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Revocation {
     /// The decree.
@@ -272,7 +273,7 @@ pub struct Revocation {
 }
 
 /// A consultation with the public prosecutor (overleg, not consent).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Consultation {
     /// Its reference.
@@ -299,7 +300,7 @@ pub struct Consultation {
 }
 
 /// A day of the week.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Day {
     /// Monday.
@@ -320,7 +321,7 @@ pub enum Day {
 
 /// A weekly window in wall-clock time of Europe/Amsterdam. It belongs to the local day on which it starts;
 /// an end at or before its start lies on the next local day (conventions V3, V4).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WeeklyWindow {
     /// Its id.
@@ -329,14 +330,16 @@ pub struct WeeklyWindow {
     pub days: Vec<Day>,
     /// Wall-clock start, `HH:MM` or `HH:MM:SS`.
     #[serde(with = "wall_clock")]
+    #[schemars(with = "String")]
     pub start: NaiveTime,
     /// Wall-clock end.
     #[serde(with = "wall_clock")]
+    #[schemars(with = "String")]
     pub end: NaiveTime,
 }
 
 /// When the cameras of a decree are used.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "mode", rename_all = "snake_case")]
 pub enum Use {
     /// Day and night.
@@ -349,7 +352,7 @@ pub enum Use {
 }
 
 /// The mayor's decision on use and live viewing (151c lid 3).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Period {
     /// Its id.
@@ -379,7 +382,7 @@ pub struct Period {
 }
 
 /// Event or emergency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExtraKind {
     /// Planned.
@@ -389,7 +392,7 @@ pub enum ExtraKind {
 }
 
 /// An event or emergency window; valid ones open use and live both.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExtraWindow {
     /// Its id.
@@ -422,8 +425,16 @@ pub struct ExtraWindow {
     pub written_confirmation_at: Option<DateTime<Utc>>,
 }
 
+impl ExtraWindow {
+    /// Whether it says nothing new but that the order was confirmed in writing (GW-20).
+    pub fn only_confirms(&self, earlier: &Self) -> bool {
+        let written_confirmation_at = self.written_confirmation_at;
+        written_confirmation_at.is_some() && Self { written_confirmation_at, ..earlier.clone() } == *self
+    }
+}
+
 /// One required sign point of an area, from when until when it stood there (kenbaarheid).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Signage {
     /// Its id.
@@ -448,7 +459,7 @@ pub struct Signage {
 }
 
 /// A camera.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Camera {
     /// Its id.
@@ -471,7 +482,7 @@ pub struct Camera {
 }
 
 /// Where a camera hung. Positions of one camera do not overlap; its area is derived, never entered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
     /// Its id.
@@ -494,7 +505,7 @@ pub struct Position {
 }
 
 /// The privacy mask of a camera at a position.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mask {
     /// Its id.
@@ -516,7 +527,7 @@ pub struct Mask {
 }
 
 /// Which agreement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AgreementKind {
     /// Police and VRT cooperate.
@@ -532,7 +543,7 @@ pub enum AgreementKind {
 }
 
 /// An agreement between the parties.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Agreement {
     /// Its id.
@@ -559,7 +570,7 @@ pub struct Agreement {
 }
 
 /// A natural person with an account; never a shared desk.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
     /// Its id, which is also the log-in name.
@@ -583,7 +594,7 @@ pub struct Person {
 }
 
 /// A role. The first names are those of `domain.md` 5b.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Camera-observant (security company).
@@ -615,7 +626,7 @@ pub enum Role {
 }
 
 /// An authorisation of one person for one role (Wpg 6).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Authorisation {
     /// Its id.
@@ -639,7 +650,7 @@ pub struct Authorisation {
 }
 
 /// A shift of an observer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Shift {
     /// Its id.
@@ -659,7 +670,7 @@ pub struct Shift {
 }
 
 /// A police operator's instruction to look at cameras outside the live windows (V12).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PoliceInstruction {
     /// Its reference.

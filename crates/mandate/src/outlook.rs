@@ -14,11 +14,12 @@ use crate::{
     roles::{ROLE_MATRIX, may_ever},
 };
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A stretch of time in which something is open, and what it rests on. Half-open, UTC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Opening {
     /// First instant.
     pub from: DateTime<Utc>,
@@ -29,7 +30,7 @@ pub struct Opening {
 }
 
 /// A half-open stretch of time, UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// First instant.
     pub from: DateTime<Utc>,
@@ -38,7 +39,7 @@ pub struct Interval {
 }
 
 /// What is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum View {
     /// Recording (151c lid 3, use).
@@ -48,7 +49,7 @@ pub enum View {
 }
 
 /// When one camera is used and watched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CameraOutlook {
     /// The camera.
     pub camera: CameraId,
@@ -61,7 +62,7 @@ pub struct CameraOutlook {
 }
 
 /// When one person may act in one role in one municipality: authorisation, secrecy, agreements, clearance, shift.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoleOutlook {
     /// The role.
     pub role: Role,
@@ -72,7 +73,7 @@ pub struct RoleOutlook {
 }
 
 /// When one person may act, and which cameras they may watch when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PersonOutlook {
     /// The person.
     pub person: PersonId,
@@ -242,7 +243,7 @@ pub fn without(ones: &[Interval], others: &[Interval]) -> Vec<Interval> {
 }
 
 /// Whom or what a change is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "subject")]
 pub enum Subject {
     /// A camera's recording or live viewing.
@@ -266,7 +267,7 @@ pub enum Subject {
 }
 
 /// What a proposal changes for one subject.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// Whom or what it is about.
     #[serde(flatten)]

@@ -76,6 +76,8 @@ pub enum Action {
     ReadQuarantine,
     /// Say that the server's clock is right where no witness does (no pictures).
     AcceptClock,
+    /// Decide that such footage is destroyed before its term (GW-21).
+    DecideQuarantine,
 }
 
 /// Who asks.

@@ -78,6 +78,8 @@ pub const ROLE_MATRIX: &[(Action, &[Role])] = &[
     (Action::ReadQuarantine, &[Role::PoliceOperator, Role::PoliceApprover, Role::PrivacyOfficer]),
     // Time decides what is destroyed and what is open, so the controller says it, never who runs the machine.
     (Action::AcceptClock, &[Role::PoliceOperator, Role::PoliceApprover]),
+    // The controller decides about what should not exist (`decisions.md` 8): never the processor that holds it.
+    (Action::DecideQuarantine, &[Role::PoliceApprover, Role::PrivacyOfficer]),
 ];
 
 /// Whether the matrix lets a role do an action at all.
@@ -141,6 +143,8 @@ pub(crate) fn logged_as(action: Action) -> LogOperation {
         | Action::Instruct
         | Action::AcceptClock => LogOperation::Alter,
         Action::BiometricSearch => LogOperation::Combine,
-        Action::Destroy | Action::DeleteLogEntry | Action::PurgeLog => LogOperation::Destroy,
+        Action::Destroy | Action::DecideQuarantine | Action::DeleteLogEntry | Action::PurgeLog => {
+            LogOperation::Destroy
+        }
     }
 }

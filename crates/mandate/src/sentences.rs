@@ -143,8 +143,8 @@ impl ReasonCode {
             }
             R::Held => ("De beelden zijn veiliggesteld.", "The footage is held."),
             R::RetroactiveDecree => (
-                "Een besluit kan niet terugwerken.",
-                "A decision cannot act before it is published or entered.",
+                "Een besluit kan niet terugwerken: laat het beginnen op of na zijn bekendmaking en het moment van vastleggen.",
+                "A decision cannot act before it is published and entered: let it begin at or after both.",
             ),
             R::RetentionAboveMaximum => (
                 "Beelden mogen ten hoogste 28 dagen bewaard worden.",

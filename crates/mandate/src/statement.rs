@@ -3,10 +3,11 @@
 
 use crate::{facts::Role, ids::DecreeId, ids::PersonId};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What footage or a picture is for (Wpg 3).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// Detection of a concrete offence (151c lid 9).
@@ -21,7 +22,7 @@ pub enum Purpose {
 }
 
 /// Why somebody reads the log (Wpg 32a lid 2).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogPurpose {
     /// Checking whether processing was lawful.
@@ -40,7 +41,7 @@ pub enum LogPurpose {
 }
 
 /// To whom a picture or footage goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RecipientKind {
     /// Authorised police (Wpg 15); also when nothing is said.
@@ -64,7 +65,7 @@ pub enum RecipientKind {
 }
 
 /// The recorded decision to disclose (Wpg 18-20, 32; Bpg 6:4 lid 4).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DisclosureDecision {
     /// The article, for example `Wpg 19`.
     #[serde(default)]
@@ -84,7 +85,7 @@ pub struct DisclosureDecision {
 }
 
 /// Where a camera would look. The daemon computes it from the position, the preset and the area.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Target {
     /// Whether it is a public place.
     pub public_place: bool,
@@ -93,7 +94,7 @@ pub struct Target {
 }
 
 /// What is to happen to a mask or to a person's role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// Give a role.
@@ -113,7 +114,7 @@ pub enum Operation {
 }
 
 /// How detailed a figure is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Totals without personal data (Wpg 22).
@@ -124,7 +125,7 @@ pub enum Level {
 }
 
 /// Where a figure comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FigureSource {
     /// The incident register.
@@ -137,7 +138,7 @@ pub enum FigureSource {
 }
 
 /// The facts of a decree or a window about to be entered.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Proposal {
     /// The decree that a window belongs to.
     #[serde(default)]
@@ -169,7 +170,7 @@ pub struct Proposal {
 }
 
 /// Everything an actor may say about a request. All of it is optional; what is missing opens nothing (V8).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Statement {
     /// What for.
     #[serde(default)]

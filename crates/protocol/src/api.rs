@@ -16,10 +16,11 @@ pub use requests::*;
 
 use chrono::{DateTime, Utc};
 use mandate::{CameraId, FactBody, FactRef, IncidentId, MunicipalityId, PersonId, ReasonCode, Role};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A sentence in both languages of the room.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sentence {
     /// Dutch.
     pub nl: String,
@@ -28,7 +29,7 @@ pub struct Sentence {
 }
 
 /// An RFC 9457 problem document (`application/problem+json`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// Always `about:blank`; `code` identifies the problem.
     #[serde(rename = "type")]
@@ -50,7 +51,7 @@ pub struct Problem {
 }
 
 /// `GET /about`: what this server is; needs no log-in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct About {
     /// Version of the daemon.
     pub version: String,
@@ -63,7 +64,7 @@ pub struct About {
 }
 
 /// `POST /sessions`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LogIn {
     /// Log-in name.
     pub username: String,
@@ -78,7 +79,7 @@ pub struct LogIn {
 }
 
 /// Answer to `POST /sessions`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
     /// Opaque bearer token; only its hash is stored.
     pub token: String,
@@ -87,7 +88,7 @@ pub struct Session {
 }
 
 /// `GET /me`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Me {
     /// The person.
     pub person: PersonId,
@@ -105,7 +106,7 @@ pub struct Me {
 }
 
 /// A half-open stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Span {
     /// First instant.
     pub from: DateTime<Utc>,
@@ -114,7 +115,7 @@ pub struct Span {
 }
 
 /// A municipality in a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MunicipalityView {
     /// Its id.
     pub id: MunicipalityId,
@@ -123,7 +124,7 @@ pub struct MunicipalityView {
 }
 
 /// Main or sub stream of a camera.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StreamRole {
     /// Full resolution; recorded.
@@ -133,7 +134,7 @@ pub enum StreamRole {
 }
 
 /// Technical state of a camera's stream; the law is not in it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum CameraState {
     /// Not connected, because no use period is open.
@@ -160,7 +161,7 @@ pub enum CameraState {
 }
 
 /// A refusal by the law, as shown to the person it concerns.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
     /// The code.
     pub code: ReasonCode,
@@ -178,7 +179,7 @@ pub struct Refusal {
 }
 
 /// Whether this person may watch this camera live now. Says nothing about the picture itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "access", rename_all = "snake_case")]
 pub enum Access {
     /// Permitted.
@@ -191,7 +192,7 @@ pub enum Access {
 }
 
 /// `GET /cameras`: one camera as this person sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CameraView {
     /// Its id.
     pub id: CameraId,
@@ -210,7 +211,7 @@ pub struct CameraView {
 }
 
 /// `GET /cameras/{id}/why`: why may I see this (or not)?
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Why {
     /// The camera.
     pub camera: CameraId,
@@ -225,7 +226,7 @@ pub struct Why {
 }
 
 /// Where an incident report came from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentSource {
     /// The observer saw it.
@@ -238,7 +239,7 @@ pub enum IncidentSource {
 }
 
 /// What kind of incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentCategory {
     /// A fight.
@@ -262,7 +263,7 @@ pub enum IncidentCategory {
 }
 
 /// `POST /incidents`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewIncident {
     /// The moment, on the daemon's clock.
     pub at: DateTime<Utc>,
@@ -285,7 +286,7 @@ pub struct NewIncident {
 }
 
 /// `PATCH /incidents/{id}`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IncidentChange {
     /// New kind.
     #[serde(default)]
@@ -299,7 +300,7 @@ pub struct IncidentChange {
 }
 
 /// `GET /incidents`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Incident {
     /// Its number.
     pub id: IncidentId,
@@ -323,7 +324,7 @@ pub struct Incident {
 }
 
 /// `GET /health`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// The daemon's clock.
     pub now: DateTime<Utc>,
@@ -336,7 +337,7 @@ pub struct Health {
 }
 
 /// State of the log, as every operator must be able to trust it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerHealth {
     /// Entries so far.
     pub entries: u64,
@@ -354,7 +355,7 @@ pub struct LedgerHealth {
 }
 
 /// State of one camera.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CameraHealth {
     /// The camera.
     pub id: CameraId,
@@ -371,7 +372,7 @@ pub struct CameraHealth {
 }
 
 /// `GET /ledger/entries`: one entry as a reader with a purpose sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerEntry {
     /// Leaf index.
     pub seq: u64,
@@ -380,7 +381,7 @@ pub struct LedgerEntry {
 }
 
 /// `GET /periods`: what the mayor fixed for one decree, with the stretches it opens in the coming days.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PeriodView {
     /// The municipality.
     pub municipality: MunicipalityId,
@@ -395,7 +396,7 @@ pub struct PeriodView {
 }
 
 /// `GET /ledger/checkpoint`: the newest signed checkpoint of the log (C2SP signed note).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Checkpoint {
     /// Origin of the log.
     pub origin: String,

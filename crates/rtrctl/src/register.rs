@@ -1,19 +1,16 @@
 //! The register from a terminal: enter, apply, verify, read as it stood, look ahead.
 
+mod entering;
+mod reading;
+
 use crate::show;
-use anyhow::{Context as _, bail};
-use chrono::{DateTime, TimeDelta, Utc};
+use anyhow::bail;
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use mandate::{
-    FactBody, Role,
-    facts::{DecidedBy, Extension, Revocation},
-};
-use protocol::{
-    api::{
-        ChangeState, NewEmergency, NewPreview, NewProposal, Preview, Proposal, ProposalState,
-        TelephoneConsultation,
-    },
-    client::{FactFilter, OutlookOf, Session},
+use entering::{apply_folder, confirm, declare, end, enter, extend, proposals, revoke, verify, withdraw};
+use protocol::client::Session;
+use reading::{
+    captured, destroy_quarantined, endings, explanation, figures, history, list_facts, look_ahead, quarantine,
 };
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -132,6 +129,17 @@ pub(crate) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Decides that such footage is destroyed now, before its term; its keys are gone when this returns
+    DestroyQuarantined {
+        /// Its number in `quarantine`
+        id: u64,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
     /// Under which bases a camera's footage was captured
     Captured {
         #[arg(long)]
@@ -200,7 +208,7 @@ pub(crate) struct Emergency {
     /// What came of it
     #[arg(long)]
     outcome: String,
-    /// Start; now, if not given
+    /// Start as ordered; at once, if not given or already passed
     #[arg(long, value_parser = show::read_instant)]
     from: Option<DateTime<Utc>>,
     /// End
@@ -286,79 +294,26 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> anyhow::Result<()> {
     match verb {
         Verb::Enter { file, note } => enter(session, &file, note).await,
         Verb::Apply(apply) => apply_folder(session, apply).await,
-        Verb::Proposals { all, json } => {
-            let list = if all { session.proposals().await? } else { session.open_proposals().await? };
-            if json {
-                return show::json(&list);
-            }
-            list.iter().for_each(print_proposal);
-            println!("{} proposals", list.len());
-            Ok(())
-        }
+        Verb::Proposals { all, json } => proposals(session, all, json).await,
         Verb::Verify { proposals, all, yes } => verify(session, proposals, all, yes).await,
-        Verb::Withdraw { proposal } => {
-            print_proposal(&session.withdraw(proposal).await?);
-            Ok(())
-        }
+        Verb::Withdraw { proposal } => withdraw(session, proposal).await,
         Verb::Facts(facts) => list_facts(session, facts).await,
         Verb::History { kind, id, json } => history(session, &kind, &id, json).await,
         Verb::Revoke { decree, from, published_at, reason } => {
-            // A moment ahead on the daemon's own clock, so that nothing is recorded between this instant and its effect.
-            let now = session.client().about().await?.now + TimeDelta::milliseconds(300);
-            let revocation = Revocation {
-                decree: decree.as_str().into(),
-                revoked_from: from.unwrap_or(now),
-                published_at,
-                reason: Some(reason.clone()),
-            };
-            propose(session, FactBody::Revocation(revocation), Some(reason)).await
+            revoke(session, &decree, from, published_at, reason).await
         }
         Verb::Extend { decree, until, published_at, evaluation } => {
-            let extensions = newest(session, "extension").await?;
-            let before = extensions.iter().filter_map(|body| match body {
-                FactBody::Extension(e) if e.decree.as_str() == decree => Some(e.number),
-                _ => None,
-            });
-            let extension = Extension {
-                number: before.max().unwrap_or(0) + 1,
-                decree: decree.as_str().into(),
-                published_at: Some(published_at),
-                valid_until: until,
-                evaluation_ref: evaluation,
-            };
-            propose(session, FactBody::Extension(extension), None).await
+            extend(session, &decree, until, published_at, evaluation).await
         }
-        Verb::End { kind, id, at } => {
-            let now = session.client().about().await?.now + TimeDelta::milliseconds(300);
-            end(session, &kind, &id, at.unwrap_or(now)).await
-        }
+        Verb::End { kind, id, at } => end(session, &kind, &id, at).await,
         Verb::Emergency(emergency) => declare(session, emergency).await,
-        Verb::Confirm { window, at } => {
-            let windows = newest(session, "extra_window").await?;
-            let found = windows.into_iter().find_map(|body| match body {
-                FactBody::ExtraWindow(w) if w.id.as_str() == window => Some(w),
-                _ => None,
-            });
-            let mut found = found.with_context(|| format!("there is no window `{window}`"))?;
-            found.written_confirmation_at = Some(at);
-            propose(session, FactBody::ExtraWindow(found), None).await
-        }
+        Verb::Confirm { window, at } => confirm(session, &window, at).await,
         Verb::Periods(periods) => look_ahead(session, periods).await,
         Verb::Endings { days, json } => endings(session, days, json).await,
         Verb::Explain(explain) => explanation(session, explain).await,
         Verb::Quarantine { json } => quarantine(session, json).await,
-        Verb::Captured { camera, from, until } => {
-            for span in session.capture_basis(&camera.into(), from, until).await? {
-                println!(
-                    "{} – {}  head {}",
-                    show::instant(span.from),
-                    show::instant(span.until),
-                    span.register_head
-                );
-                println!("    {}", references(&span.basis));
-            }
-            Ok(())
-        }
+        Verb::DestroyQuarantined { id, reason, yes } => destroy_quarantined(session, id, reason, yes).await,
+        Verb::Captured { camera, from, until } => captured(session, camera, from, until).await,
         Verb::Report(report) => figures(session, report).await,
     }
 }
@@ -376,374 +331,4 @@ fn agreed(question: &str, yes: bool) -> anyhow::Result<bool> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "yes" | "j" | "ja"))
-}
-
-fn print_proposal(p: &Proposal) {
-    let by = p.verified_by.as_ref().map(|by| format!(", verified by {by}")).unwrap_or_default();
-    let (kind, id) = p.body.key();
-    println!(
-        "{:>5}  {} {} {id}  (entered by {} at {}{by})",
-        p.id,
-        show::word(&p.state),
-        show::word(&kind),
-        p.entered_by,
-        show::instant(p.entered_at)
-    );
-    println!("       {}", show::fields(&p.body));
-    if let Some(note) = &p.note {
-        println!("       note: {note}");
-    }
-}
-
-async fn propose(session: &Session, body: FactBody, note: Option<String>) -> anyhow::Result<()> {
-    let proposal = session.propose(&NewProposal { body, note }).await?;
-    print_proposal(&proposal);
-    if proposal.state == ProposalState::Open {
-        println!("A second person makes it effective: rtrctl verify {}", proposal.id);
-    }
-    Ok(())
-}
-
-/// The newest version of every fact of a kind.
-async fn newest(session: &Session, kind: &str) -> anyhow::Result<Vec<FactBody>> {
-    let filter =
-        FactFilter { known_at: Some(Utc::now()), kind: Some(kind.to_owned()), ..FactFilter::default() };
-    Ok(session.facts_where(&filter).await?.into_iter().map(|fact| fact.body).collect())
-}
-
-/// What references may lead to: the register, and what waits.
-async fn known(session: &Session) -> anyhow::Result<Vec<FactBody>> {
-    let mut known: Vec<FactBody> = session.facts().await?.into_iter().map(|f| f.body).collect();
-    known.extend(session.open_proposals().await?.into_iter().map(|p| p.body));
-    Ok(known)
-}
-
-async fn enter(session: &Session, file: &std::path::Path, note: Option<String>) -> anyhow::Result<()> {
-    for body in settings::load_facts(file, &known(session).await?)? {
-        propose(session, body, note.clone()).await?;
-    }
-    Ok(())
-}
-
-async fn apply_folder(session: &Session, apply: Apply) -> anyhow::Result<()> {
-    let bodies = settings::load_facts(&apply.folder, &known(session).await?)?;
-    if bodies.is_empty() {
-        bail!("{} holds no facts", apply.folder.display());
-    }
-    let asked = NewPreview { bodies: bodies.clone(), proposals: Vec::new(), complete: true };
-    let preview = session.preview(&asked).await?;
-    show::preview(&preview);
-    let role = session.me().role;
-    let mut others: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
-    let mut mine = Vec::new();
-    let mut refused = 0;
-    for (body, difference) in bodies.into_iter().zip(&preview.differences) {
-        let changes = matches!(difference.state, ChangeState::New | ChangeState::Changed);
-        if !changes || difference.waits.is_some() {
-            continue;
-        }
-        if !difference.enter.contains(&role) {
-            let roles: Vec<String> = difference.enter.iter().map(show::word).collect();
-            *others.entry(roles.join(" or ")).or_default() += 1;
-        } else if difference.refused.is_some() {
-            refused += 1;
-        } else {
-            mine.push(body);
-        }
-    }
-    for (roles, count) in &others {
-        println!("{count} of them are entered by another role: {roles}");
-    }
-    if refused > 0 {
-        bail!("{refused} would be refused; nothing was entered");
-    }
-    if apply.dry_run || mine.is_empty() {
-        println!("Nothing was entered.");
-        return Ok(());
-    }
-    if !agreed(&format!("Enter {} proposals as {}?", mine.len(), show::word(&role)), apply.yes)? {
-        println!("Nothing was entered.");
-        return Ok(());
-    }
-    let mut waiting = Vec::new();
-    for body in mine {
-        let proposal = session.propose(&NewProposal { body, note: apply.note.clone() }).await?;
-        if proposal.state == ProposalState::Open {
-            waiting.push(proposal.id);
-        }
-    }
-    let numbers: Vec<String> = waiting.iter().map(u64::to_string).collect();
-    println!("Entered. A second person makes them effective: rtrctl verify {}", numbers.join(" "));
-    Ok(())
-}
-
-async fn verify(session: &Session, mut proposals: Vec<u64>, all: bool, yes: bool) -> anyhow::Result<()> {
-    let open = session.open_proposals().await?;
-    if all {
-        proposals = open.iter().map(|p| p.id).collect();
-    }
-    let asked = NewPreview { bodies: Vec::new(), proposals: proposals.clone(), complete: false };
-    let mut preview: Preview = session.preview(&asked).await?;
-    if all {
-        // What another role confirms is left for them.
-        let role: Role = session.me().role;
-        let may: Vec<bool> = preview.differences.iter().map(|d| d.confirm.contains(&role)).collect();
-        let mine = proposals.iter().zip(&may).filter(|(_, may)| **may).map(|(id, _)| *id).collect();
-        proposals = mine;
-        let asked = NewPreview { bodies: Vec::new(), proposals: proposals.clone(), complete: false };
-        preview = session.preview(&asked).await?;
-    }
-    if proposals.is_empty() {
-        println!("Nothing waits for you.");
-        return Ok(());
-    }
-    for p in open.iter().filter(|p| proposals.contains(&p.id)) {
-        print_proposal(p);
-    }
-    show::preview(&preview);
-    if !agreed(&format!("Confirm {}?", proposals.len()), yes)? {
-        println!("Nothing was confirmed.");
-        return Ok(());
-    }
-    for done in session.verify_together(proposals).await? {
-        print_proposal(&done);
-    }
-    Ok(())
-}
-
-async fn list_facts(session: &Session, asked: Facts) -> anyhow::Result<()> {
-    let filter = FactFilter {
-        known_at: asked.known_at,
-        holding_at: asked.at,
-        kind: asked.kind,
-        id: asked.id,
-        municipality: asked.municipality,
-    };
-    let facts = session.facts_where(&filter).await?;
-    if asked.json {
-        return show::json(&facts);
-    }
-    for fact in &facts {
-        let (kind, id) = fact.body.key();
-        println!(
-            "{} {id} v{}  known from {}",
-            show::word(&kind),
-            fact.version,
-            show::instant(fact.known_from)
-        );
-        println!("    {}", show::fields(&fact.body));
-    }
-    println!("{} facts", facts.len());
-    Ok(())
-}
-
-async fn history(session: &Session, kind: &str, id: &str, json: bool) -> anyhow::Result<()> {
-    let records = session.history(kind, id).await?;
-    if json {
-        return show::json(&records);
-    }
-    for record in records {
-        let who = |person: Option<mandate::PersonId>, none: &str| {
-            person.map_or_else(|| none.to_owned(), |p| p.to_string())
-        };
-        println!(
-            "v{}  in force in the register from {}, entered by {}, verified by {}, log entry {}",
-            record.fact.version,
-            show::instant(record.fact.known_from),
-            who(record.entered_by, "first start"),
-            who(record.verified_by, "nobody"),
-            record.ledger_seq
-        );
-        show::field_changes(&record.changes);
-    }
-    Ok(())
-}
-
-async fn end(session: &Session, kind: &str, id: &str, at: DateTime<Utc>) -> anyhow::Result<()> {
-    let facts = newest(session, kind).await?;
-    let Some(mut body) = facts.into_iter().find(|body| &*body.key().1 == id) else {
-        bail!("there is no {kind} `{id}`");
-    };
-    match &mut body {
-        FactBody::Period(f) => f.effective_until = Some(at),
-        FactBody::ExtraWindow(f) => f.until = at,
-        FactBody::Position(f) => f.until = Some(at),
-        FactBody::Agreement(f) => f.valid_until = Some(at),
-        FactBody::Authorisation(f) => f.until = at,
-        FactBody::Shift(f) => f.until = at,
-        FactBody::Instruction(f) => f.until = at,
-        FactBody::Signage(f) => f.removed_at = Some(at),
-        FactBody::Ordinance(f) => f.in_force_until = Some(at),
-        FactBody::Decree(_) => bail!("a decree is revoked: rtrctl revoke {id} --reason …"),
-        _ => bail!("a {kind} has no end"),
-    }
-    propose(session, body, None).await
-}
-
-async fn declare(session: &Session, given: Emergency) -> anyhow::Result<()> {
-    let ordered_by: DecidedBy = crate::session::word(&given.ordered_by, "--ordered-by")?;
-    let declared = session
-        .declare_emergency(&NewEmergency {
-            decree: given.decree.as_str().into(),
-            area: given.area.as_deref().map(Into::into),
-            ordered_by,
-            ordered_at: given.ordered_at,
-            consultation: TelephoneConsultation {
-                held_at: given.telephoned_at,
-                prosecutor: given.prosecutor,
-                outcome: given.outcome,
-            },
-            from: given.from,
-            until: given.until,
-            ground: given.ground,
-        })
-        .await?;
-    println!(
-        "{} is in force from {} until {}.",
-        declared.window,
-        show::instant(declared.from),
-        show::instant(declared.until)
-    );
-    println!(
-        "The mayor confirms it in writing before {}: rtrctl confirm {} --at …",
-        show::instant(declared.confirm_by),
-        declared.window
-    );
-    Ok(())
-}
-
-async fn look_ahead(session: &Session, asked: Periods) -> anyhow::Result<()> {
-    let of = match asked.whose {
-        Whose { camera: Some(id), .. } => OutlookOf::Camera(id.into()),
-        Whose { person: Some(id), .. } => OutlookOf::Person(id.into()),
-        Whose { municipality: Some(id), .. } => OutlookOf::Municipality(id.into()),
-        _ => bail!("name --camera, --person or --municipality"),
-    };
-    let outlook = session.outlook(&of, asked.from, asked.until).await?;
-    if asked.json {
-        return show::json(&outlook);
-    }
-    println!("{} – {}", show::instant(outlook.from), show::instant(outlook.until));
-    for camera in &outlook.cameras {
-        println!("camera {}", camera.camera);
-        show::stretches("  use", &mandate::outlook::joined(&camera.used));
-        show::stretches("  live", &mandate::outlook::joined(&camera.live));
-    }
-    if let Some(person) = &outlook.person {
-        for role in &person.roles {
-            let head = format!("{} as {} in {}", person.person, show::word(&role.role), role.municipality);
-            show::stretches(&head, &mandate::outlook::joined(&role.openings));
-        }
-        for (camera, intervals) in &person.cameras {
-            show::stretches(&format!("watches {camera}"), intervals);
-        }
-    }
-    Ok(())
-}
-
-async fn endings(session: &Session, days: u32, json: bool) -> anyhow::Result<()> {
-    let endings = session.endings(days).await?;
-    if json {
-        return show::json(&endings);
-    }
-    for ending in &endings.endings {
-        let left = (ending.at - endings.now).num_days();
-        println!(
-            "{:>4} days  {}  {} {} ({})",
-            left,
-            show::instant(ending.at),
-            show::word(&ending.kind),
-            ending.fact.id,
-            ending.about
-        );
-    }
-    for window in &endings.unconfirmed {
-        let overdue = if window.overdue { "OVERDUE" } else { "waits" };
-        println!(
-            "{overdue}  emergency window {} ({}) must be confirmed in writing by {}",
-            window.window,
-            window.decree,
-            show::instant(window.due_at)
-        );
-    }
-    println!("{} end within {days} days", endings.endings.len());
-    Ok(())
-}
-
-async fn explanation(session: &Session, asked: Explain) -> anyhow::Result<()> {
-    let answer = session
-        .explain(&[
-            ("purpose", Some(asked.purpose)),
-            ("camera", Some(asked.camera)),
-            ("person", asked.person),
-            ("role", asked.role),
-            ("action", Some(asked.action)),
-            ("at", Some(show::stamp(asked.at))),
-            ("known_at", asked.known_at.map(show::stamp)),
-            ("incident", asked.incident),
-        ])
-        .await?;
-    if asked.json {
-        return show::json(&answer);
-    }
-    let verdict = if answer.permitted { "permitted" } else { "refused" };
-    println!("At {}, as known at {}: {verdict}.", show::instant(answer.at), show::instant(answer.known_at));
-    println!("  {}", answer.sentence.nl);
-    if let Some(code) = answer.code {
-        println!("  code {}", show::word(&code));
-    }
-    for (fact, line) in answer.basis.iter().zip(&answer.lines) {
-        println!("  {} {} v{}  {}", show::word(&fact.kind), fact.id, fact.version, line.nl);
-    }
-    if let Some(until) = answer.until {
-        println!("  until {}", show::instant(until));
-    }
-    println!("  register head {}", answer.register_head);
-    println!("  {}", answer.policy_version);
-    Ok(())
-}
-
-/// Facts by kind, id and version, on one line.
-fn references(facts: &[mandate::FactRef]) -> String {
-    let names = facts.iter().map(|f| format!("{} {} v{}", show::word(&f.kind), f.id, f.version));
-    names.collect::<Vec<_>>().join(", ")
-}
-
-async fn quarantine(session: &Session, json: bool) -> anyhow::Result<()> {
-    let list = session.quarantine().await?;
-    if json {
-        return show::json(&list);
-    }
-    for q in &list {
-        println!("{:>5}  {}  {} – {}", q.id, q.camera, show::instant(q.from), show::instant(q.until));
-        let fact = q.fact.as_ref().map(|f| format!(" ({} v{})", f.id, f.version)).unwrap_or_default();
-        println!("       {} {}{fact}, as known {}", show::word(&q.code), q.sentence.nl, q.known);
-        println!(
-            "       found {}, destroyed by {} at the latest",
-            show::instant(q.found_at),
-            show::instant(q.destroyed_by)
-        );
-        println!("       recorded on {}", references(&q.captured_on));
-    }
-    println!("{} stretches of footage are closed off", list.len());
-    Ok(())
-}
-
-async fn figures(session: &Session, asked: Report) -> anyhow::Result<()> {
-    let text = session
-        .report(&[
-            ("municipality", asked.municipality),
-            ("from", asked.from.map(show::stamp)),
-            ("until", asked.until.map(show::stamp)),
-            ("format", Some(asked.format)),
-        ])
-        .await?;
-    match asked.out {
-        Some(file) => {
-            std::fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;
-            println!("{}", file.display());
-        }
-        None => println!("{text}"),
-    }
-    Ok(())
 }

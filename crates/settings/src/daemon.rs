@@ -1,7 +1,7 @@
 //! `rtr.toml`: the daemon's own settings.
 
 use crate::error::{Mistake, SettingsError, parse, text_of};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -66,7 +66,8 @@ pub struct DaemonSettings {
     #[serde(default)]
     pub witness_authority: Option<PathBuf>,
     /// Years for which the log's own entries are kept: at least until the external audit that covers them (Wpg 32 lid 4, 33).
-    #[serde(default = "log_term_years")]
+    /// At least four: for so long a person may ask to whom data about them went (Wpg 25).
+    #[serde(default = "log_term_years", deserialize_with = "bounded::<4, 100, _>")]
     pub log_term_years: u32,
     /// Hours after which a session ends even when used (one shift).
     #[serde(default = "session_hours")]
@@ -131,18 +132,36 @@ impl Default for IngestSettings {
     }
 }
 
-/// `[law]`: choices the law leaves to the controller.
+/// `[law]`: choices the law leaves to the controller, each within what `domain.md` calls policy. A value outside its bounds
+/// is refused: no setting opens what the statute closes.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LawSettings {
-    /// How far back an observer may look in an incident, minutes.
+    /// How far back an observer may look in an incident, minutes; 0: not at all. At most an hour: what lies further back
+    /// is looked at for an offence, by the police (151c lid 9).
+    #[serde(deserialize_with = "bounded::<0, 60, _>")]
     pub observer_replay_limit_minutes: u32,
+    /// Hours after its start within which an emergency window must be confirmed in writing (GW-20).
+    #[serde(deserialize_with = "bounded::<1, 168, _>")]
+    pub emergency_confirmation_hours: u32,
+    /// Days after which somebody must look again whether a sign still stands (151c lid 6).
+    #[serde(deserialize_with = "bounded::<1, 366, _>")]
+    pub sign_check_days: u32,
 }
 
 impl Default for LawSettings {
     fn default() -> Self {
-        Self { observer_replay_limit_minutes: 15 }
+        Self { observer_replay_limit_minutes: 15, emergency_confirmation_hours: 24, sign_check_days: 180 }
     }
+}
+
+/// A whole number from `LEAST` to `MOST`.
+fn bounded<'de, const LEAST: u32, const MOST: u32, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    let number = i64::deserialize(d)?;
+    u32::try_from(number)
+        .ok()
+        .filter(|number| (LEAST..=MOST).contains(number))
+        .ok_or_else(|| D::Error::custom(format!("{number} is not from {LEAST} to {MOST}")))
 }
 
 /// `[reports.costs]`: the parts of the cost key; only their ratio matters.

@@ -64,6 +64,27 @@ fn more_than_four_weeks_is_refused() {
     assert!(error.contains("151c lid 9"), "{error}");
 }
 
+/// What the controller may choose has its bounds, and the line says which.
+#[test]
+fn a_choice_outside_its_bounds_is_refused() {
+    for (shipped, wrong, bounds) in [
+        ("limit_minutes = 15", "limit_minutes = 61", "61 is not from 0 to 60"),
+        ("confirmation_hours = 24", "confirmation_hours = 0", "0 is not from 1 to 168"),
+        ("sign_check_days = 180", "sign_check_days = -1", "-1 is not from 1 to 366"),
+        ("session_hours = 10", "log_term_years = 3", "3 is not from 4 to 100"),
+    ] {
+        let error =
+            error_of(|name, text| if name == "rtr.toml" { text.replace(shipped, wrong) } else { text });
+        let text = fs::read_to_string(shipped_file()).unwrap();
+        let line = text.lines().position(|l| l.contains(shipped)).unwrap() + 1;
+        assert!(error.contains(bounds) && error.contains(&format!("rtr.toml:{line}:")), "{error}");
+    }
+}
+
+fn shipped_file() -> std::path::PathBuf {
+    shipped().join("rtr.toml")
+}
+
 #[test]
 fn a_missing_file_is_named() {
     let error = settings::load(Path::new("no/such/rtr.toml")).unwrap_err().to_string();

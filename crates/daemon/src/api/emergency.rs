@@ -1,6 +1,9 @@
 //! The fast path when public order cannot wait (GW-20): the mayor orders, the prosecutor was telephoned, the window
 //! takes effect at once and is marked as waiting for written confirmation. It is an ordinary change under 151c lid 3 and
 //! nothing more: no expired decree and no other area is cured by it.
+//!
+//! The officer enters it minutes after the order. Order and consultation keep their own instants; the window begins at
+//! the entry at the earliest (Awb 3:40), and the answer says so when another start was ordered.
 
 use super::{
     App, Caller, Endpoint, Needs, ask, endpoint,
@@ -29,8 +32,10 @@ use mandate::{
 use protocol::api::{Emergency, NewEmergency, Sentence};
 use std::sync::Arc;
 
-/// A window that begins "now" begins this much later, so that it is entered before it begins, as the law asks.
+/// A window that begins at once begins this much later, so that it is entered before it begins, as the law asks.
 const AT_ONCE: TimeDelta = TimeDelta::milliseconds(250);
+/// Clocks of two machines differ by so much: an order "just now" is not one in the future.
+const CLOCKS_APART: TimeDelta = TimeDelta::seconds(5);
 
 /// The endpoints of this room.
 pub(super) fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
@@ -91,6 +96,47 @@ fn invalid(nl: &str, en: &str) -> ApiError {
     ApiError::Invalid(Sentence { nl: nl.to_owned(), en: en.to_owned() })
 }
 
+/// The start as ordered, or the entry where that is later.
+fn begin(new: &NewEmergency, now: DateTime<Utc>) -> DateTime<Utc> {
+    new.from.map_or(now + AT_ONCE, |ordered| ordered.max(now + AT_ONCE))
+}
+
+/// What can be seen to be wrong without the register: each in words that say what to write instead.
+fn told_rightly(new: &NewEmergency, now: DateTime<Utc>) -> Result<(), ApiError> {
+    let latest = now + CLOCKS_APART;
+    if new.ordered_at > latest {
+        return Err(invalid(
+            "`ordered_at` ligt in de toekomst: schrijf wanneer de burgemeester het bevel gaf. Geldt het bevel pas later, \
+             zet dat dan in `from`.",
+            "`ordered_at` lies in the future: write when the mayor gave the order. If it holds from later on, write that \
+             in `from`.",
+        ));
+    }
+    if new.consultation.held_at > latest {
+        return Err(invalid(
+            "Het overleg ligt in de toekomst: bel eerst de officier van justitie, en schrijf wanneer dat was.",
+            "The consultation lies in the future: telephone the public prosecutor first, and write when that was.",
+        ));
+    }
+    if new.from.is_some_and(|from| from < new.ordered_at) {
+        return Err(invalid(
+            "`from` ligt vóór het bevel: laat het begin weg (dan geldt het meteen), of schrijf een begin op of na het \
+             bevel.",
+            "`from` lies before the order: leave the start out (it then holds at once), or write one at or after the \
+             order.",
+        ));
+    }
+    if new.until <= begin(new, now) {
+        return Err(invalid(
+            "`until` is al voorbij: schrijf een einde dat nog moet komen. Wat zonder basis is opgenomen krijgt die niet \
+             achteraf.",
+            "`until` has passed: write an end that is still to come. What was recorded without a basis gets none \
+             afterwards.",
+        ));
+    }
+    Ok(())
+}
+
 /// `POST /register/emergencies`.
 async fn declare(
     State(app): State<App>,
@@ -103,11 +149,12 @@ async fn declare(
     let Some(decree) = snapshot.register.decree(&new.decree) else {
         return Err(invalid("Dit besluit is niet bekend.", "This decree is not known."));
     };
+    told_rightly(&new, now)?;
     let id = format!("SPOED-{}-{}", new.decree, now.format("%Y%m%d-%H%M%S%3f"));
     let consultation = Consultation {
         id: ConsultationId::new(format!("{id}-OVJ")),
         municipality: decree.municipality.clone(),
-        held_at: new.consultation.held_at,
+        held_at: new.consultation.held_at.min(now),
         mode: Some("telephone".to_owned()),
         outcome: Some(new.consultation.outcome.clone()),
         prosecutor: Some(new.consultation.prosecutor.clone()),
@@ -119,30 +166,27 @@ async fn declare(
         decree: new.decree.clone(),
         area: new.area.clone(),
         kind: ExtraKind::Emergency,
-        from: new.from.unwrap_or(now + AT_ONCE),
+        from: begin(&new, now),
         until: new.until,
         ordered_by: new.ordered_by.clone(),
-        ordered_at: Some(new.ordered_at),
+        ordered_at: Some(new.ordered_at.min(now)),
         consultation: Some(consultation.id.clone()),
         ground: Some(new.ground.clone()),
         written_confirmation_at: None,
     };
-    let facts = [FactBody::Consultation(consultation.clone()), FactBody::ExtraWindow(window.clone())];
-    let supposed = Arc::new(app.journal.suppose([facts[0].clone()])?);
-    let ask = Ask {
-        request: request_for(&supposed, &supposed, &session.person, session.role, &facts[1], now),
-        session: Some(session.clone()),
-        name: "register.emergency",
-        display: None,
+    let supposed = Arc::new(app.journal.suppose([FactBody::Consultation(consultation.clone())])?);
+    let question = |window: &ExtraWindow, now| {
+        let body = FactBody::ExtraWindow(window.clone());
+        Ask {
+            request: request_for(&supposed, &supposed, &session.person, session.role, &body, now),
+            session: Some(session.clone()),
+            name: "register.emergency",
+            display: None,
+        }
     };
+    let ask = question(&window, now);
     if !may_ever(session.role, Action::ConfigureWindow) {
         return Err(app.gate.refuse(&ask, ReasonCode::RoleNotPermitted).await.into());
-    }
-    if new.ordered_at > now || new.consultation.held_at > now {
-        return Err(invalid(
-            "De opdracht en het overleg met de officier moeten er al zijn.",
-            "The order and the consultation with the prosecutor must have taken place.",
-        ));
     }
     if !matches!(new.ordered_by, DecidedBy::Mayor | DecidedBy::MayorMandated) {
         return Err(app.gate.refuse(&ask, ReasonCode::NotCompetent).await.into());
@@ -153,8 +197,12 @@ async fn declare(
     if !inside_decree(&supposed, &window) {
         return Err(app.gate.refuse(&ask, ReasonCode::WindowExceedsDecree).await.into());
     }
+    // All that takes time is behind us: at once is from this instant, however busy the machine was.
+    let now: DateTime<Utc> = app.gate.clock().now();
+    let window = ExtraWindow { from: begin(&new, now), ..window };
+    let facts = [FactBody::Consultation(consultation.clone()), FactBody::ExtraWindow(window.clone())];
     flaw(&app, &supposed, &facts[1])?;
-    app.gate.propose_supposing(&ask, &supposed).await?;
+    app.gate.propose_supposing(&question(&window, now), &supposed).await?;
     let person = Actor::Person { person: session.person.clone(), role: session.role };
     let mut entries = Vec::new();
     for body in facts {
@@ -177,6 +225,7 @@ async fn declare(
             consultation: consultation.id,
             from: window.from,
             until: window.until,
+            ordered_from: new.from.filter(|ordered| *ordered < window.from),
             confirm_by: window.from + TimeDelta::hours(hours.into()),
         }),
     ))

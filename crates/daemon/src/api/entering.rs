@@ -212,10 +212,17 @@ fn statement_of(known: &Snapshot, snapshot: &Snapshot, body: &FactBody, now: Dat
 /// Whether a new version of a window says nothing new but that the mayor confirmed the order in writing.
 fn only_confirms(snapshot: &Snapshot, body: &FactBody) -> bool {
     match (newest(snapshot, body), body) {
-        (Some(FactBody::ExtraWindow(old)), FactBody::ExtraWindow(new)) => {
-            let mut confirmed = old.clone();
-            confirmed.written_confirmation_at = new.written_confirmation_at;
-            confirmed == *new && new.written_confirmation_at.is_some()
+        (Some(FactBody::ExtraWindow(old)), FactBody::ExtraWindow(new)) => new.only_confirms(old),
+        _ => false,
+    }
+}
+
+/// Whether a new emergency window begins before it is entered. The law would only say that it is retroactive; what is
+/// wrong with it says what to write instead (`mandate::entry`).
+pub(super) fn begins_late(snapshot: &Snapshot, body: &FactBody, now: DateTime<Utc>) -> bool {
+    match body {
+        FactBody::ExtraWindow(w) => {
+            w.kind == ExtraKind::Emergency && w.from < now && newest(snapshot, body).is_none()
         }
         _ => false,
     }

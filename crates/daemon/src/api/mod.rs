@@ -12,6 +12,7 @@ mod holds;
 mod openapi;
 mod outlook;
 pub mod problem;
+mod quarantine;
 mod query;
 mod records;
 mod register;
@@ -335,6 +336,7 @@ pub fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
     all.extend(outlook::table());
     all.extend(emergency::table());
     all.extend(reports::table());
+    all.extend(quarantine::table());
     all.extend(accounts::table());
     all.extend(requests::table());
     all.extend(replay_mp4::table());

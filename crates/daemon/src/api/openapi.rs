@@ -1,4 +1,6 @@
-//! The OpenAPI 3.1 document, made from the table of endpoints.
+//! The OpenAPI 3.1 document, made from the table of endpoints and from the types that travel.
+
+mod schemas;
 
 use super::{Endpoint, Needs, endpoints};
 use crate::gate::word;
@@ -13,15 +15,8 @@ pub(super) async fn document() -> Json<Value> {
 /// The document for a list of endpoints.
 pub(super) fn build(endpoints: &[Endpoint]) -> Value {
     let mut paths = Map::new();
-    let mut schemas = Map::new();
-    schemas.insert("Problem".to_owned(), problem_schema());
+    let schemas = schemas::all();
     for endpoint in endpoints {
-        for name in endpoint.body.into_iter().chain(endpoint.answer.1) {
-            let name = name.trim_end_matches("[]");
-            schemas.entry(name.to_owned()).or_insert_with(|| {
-                json!({ "type": "object", "description": format!("`protocol::api::{name}` of the client library") })
-            });
-        }
         let path = paths.entry(endpoint.path.to_owned()).or_insert_with(|| json!({}));
         if let Some(path) = path.as_object_mut() {
             path.insert(endpoint.method.to_ascii_lowercase(), operation(endpoint));
@@ -118,18 +113,44 @@ fn operation(endpoint: &Endpoint) -> Value {
     operation
 }
 
-fn problem_schema() -> Value {
-    let sentence = json!({
-        "type": "object", "required": ["nl", "en"],
-        "properties": { "nl": { "type": "string" }, "en": { "type": "string" } },
-    });
-    json!({
-        "type": "object",
-        "required": ["type", "title", "status", "code", "detail"],
-        "properties": {
-            "type": { "type": "string" }, "title": { "type": "string" }, "status": { "type": "integer" },
-            "code": { "type": "string" }, "detail": sentence,
-            "until": { "type": "string", "format": "date-time" }, "ledger_seq": { "type": "integer" },
-        },
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::String(to)) = fields.get("$ref") {
+                    found.push(to);
+                }
+                fields.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    /// Every type that an endpoint names is described by its fields, and every reference leads somewhere.
+    #[test]
+    fn every_type_is_described() {
+        let document = build(&endpoints());
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 200, "{} references", found.len());
+        for to in found {
+            let pointer = to.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{to} leads nowhere");
+        }
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            let says = ["properties", "oneOf", "anyOf", "enum", "const", "$ref"];
+            let described = says.iter().any(|key| schema.get(key).is_some())
+                || schema["type"].as_str().is_some_and(|kind| kind != "object")
+                || name == "OpenApi";
+            assert!(described, "{name}: {schema}");
+        }
+        let decree = document.pointer("/components/schemas/FactBody/oneOf").unwrap().to_string();
+        assert!(
+            decree.contains("retention_days") || document["components"]["schemas"].get("Decree").is_some()
+        );
+    }
 }

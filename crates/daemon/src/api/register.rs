@@ -2,7 +2,7 @@
 
 use super::{
     App, Caller, Endpoint, Needs, ask, endpoint,
-    entering::{foreseen, newest, request_for, stamped, unstamped, way_in},
+    entering::{begins_late, foreseen, newest, request_for, stamped, unstamped, way_in},
     problem::{ApiError, read_body},
     query::Asked,
 };
@@ -477,6 +477,9 @@ pub(super) async fn enter(
     };
     if oneself {
         return Err(app.gate.refuse(&ask, ReasonCode::SelfGrant).await.into());
+    }
+    if begins_late(&snapshot, &body, now) {
+        flaw(app, &supposed, &body)?;
     }
     if let Some(code) = foreseen(&supposed, &ask.request, now) {
         return Err(app.gate.refuse(&ask, code).await.into());

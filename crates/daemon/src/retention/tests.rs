@@ -274,3 +274,22 @@ async fn beyond_the_byte_budget_the_oldest_goes_with_its_intent_logged_first() {
     other.pass("2026-06-01T15:30:00Z").await;
     assert_eq!(other.hours(), 3);
 }
+
+#[tokio::test]
+async fn what_was_decided_about_goes_by_the_hour_and_nothing_else() {
+    let room = room(None).await;
+    let stream = room.vault.streams()[0];
+    let hour = |hour: i64| CAPTURED.parse::<DateTime<Utc>>().unwrap() + TimeDelta::hours(hour);
+    let retention = room.retention.clone();
+    let decide =
+        move |hours| retention.destroy_decided(stream, hours, serde_json::json!({ "quarantine": 1 }));
+    let gone = tokio::task::spawn_blocking(move || (decide((hour(1), hour(2))), decide((hour(1), hour(2)))));
+    assert_eq!(gone.await.unwrap(), (true, false), "once");
+    let left: Vec<_> = room.vault.key_hours(stream).into_iter().map(instant).collect();
+    assert_eq!(left, [hour(0), hour(2)]);
+    let done = room.log.entries.lock().unwrap().iter().find(|e| e.action == "destroy.done").cloned().unwrap();
+    let data = done.data.unwrap();
+    assert_eq!((&data["quarantine"], data["keys"].as_array().unwrap().len()), (&serde_json::json!(1), 1));
+    let read = room.vault.read(stream, micros(hour(1)), micros(hour(2))).unwrap();
+    assert!(!read.into_iter().any(|item| matches!(item, vault::Item::Unit(_))), "and it opens no more");
+}

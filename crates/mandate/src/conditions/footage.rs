@@ -204,12 +204,36 @@ pub(crate) fn released(walk: &mut Walk<'_>) {
     walk.changes(expiry);
 }
 
-/// Footage may go: its term is over, or there is a ground to destroy it earlier; and no hold binds it.
-pub(crate) fn due(walk: &mut Walk<'_>) -> Step {
+/// Something in the range was recorded without a basis, and no hold binds it: somebody may decide that it goes.
+pub(crate) fn to_be_decided_about(walk: &mut Walk<'_>) -> Step {
+    not_held(walk)?;
+    let Some((camera, mut captured, until)) = range(walk) else {
+        return refuse(ReasonCode::NotDue, None);
+    };
+    loop {
+        let piece = capture(walk.register, camera, captured);
+        if piece.unlawful().is_some() {
+            walk.obligations.destroy_now = true;
+            return Ok(());
+        }
+        match piece.same_until {
+            Some(next) if next < until => captured = next,
+            _ => return refuse(ReasonCode::NotDue, None),
+        }
+    }
+}
+
+/// No hold binds it.
+fn not_held(walk: &mut Walk<'_>) -> Step {
     let hold_from = walk.request.resolved.holds.iter().filter(|hold| hold.state == HoldState::Active);
     let hold_from = hold_from.filter_map(|hold| hold.set_at).filter(|set_at| *set_at > walk.at).min();
     walk.changes(hold_from);
-    need(!active_hold(walk), ReasonCode::Held)?;
+    need(!active_hold(walk), ReasonCode::Held)
+}
+
+/// Footage may go: its term is over, or there is a ground to destroy it earlier; and no hold binds it.
+pub(crate) fn due(walk: &mut Walk<'_>) -> Step {
+    not_held(walk)?;
     let Some((camera, from, until)) = range(walk) else {
         return refuse(ReasonCode::NotDue, None);
     };

@@ -55,9 +55,14 @@ pub(crate) fn case_number(walk: &mut Walk<'_>) -> Step {
     need(said(walk.statement().and_then(|s| s.case_number.as_ref())), ReasonCode::CaseNumberRequired)
 }
 
+/// A reason, in words.
+pub(crate) fn reason(walk: &mut Walk<'_>) -> Step {
+    need(said(walk.statement().and_then(|s| s.reason.as_ref())), ReasonCode::PurposeNotAllowed)
+}
+
 /// A reason to release, and a case whose hold it is.
 pub(crate) fn reason_to_release(walk: &mut Walk<'_>) -> Step {
-    need(said(walk.statement().and_then(|s| s.reason.as_ref())), ReasonCode::PurposeNotAllowed)?;
+    reason(walk)?;
     need(!walk.request.resolved.holds.is_empty(), ReasonCode::CaseNumberRequired)
 }
 

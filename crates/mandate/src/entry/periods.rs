@@ -127,6 +127,11 @@ impl Look<'_> {
     }
 
     pub(super) fn extra_window(&mut self, f: &ExtraWindow) {
+        self.past(f.written_confirmation_at, "written_confirmation_at");
+        // The letter comes when it comes, also after the window or its decree has ended: it opens nothing.
+        if matches!(self.earlier(), Some(FactBody::ExtraWindow(earlier)) if f.only_confirms(earlier)) {
+            return;
+        }
         self.ordered(f.from, Some(f.until), "until");
         self.need(
             competent(&f.ordered_by),
@@ -140,7 +145,6 @@ impl Look<'_> {
             ),
         );
         self.past(f.ordered_at, "ordered_at");
-        self.past(f.written_confirmation_at, "written_confirmation_at");
         let emergency = f.kind == ExtraKind::Emergency;
         if emergency {
             self.need(
@@ -171,9 +175,9 @@ impl Look<'_> {
                 "Gemeentewet 151c lid 3",
                 ("noem de aanleiding", "name the ground"),
             );
-            // The fast path is entered while it runs; an event is planned.
-            self.not_late(f.from, "from");
         }
+        // Effective at once is effective from the entry on: the order may be earlier, the window may not (Awb 3:40).
+        self.not_late(f.from, "from");
         self.need(
             self.at.is_none_or(|at| at < f.until),
             "until",
@@ -217,8 +221,10 @@ impl Look<'_> {
             field,
             "Awb 3:40",
             (
-                "dit begint vóór het is vastgelegd; kies een begin dat nog moet komen",
-                "this starts before it is entered; choose a start that is still to come",
+                "dit begint vóór het is vastgelegd; kies een begin dat nog moet komen (bij spoed: laat het begin weg, \
+                 wanneer het is bevolen staat in `ordered_at`)",
+                "this starts before it is entered; choose a start that is still to come (in an emergency: leave the \
+                 start out, when it was ordered stands in `ordered_at`)",
             ),
         );
     }

@@ -59,7 +59,7 @@ fn good(kind: &str) -> Value {
             "live": [window("L9", &["sat"], "21:00", "06:00")]})
         }
         "extra_window" => json!({"id": "X9", "decree": "D1", "area": "AR1", "type": "emergency",
-            "from": "2026-06-15T11:30:00Z", "until": "2026-06-15T20:00:00Z", "ordered_by": "mayor",
+            "from": NOW, "until": "2026-06-15T20:00:00Z", "ordered_by": "mayor",
             "ordered_at": "2026-06-15T11:00:00Z", "consultation": "C1", "ground": "g",
             "written_confirmation_at": "2026-06-15T11:59:00Z"}),
         "signage" => {
@@ -216,14 +216,14 @@ fn what_is_wrong_is_refused_with_the_attribute() {
         ("period", json!({"consultation": null}), "consultation"),
         ("period", json!({"consultation": "C7"}), "consultation"),
         ("period", json!({"id": "PE1", "decree": "D9"}), "decree"),
-        ("extra_window", json!({"until": "2026-06-15T11:30:00Z"}), "until"),
         ("extra_window", json!({"until": NOW}), "until"),
+        ("extra_window", json!({"from": "2026-06-15T11:59:59Z"}), "from"),
         ("extra_window", json!({"ordered_by": "room"}), "ordered_by"),
         ("extra_window", json!({"ordered_at": null}), "ordered_at"),
         ("extra_window", json!({"ordered_at": "2026-06-15T12:00:01Z"}), "ordered_at"),
         ("extra_window", json!({"written_confirmation_at": "2026-06-15T12:00:01Z"}), "written_confirmation_at"),
         ("extra_window", json!({"ground": ""}), "ground"),
-        ("extra_window", json!({"type": "event"}), "from"),
+        ("extra_window", json!({"type": "event", "from": "2026-06-15T11:59:59Z"}), "from"),
         ("extra_window", json!({"decree": "D7"}), "decree"),
         ("extra_window", json!({"area": "AR7"}), "area"),
         ("extra_window", json!({"consultation": null}), "consultation"),
@@ -516,6 +516,29 @@ fn an_ordinance_carries_its_own_decrees_only() {
     assert!(
         acceptable(&look(&facts, &[but("decree", long)], Some(at(NOW)))),
         "twenty years is long, not endless"
+    );
+}
+
+/// The mayor's letter comes the next morning, when the night is over and the decree may be revoked (GW-20).
+#[test]
+fn the_written_confirmation_may_come_after_the_window() {
+    let mut facts = facts();
+    let window = |confirmed: Option<&str>, until: &str| {
+        but(
+            "extra_window",
+            json!({"from": "2026-06-14T20:00:00Z", "until": until, "ordered_at": "2026-06-14T19:50:00Z",
+                "written_confirmation_at": confirmed}),
+        )
+    };
+    let over = "2026-06-15T02:00:00Z";
+    facts.push(fact(window(None, over)));
+    facts.push(fact(json!({"kind": "revocation", "decree": "D1", "revoked_from": "2026-06-15T01:00:00Z"})));
+    let confirmed = |at_: &str, until: &str| look(&facts, &[window(Some(at_), until)], Some(at(NOW)));
+    assert_eq!(confirmed("2026-06-15T09:00:00Z", over), []);
+    assert!(!acceptable(&confirmed("2026-06-15T12:00:01Z", over)), "not before it was written");
+    assert!(
+        !acceptable(&confirmed("2026-06-15T09:00:00Z", "2026-06-16T02:00:00Z")),
+        "and nothing else with it"
     );
 }
 

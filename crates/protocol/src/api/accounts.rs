@@ -5,17 +5,18 @@ use mandate::{
     PersonId,
     facts::{Municipality, Organisation, Person},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `POST /accounts`: invites a person whom the register knows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewInvitation {
     /// Whom.
     pub person: PersonId,
 }
 
 /// A token with which a person chooses a password. It is good once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Invitation {
     /// Whom it is for.
     pub person: PersonId,
@@ -26,7 +27,7 @@ pub struct Invitation {
 }
 
 /// `POST /enrolment`: chooses a password.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Enrolment {
     /// The token.
     pub token: String,
@@ -35,14 +36,14 @@ pub struct Enrolment {
 }
 
 /// Answer to `POST /enrolment`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Enrolled {
     /// The log-in name.
     pub person: PersonId,
 }
 
 /// `POST /first-start`: the first two people of an empty register, both of the police.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewFirstStart {
     /// The token that `rtrd init` printed on the host.
     pub token: String,
@@ -61,7 +62,7 @@ pub struct NewFirstStart {
 }
 
 /// Answer to `POST /first-start`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FirstStart {
     /// For the authoriser and the user admin.
     pub invitations: Vec<Invitation>,

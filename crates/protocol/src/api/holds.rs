@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use mandate::{CameraId, PersonId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `POST /holds`: secures what a camera recorded in an interval, exact to the frame.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewHold {
     /// The camera.
@@ -24,7 +25,7 @@ pub struct NewHold {
 }
 
 /// `POST /holds/{id}/release`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HoldRelease {
     /// Why it is no longer needed.
@@ -32,7 +33,7 @@ pub struct HoldRelease {
 }
 
 /// A hold. `GET /holds`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HoldView {
     /// Its id.
     pub id: String,

@@ -8,11 +8,12 @@ use mandate::{
     facts::DecidedBy,
     outlook::{CameraOutlook, Change, PersonOutlook},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `POST /register/proposals`: a fact to be recorded. Most wait for a second person; what needs none (shifts, revocations,
 /// a role that is taken away) takes effect at once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewProposal {
     /// What is to be recorded.
     pub body: FactBody,
@@ -22,7 +23,7 @@ pub struct NewProposal {
 }
 
 /// How a proposal stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProposalState {
     /// It waits for its second person.
@@ -39,7 +40,7 @@ pub enum ProposalState {
 }
 
 /// `GET /register/proposals`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Proposal {
     /// Its number.
     pub id: u64,
@@ -64,14 +65,14 @@ pub struct Proposal {
 }
 
 /// `POST /register/verifications`: confirms several proposals, which take effect together, in this order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verification {
     /// Their numbers.
     pub proposals: Vec<u64>,
 }
 
 /// `GET /register/history/{kind}/{id}`: one version of a fact and how it came to be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FactRecord {
     /// Its number in the journal.
     pub seq: u64,
@@ -90,7 +91,7 @@ pub struct FactRecord {
 }
 
 /// One field that differs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldChange {
     /// Its name.
     pub field: String,
@@ -101,7 +102,7 @@ pub struct FieldChange {
 }
 
 /// What entering a fact would do to the register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeState {
     /// There is none with this id.
@@ -115,7 +116,7 @@ pub enum ChangeState {
 }
 
 /// One fact compared with the register.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
     /// Kind of the fact, as a stable word.
     pub kind: String,
@@ -141,7 +142,7 @@ pub struct Difference {
 }
 
 /// `POST /register/preview`: what would change if these facts were recorded. Nothing is entered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewPreview {
     /// The facts, references first.
     #[serde(default)]
@@ -155,7 +156,7 @@ pub struct NewPreview {
 }
 
 /// Answer to `POST /register/preview`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Preview {
     /// Fact by fact.
     pub differences: Vec<Difference>,
@@ -168,7 +169,7 @@ pub struct Preview {
 }
 
 /// `GET /register/outlook`: when something is open between two instants.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Outlook {
     /// First instant.
     pub from: DateTime<Utc>,
@@ -182,7 +183,7 @@ pub struct Outlook {
 }
 
 /// `GET /register/endings`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Endings {
     /// The daemon's clock.
     pub now: DateTime<Utc>,
@@ -193,7 +194,7 @@ pub struct Endings {
 }
 
 /// A consultation with the public prosecutor by telephone, held before the window begins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TelephoneConsultation {
     /// When.
     pub held_at: DateTime<Utc>,
@@ -205,7 +206,7 @@ pub struct TelephoneConsultation {
 
 /// `POST /register/emergencies`: the fast path of domain rule GW-20. It takes effect at once and must be confirmed in
 /// writing; it cures no expired decree and no other area.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewEmergency {
     /// The decree inside which it lies.
     pub decree: DecreeId,
@@ -218,7 +219,8 @@ pub struct NewEmergency {
     pub ordered_at: DateTime<Utc>,
     /// The consultation.
     pub consultation: TelephoneConsultation,
-    /// Start; none: now.
+    /// Start as ordered; none: at once. One that has passed when it is entered becomes the instant of entry: what was
+    /// ordered before may be told late, but nothing gets a basis afterwards.
     #[serde(default)]
     pub from: Option<DateTime<Utc>>,
     /// End.
@@ -228,7 +230,7 @@ pub struct NewEmergency {
 }
 
 /// Answer to `POST /register/emergencies`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Emergency {
     /// The window.
     pub window: WindowId,
@@ -238,12 +240,15 @@ pub struct Emergency {
     pub from: DateTime<Utc>,
     /// End.
     pub until: DateTime<Utc>,
+    /// The start that was ordered, where that had passed when it was entered: from then until `from` there is no basis.
+    #[serde(default)]
+    pub ordered_from: Option<DateTime<Utc>>,
     /// When the written confirmation is due.
     pub confirm_by: DateTime<Utc>,
 }
 
 /// `GET /register/explanation`: a past answer, computed again from the facts as they stood.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// The instant that was decided.
     pub at: DateTime<Utc>,

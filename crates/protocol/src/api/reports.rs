@@ -1,12 +1,13 @@
 //! Figures without persons, and the footage that was closed off.
 
-use super::Sentence;
+use super::{Sentence, Span};
 use chrono::{DateTime, Utc};
-use mandate::{CameraId, FactRef, MunicipalityId, ReasonCode};
+use mandate::{CameraId, FactRef, MunicipalityId, PersonId, ReasonCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A count. Small ones are not told: they could be about somebody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Figure {
     /// The count.
@@ -35,7 +36,7 @@ impl std::fmt::Display for Figure {
 }
 
 /// A word with its count.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counted {
     /// The word: a kind of incident, a reason code, an action.
     pub what: String,
@@ -44,7 +45,7 @@ pub struct Counted {
 }
 
 /// `GET /reports`: the figures of a period, for the council, the mayors and the room itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// First instant.
     pub from: DateTime<Utc>,
@@ -61,7 +62,7 @@ pub struct Report {
 }
 
 /// The parts of a cost key; only their ratio matters.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CostKey {
     /// By number of cameras.
     pub cameras: f64,
@@ -72,7 +73,7 @@ pub struct CostKey {
 }
 
 /// One municipality's figures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MunicipalityReport {
     /// Its id.
     pub id: MunicipalityId,
@@ -105,7 +106,7 @@ pub struct MunicipalityReport {
 }
 
 /// `GET /quarantine`: footage that was closed off as unlawfully recorded (GW-21).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quarantine {
     /// Its number.
     pub id: u64,
@@ -133,10 +134,31 @@ pub struct Quarantine {
     pub captured_on: Vec<FactRef>,
     /// When its keys are destroyed at the latest: quarantine never extends a term.
     pub destroyed_by: DateTime<Utc>,
+    /// What a decision to destroy it takes: one key serves an hour of a camera, so whole hours go.
+    pub hours: Span,
+    /// How much of those hours was recorded lawfully and would go with it, seconds. What a hold keeps stays.
+    pub lawful_seconds: u64,
+    /// Who decided that it goes before its term.
+    #[serde(default)]
+    pub decided_by: Option<PersonId>,
+    /// When.
+    #[serde(default)]
+    pub decided_at: Option<DateTime<Utc>>,
+    /// When its keys were destroyed by that decision.
+    #[serde(default)]
+    pub destroyed_at: Option<DateTime<Utc>>,
+}
+
+/// `POST /quarantine/{id}/destruction`: the controller decides that footage which was closed off goes now (GW-21).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DestroyQuarantined {
+    /// Why; kept in the log.
+    pub reason: String,
 }
 
 /// `GET /cameras/{id}/basis`: the bases under which a camera's footage was captured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CaptureBasis {
     /// First instant.
     pub from: DateTime<Utc>,

@@ -4,10 +4,11 @@ pub use evidence::{
     Asked, ExportFile, FootageRequest, HeldStretch, LeftOut, NewFootageRequest, RequestState,
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `POST /requests/{id}/approve`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approval {
     /// For how many hours it may be fetched, 1 to 336; 72 when nothing is said.
@@ -28,7 +29,7 @@ impl Default for Approval {
 }
 
 /// `POST /requests/{id}/refuse` and `POST /requests/{id}/close`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WithReason {
     /// Why; kept.

@@ -2,9 +2,9 @@
 
 use super::{Client, ClientError, Session, segment};
 use crate::api::{
-    CaptureBasis, Emergency, Endings, Enrolled, Enrolment, Explanation, FactRecord, FirstStart, Invitation,
-    Me, NewEmergency, NewFirstStart, NewInvitation, NewPreview, NewProposal, Outlook, PeriodView, Preview,
-    Proposal, Quarantine, Verification,
+    CaptureBasis, DestroyQuarantined, Emergency, Endings, Enrolled, Enrolment, Explanation, FactRecord,
+    FirstStart, Invitation, Me, NewEmergency, NewFirstStart, NewInvitation, NewPreview, NewProposal, Outlook,
+    PeriodView, Preview, Proposal, Quarantine, Verification,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use mandate::{CameraId, Fact, MunicipalityId, PersonId, endings::Unconfirmed};
@@ -190,6 +190,15 @@ impl Session {
     /// Footage that was closed off as unlawfully recorded, newest first.
     pub async fn quarantine(&self) -> Result<Vec<Quarantine>, ClientError> {
         self.get("quarantine").await
+    }
+
+    /// Decides that footage which was closed off is destroyed now (GW-21). When this returns its keys are gone.
+    pub async fn destroy_quarantined(
+        &self,
+        id: u64,
+        decision: &DestroyQuarantined,
+    ) -> Result<Quarantine, ClientError> {
+        self.post(&format!("quarantine/{id}/destruction"), decision).await
     }
 
     /// Under which bases a camera's footage was captured.
