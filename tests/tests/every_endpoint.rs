@@ -160,14 +160,14 @@ async fn answers_are_as_described(room: &Room, client: &Client, document: Value)
     ];
     for (role, path, body) in entered {
         let (_, session) = sessions.iter().find(|(r, _)| *r == role).context("no such session")?;
-        let (status, answer) = client.raw("POST", path, Some(session.token()), Some(&body)).await?;
+        let (status, answer) = client.raw("POST", &path[1..], Some(session.token()), Some(&body)).await?;
         ensure!(status < 300, "POST {path} as {role}: {status} {answer}");
-        judge.judge("POST", &format!("/{}", path.trim_start_matches('/')), status, &answer)?;
+        judge.judge("POST", path, status, &answer)?;
     }
     let wrong = json!({ "body": { "kind": "decree", "retention_days": 29 } });
     let legal = &sessions.iter().find(|(r, _)| *r == "legal_admin").context("no session")?.1;
     let (status, problem) =
-        client.raw("POST", "/register/proposals", Some(legal.token()), Some(&wrong)).await?;
+        client.raw("POST", "register/proposals", Some(legal.token()), Some(&wrong)).await?;
     ensure!(status >= 400, "a decree of nothing was taken: {problem}");
     judge.judge("POST", "/register/proposals", status, &problem)?;
 
@@ -198,7 +198,7 @@ async fn answers_are_as_described(room: &Room, client: &Client, document: Value)
         let may = |role: &str| roles.is_none_or(|roles| roles.iter().any(|r| r == role));
         let (_, session) = sessions.iter().rev().find(|(role, _)| may(role)).context("nobody may")?;
         let url = asks(path);
-        let (status, body) = client.raw("GET", &url, Some(session.token()), None).await?;
+        let (status, body) = client.raw("GET", &url[1..], Some(session.token()), None).await?;
         ensure!(status == 200, "GET {url}: {status} {body}");
         judge.judge("GET", path, status, &body)?;
         read += 1;

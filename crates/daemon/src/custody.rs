@@ -1,9 +1,10 @@
 //! The log in the daemon's care: the alarm when no witness has confirmed it for a while (also logged, so that an auditor sees
 //! how long nobody looked), and the end of its own term.
 
-use crate::api::App;
+use crate::{api::App, gate::Gate};
 use chrono::{DateTime, Months, TimeDelta, Utc};
 use ledger::{Entry, LedgerHealth, Operation, Purge};
+use mandate::{Action, Object, Request, Statement};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,16 @@ fn change(alarmed: bool, health: &LedgerHealth, since: DateTime<Utc>, now: DateT
         entry.data = Some(serde_json::json!({ "witnessed_at": health.witnessed_at }));
         entry
     })
+}
+
+/// Before which instant entries may go: past their term, covered by an external audit (Wpg 32 lid 4, 33), and permitted by
+/// the law. Before the first such audit nothing goes.
+fn purge_before(gate: &Gate, now: DateTime<Utc>, term: Months) -> Option<DateTime<Utc>> {
+    let audit_covered_until = gate.snapshot().register.audited_until();
+    let cutoff = now.checked_sub_months(term)?.min(audit_covered_until?);
+    let said = Statement { entries_until: Some(cutoff), audit_covered_until, ..Statement::default() };
+    let request = Request::by_system(Action::PurgeLog, Object::None).saying(said);
+    gate.preview(&request).is_permit().then_some(cutoff)
 }
 
 /// Alarms and purges until the daemon stops. `term` is how long entries are kept.
@@ -58,7 +69,7 @@ pub async fn keep(app: App, term: Months, stop: CancellationToken) {
             }
             _ = purge.tick() => {
                 let now = app.gate.clock().now();
-                let Some(cutoff) = now.checked_sub_months(term) else { continue };
+                let Some(cutoff) = purge_before(&app.gate, now, term) else { continue };
                 // Announced, witnessed, done: each hour takes the step that is due.
                 match app.ledger.purge(cutoff, now).await {
                     Ok(Purge::NothingDue) => {}

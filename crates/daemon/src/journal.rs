@@ -378,8 +378,16 @@ impl Journal {
         let old = old.map(json).transpose()?.unwrap_or_default();
         let (object, change) = match person_of(&fact.body) {
             Some(person) => (Object::person(person), Change::Private { old, new: value }),
-            // Who verified a mask or gave an instruction stands in the fact itself.
-            None if matches!(fact.body, FactBody::Mask(_) | FactBody::Instruction(_)) => {
+            // Who verified a mask or gave an instruction stands in the fact itself; what somebody asked about themselves, and
+            // what went wrong with whose data, is nobody's to read in the log.
+            None if matches!(
+                fact.body,
+                FactBody::Mask(_)
+                    | FactBody::Instruction(_)
+                    | FactBody::SubjectRequest(_)
+                    | FactBody::Breach(_)
+            ) =>
+            {
                 (Object::thing(&kind, &id), Change::Private { old, new: value })
             }
             None => (Object::thing(&kind, &id), Change::Clear { old, new: value }),
@@ -540,12 +548,16 @@ pub fn municipality_of(snapshot: &Snapshot, body: &FactBody) -> Option<Municipal
         FactBody::Signage(f) => through("area", f.area.as_str()),
         FactBody::Position(f) => through("camera", f.camera.as_str()),
         FactBody::Mask(f) => through("position", f.position.as_str()),
+        FactBody::Breach(f) => f.municipality.clone(),
+        FactBody::SubjectRequest(f) => f.municipality.clone(),
         FactBody::Organisation(_)
         | FactBody::Agreement(_)
         | FactBody::Person(_)
         | FactBody::Authorisation(_)
         | FactBody::Shift(_)
-        | FactBody::Instruction(_) => None,
+        | FactBody::Instruction(_)
+        | FactBody::Audit(_)
+        | FactBody::AuditFinding(_) => None,
     }
 }
 

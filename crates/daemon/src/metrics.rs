@@ -5,6 +5,7 @@ use crate::{
     media_socket::DELAY_BOUNDS_MS,
 };
 use axum::{Router, extract::State, http::header, response::IntoResponse, routing::get};
+use mandate::{duties::DutyKind, endings::EndingKind};
 use std::sync::atomic::Ordering;
 
 /// The router of the metrics listener.
@@ -200,14 +201,27 @@ fn of_register(app: &Rooms, now: chrono::DateTime<chrono::Utc>) -> String {
     out.push(format!(
         "# HELP {name} Facts of the register that end within so many days\n# TYPE {name} gauge\n"
     ));
-    let mut kinds: std::collections::BTreeMap<(String, i64), u64> = std::collections::BTreeMap::new();
-    for ending in mandate::endings::endings(register, now, now + TimeDelta::days(90)) {
-        for days in [7, 30, 90].into_iter().filter(|days| ending.at < now + TimeDelta::days(*days)) {
-            *kinds.entry((crate::gate::word(&ending.kind), days)).or_default() += 1;
+    // Every kind is told, also with nothing: an alarm on a series that is not there never fires.
+    let horizons = [7, 30, 90];
+    let ends = mandate::endings::endings(register, now, now + TimeDelta::days(90));
+    for kind in EndingKind::ALL {
+        for days in horizons {
+            let before = now + TimeDelta::days(days);
+            let count = ends.iter().filter(|e| e.kind == *kind && e.at < before).count();
+            let kind = crate::gate::word(kind);
+            out.push(format!("{name}{{kind=\"{kind}\",within_days=\"{days}\"}} {count}\n"));
         }
     }
-    for ((kind, days), count) in kinds {
-        out.push(format!("{name}{{kind=\"{kind}\",within_days=\"{days}\"}} {count}\n"));
+    let name = "rtr_duties";
+    out.push(format!("# HELP {name} Reports, answers and audits that are due within so many days; 0: overdue\n# TYPE {name} gauge\n"));
+    let due = mandate::duties::duties(register, now, now + TimeDelta::days(90));
+    for kind in DutyKind::ALL {
+        for days in [0].into_iter().chain(horizons) {
+            let before = now + TimeDelta::days(days);
+            let count = due.iter().filter(|d| d.kind == *kind && d.due_at <= before).count();
+            let kind = crate::gate::word(kind);
+            out.push(format!("{name}{{kind=\"{kind}\",within_days=\"{days}\"}} {count}\n"));
+        }
     }
     out.concat()
 }

@@ -123,8 +123,10 @@ pub(crate) fn conditions(walk: &mut Walk<'_>) -> Step {
         | Action::ReadHealth
         | Action::ConfigureCamera
         | Action::Instruct
-        | Action::ReadQuarantine
-        | Action::AcceptClock => {}
+        | Action::AcceptClock
+        | Action::ReadRecords
+        | Action::KeepRecords
+        | Action::ReadQuarantine => {}
         // `forbidden::never` has answered; nobody is in the matrix for these either.
         Action::DeleteLogEntry | Action::BiometricSearch | Action::ProvideToDataSubject => {
             return refuse(ReasonCode::RoleNotPermitted, None);

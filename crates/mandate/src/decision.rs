@@ -109,6 +109,10 @@ pub enum FactKind {
     Shift,
     Instruction,
     Incident,
+    Breach,
+    SubjectRequest,
+    Audit,
+    AuditFinding,
 }
 
 /// The kind of processing, as the log names it (Wpg 32a lid 1).

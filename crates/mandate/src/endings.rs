@@ -42,6 +42,24 @@ pub enum EndingKind {
     Training,
 }
 
+impl EndingKind {
+    /// Every kind.
+    pub const ALL: &[Self] = &[
+        Self::Ordinance,
+        Self::Decree,
+        Self::DecreeReview,
+        Self::Extension,
+        Self::Period,
+        Self::ExtraWindow,
+        Self::Consultation,
+        Self::SignageCheck,
+        Self::Agreement,
+        Self::Authorisation,
+        Self::WpbrPermission,
+        Self::Training,
+    ];
+}
+
 /// One fact that ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ending {

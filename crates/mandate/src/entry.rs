@@ -9,6 +9,7 @@ mod decrees;
 mod parties;
 mod people;
 mod periods;
+mod records;
 
 use crate::{
     decision::FactKind,
@@ -145,6 +146,10 @@ impl<'a> Look<'a> {
             FactBody::Authorisation(f) => self.authorisation(f),
             FactBody::Shift(f) => self.shift(f),
             FactBody::Instruction(f) => self.instruction(f),
+            FactBody::Breach(f) => self.breach(f),
+            FactBody::SubjectRequest(f) => self.subject_request(f),
+            FactBody::Audit(f) => self.audit(f),
+            FactBody::AuditFinding(f) => self.audit_finding(f),
         }
     }
 

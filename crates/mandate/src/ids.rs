@@ -69,4 +69,12 @@ id! {
     InstructionId,
     /// A request for footage (beeldaanvraag) and the export that comes out of it.
     ExportId,
+    /// A breach (datalek).
+    BreachId,
+    /// A request of a data subject, by the controller's number.
+    SubjectRequestId,
+    /// An audit.
+    AuditId,
+    /// Something an audit found.
+    FindingId,
 }

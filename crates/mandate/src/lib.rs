@@ -3,7 +3,7 @@
 //!
 //! Nothing here reads a clock, a file or a socket. Read [`mod@decide`] first: it is the one room through which everything
 //! passes, and it names the modules that hold the conditions. Around it: [`outlook`] looks ahead (what opens and closes when,
-//! what a proposal would change), [`endings`] lists what ends soon, [`judgement`] says what recorded footage is in law, and [`entry`] what must
+//! what a proposal would change), [`endings`] lists what ends soon, [`duties`] what is due, [`judgement`] says what recorded footage is in law, and [`entry`] what must
 //! hold before a fact enters.
 
 mod calendar;
@@ -11,6 +11,7 @@ mod conditions;
 pub mod decide;
 pub mod decision;
 pub mod dossier;
+pub mod duties;
 pub mod endings;
 pub mod entry;
 pub mod facts;

@@ -6,8 +6,8 @@
 use crate::{
     decision::{FactKind, FactRef},
     facts::{
-        Authorisation, Camera, Decree, Fact, FactBody, Municipality, Organisation, Person, PoliceInstruction,
-        Position, Shift,
+        AuditKind, Authorisation, Camera, Decree, Fact, FactBody, Municipality, Organisation, Person,
+        PoliceInstruction, Position, Shift,
     },
     grounds::Grounds,
     ids::{AreaId, CameraId, DecreeId, InstructionId, MunicipalityId, OrganisationId, PersonId},
@@ -239,6 +239,18 @@ impl Register {
         self.people.instruction_for(camera, at)
     }
 
+    /// Until when the log has been audited by an independent auditor (Wpg 32 lid 4, 33): before any such audit nothing is
+    /// covered, and nothing may be purged.
+    pub fn audited_until(&self) -> Option<DateTime<Utc>> {
+        let audits = self.current.iter().filter_map(|fact| match &fact.body {
+            FactBody::Audit(audit) if audit.kind == AuditKind::External && audit.done_at.is_some() => {
+                Some(audit.scope_until)
+            }
+            _ => None,
+        });
+        audits.max()
+    }
+
     pub(crate) fn grounds(&self) -> &Grounds {
         &self.now
     }
@@ -296,6 +308,10 @@ impl FactBody {
             Self::Authorisation(f) => (FactKind::Authorisation, f.id.shared()),
             Self::Shift(f) => (FactKind::Shift, f.id.shared()),
             Self::Instruction(f) => (FactKind::Instruction, f.id.shared()),
+            Self::Breach(f) => (FactKind::Breach, f.id.shared()),
+            Self::SubjectRequest(f) => (FactKind::SubjectRequest, f.id.shared()),
+            Self::Audit(f) => (FactKind::Audit, f.id.shared()),
+            Self::AuditFinding(f) => (FactKind::AuditFinding, f.id.shared()),
         }
     }
 
@@ -309,7 +325,7 @@ impl FactBody {
                 | Self::Authorisation(_)
                 | Self::Shift(_)
                 | Self::Instruction(_)
-        )
+        ) && !self.is_record()
     }
 }
 

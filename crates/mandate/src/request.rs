@@ -76,6 +76,10 @@ pub enum Action {
     ReadQuarantine,
     /// Say that the server's clock is right where no witness does (no pictures).
     AcceptClock,
+    /// Read the records of breaches, data subjects' requests and audits.
+    ReadRecords,
+    /// Keep them.
+    KeepRecords,
     /// Decide that such footage is destroyed before its term (GW-21).
     DecideQuarantine,
 }

@@ -78,6 +78,9 @@ pub const ROLE_MATRIX: &[(Action, &[Role])] = &[
     (Action::ReadQuarantine, &[Role::PoliceOperator, Role::PoliceApprover, Role::PrivacyOfficer]),
     // Time decides what is destroyed and what is open, so the controller says it, never who runs the machine.
     (Action::AcceptClock, &[Role::PoliceOperator, Role::PoliceApprover]),
+    // Who answers for the processing, and who checks it (Wpg 33, 34, 36); the processor keeps a register of its own.
+    (Action::ReadRecords, &[Role::PoliceApprover, Role::PrivacyOfficer, Role::Auditor]),
+    (Action::KeepRecords, &[Role::PrivacyOfficer]),
     // The controller decides about what should not exist (`decisions.md` 8): never the processor that holds it.
     (Action::DecideQuarantine, &[Role::PoliceApprover, Role::PrivacyOfficer]),
 ];
@@ -129,7 +132,8 @@ pub(crate) fn logged_as(action: Action) -> LogOperation {
         | Action::ReadRegister
         | Action::ListIncidents
         | Action::ReadHealth
-        | Action::ReadQuarantine => LogOperation::Consult,
+        | Action::ReadQuarantine
+        | Action::ReadRecords => LogOperation::Consult,
         Action::ApproveExport | Action::DownloadExport | Action::ShareLive | Action::ProvideToDataSubject => {
             LogOperation::Disclose
         }
@@ -140,8 +144,9 @@ pub(crate) fn logged_as(action: Action) -> LogOperation {
         | Action::ConfigureMask
         | Action::ManageUsers
         | Action::ConfigureCamera
-        | Action::Instruct
-        | Action::AcceptClock => LogOperation::Alter,
+        | Action::KeepRecords
+        | Action::AcceptClock
+        | Action::Instruct => LogOperation::Alter,
         Action::BiometricSearch => LogOperation::Combine,
         Action::Destroy | Action::DecideQuarantine | Action::DeleteLogEntry | Action::PurgeLog => {
             LogOperation::Destroy

@@ -115,7 +115,7 @@ pub(crate) enum Verb {
     },
     /// When a camera, a person or a municipality is open between two dates
     Periods(Periods),
-    /// What ends within so many days, and emergencies that wait for written confirmation
+    /// What ends or is due within so many days, and emergencies that wait for written confirmation
     Endings {
         #[arg(long, default_value_t = 90)]
         days: u32,

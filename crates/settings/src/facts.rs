@@ -5,9 +5,9 @@ use crate::error::{Mistake, SettingsError, parse, text_of};
 use mandate::{
     CameraId, FactBody,
     facts::{
-        Agreement, Area, Authorisation, Camera, Consultation, Decree, Extension, ExtraWindow, Mask,
-        Municipality, Ordinance, Organisation, Period, Person, PoliceInstruction, Position, Revocation,
-        Shift, Signage,
+        Agreement, Area, Audit, AuditFinding, Authorisation, Breach, Camera, Consultation, Decree, Extension,
+        ExtraWindow, Mask, Municipality, Ordinance, Organisation, Period, Person, PoliceInstruction,
+        Position, Revocation, Shift, Signage, SubjectRequest,
     },
 };
 use serde::Deserialize;
@@ -98,6 +98,10 @@ pub(crate) struct Tables {
     pub(crate) position: Vec<Position>,
     pub(crate) mask: Vec<Mask>,
     pub(crate) instruction: Vec<PoliceInstruction>,
+    pub(crate) breach: Vec<Breach>,
+    pub(crate) subject_request: Vec<SubjectRequest>,
+    pub(crate) audit: Vec<Audit>,
+    pub(crate) audit_finding: Vec<AuditFinding>,
     pub(crate) stream: Vec<Stream>,
 }
 
@@ -171,6 +175,10 @@ pub(crate) fn rank(body: &FactBody) -> u8 {
         FactBody::Position(_) => 16,
         FactBody::Mask(_) => 17,
         FactBody::Instruction(_) => 18,
+        FactBody::Breach(_) => 19,
+        FactBody::SubjectRequest(_) => 20,
+        FactBody::Audit(_) => 21,
+        FactBody::AuditFinding(_) => 22,
     }
 }
 
@@ -237,6 +245,10 @@ impl FactFile {
         out.extend(t.position.into_iter().map(FactBody::Position));
         out.extend(t.mask.into_iter().map(FactBody::Mask));
         out.extend(t.instruction.into_iter().map(FactBody::Instruction));
+        out.extend(t.breach.into_iter().map(FactBody::Breach));
+        out.extend(t.subject_request.into_iter().map(FactBody::SubjectRequest));
+        out.extend(t.audit.into_iter().map(FactBody::Audit));
+        out.extend(t.audit_finding.into_iter().map(FactBody::AuditFinding));
         out
     }
 }

@@ -10,6 +10,7 @@
 //! | person, shift | user admin | nobody |
 //! | authorisation | user admin | police approver |
 //! | police instruction | police operator | nobody (V12) |
+//! | breach, data subject's request, audit, finding | privacy officer | nobody (Wpg 34): nothing rests on it |
 //!
 //! A new version that only takes (an earlier end, a smaller scope) needs nobody's confirmation, whatever its kind.
 
@@ -60,6 +61,10 @@ pub(super) fn way_in(snapshot: &Snapshot, body: &FactBody) -> WayIn {
         FactBody::Person(_) | FactBody::Shift(_) => (Action::ManageUsers, &[]),
         FactBody::Authorisation(_) => (Action::ManageUsers, &[Role::PoliceApprover]),
         FactBody::Instruction(_) => (Action::Instruct, &[]),
+        FactBody::Breach(_)
+        | FactBody::SubjectRequest(_)
+        | FactBody::Audit(_)
+        | FactBody::AuditFinding(_) => (Action::KeepRecords, &[]),
     };
     // What only takes needs nobody: it narrows what is lawful, and must not wait for a second person's desk.
     WayIn { action, confirm: if takes(snapshot, body) { &[] } else { confirm } }

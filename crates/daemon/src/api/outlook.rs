@@ -60,7 +60,7 @@ pub(super) fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
                 "/register/endings",
                 REGISTER,
                 "endings",
-                "What ends soon, and emergency windows that wait for written confirmation",
+                "What ends soon, what is due, and emergency windows that wait for written confirmation",
                 None,
                 (200, Some("Endings")),
             )
@@ -185,7 +185,12 @@ async fn ends(
     endings.retain(|e| e.municipalities.is_empty() || e.municipalities.iter().any(|m| scope.holds(Some(m))));
     let mut unconfirmed = endings::unconfirmed(&snapshot.register, now);
     unconfirmed.retain(|w| scope.holds(w.municipality.as_ref()));
-    Ok(Json(Endings { now, endings, unconfirmed }))
+    let mut duties = Vec::new();
+    if may_ever(session.role, Action::ReadRecords) {
+        duties = mandate::duties::duties(&snapshot.register, now, now + days);
+        duties.retain(|duty| scope.holds(duty.municipality.as_ref()));
+    }
+    Ok(Json(Endings { now, endings, unconfirmed, duties }))
 }
 
 /// `POST /register/preview`.
@@ -336,6 +341,7 @@ fn gone(app: &App, session: &Session, snapshot: &Snapshot, bodies: &[FactBody]) 
             && scope.holds(Some(&of))
             && !named.contains(&key)
             && !matches!(fact.body, FactBody::Instruction(_))
+            && !fact.body.is_record()
             && seen.insert(key)
         {
             gone.push(Difference {

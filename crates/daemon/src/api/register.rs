@@ -46,6 +46,7 @@ pub(super) fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
         Action::ConfigureCamera,
         Action::ManageUsers,
         Action::Instruct,
+        Action::KeepRecords,
     ]);
     let e = endpoint;
     vec![
@@ -168,6 +169,13 @@ impl<'a> Scope<'a> {
         Self { app, session, known: HashMap::new() }
     }
 
+    /// Whether this person reads a fact: it lies in their scope, and records of the processing are for those who answer
+    /// for it and those who check it.
+    pub(super) fn sees(&mut self, snapshot: &Snapshot, body: &FactBody) -> bool {
+        (!body.is_record() || may_ever(self.session.role, Action::ReadRecords))
+            && self.holds(municipality_of(snapshot, body).as_ref())
+    }
+
     /// Facts of no municipality (parties, agreements, people) are seen by whoever may read the register.
     pub(super) fn holds(&mut self, municipality: Option<&MunicipalityId>) -> bool {
         let Some(municipality) = municipality else { return true };
@@ -199,7 +207,7 @@ async fn facts(
         let wanted = kind.is_none_or(|k| k == its_kind)
             && id.is_none_or(|i| i == its_id)
             && municipality.is_none_or(|m| of.as_ref().is_some_and(|of| of.as_str() == m));
-        if wanted && scope.holds(of.as_ref()) {
+        if wanted && scope.sees(&snapshot, &fact.body) {
             seen.push(fact.clone());
         }
     }
@@ -249,11 +257,15 @@ fn holds_at(body: &FactBody, at: DateTime<Utc>) -> bool {
         FactBody::Shift(f) => inside(Some(f.from), Some(f.until)),
         FactBody::Instruction(f) => inside(Some(f.from), Some(f.until)),
         FactBody::Consultation(f) => inside(Some(f.held_at), None),
+        FactBody::Breach(f) => inside(Some(f.known_at), None),
+        FactBody::SubjectRequest(f) => inside(Some(f.received_at), f.decided_at),
+        FactBody::Audit(f) => inside(Some(f.scope_from), Some(f.scope_until)),
         FactBody::Municipality(_)
         | FactBody::Organisation(_)
         | FactBody::Area(_)
         | FactBody::Camera(_)
-        | FactBody::Person(_) => true,
+        | FactBody::Person(_)
+        | FactBody::AuditFinding(_) => true,
     }
 }
 
@@ -287,8 +299,7 @@ async fn history(
     let snapshot = app.gate.snapshot();
     let recorded = app.journal.history(&kind, &id)?;
     let Some(newest) = recorded.last() else { return Err(ApiError::NotFound) };
-    let of = municipality_of(&snapshot, &newest.fact.body);
-    if !Scope::new(&app, &session).holds(of.as_ref()) {
+    if !Scope::new(&app, &session).sees(&snapshot, &newest.fact.body) {
         return Err(ApiError::NotFound);
     }
     let mut old: Option<FactBody> = None;
@@ -384,7 +395,7 @@ async fn proposals(
         Some("open") => app.journal.open_proposals()?,
         _ => app.journal.proposals(MOST)?,
     };
-    let seen = all.into_iter().filter(|p| scope.holds(municipality_of(&supposed, &p.body).as_ref()));
+    let seen = all.into_iter().filter(|p| scope.sees(&supposed, &p.body));
     let seen = seen.map(view).filter(|p| state.is_none_or(|state| word(&p.state) == state));
     Ok(Json(seen.collect()))
 }

@@ -134,6 +134,10 @@ pub(super) fn line(snapshot: &Snapshot, fact: &FactRef) -> Sentence {
         FactKind::Authorisation => ("Autorisatie", "Authorisation"),
         FactKind::Shift => ("Dienst", "Shift"),
         FactKind::Instruction => ("Politie-instructie", "Police instruction"),
+        FactKind::Breach => ("Datalek", "Breach"),
+        FactKind::SubjectRequest => ("Verzoek van betrokkene", "Data subject's request"),
+        FactKind::Audit => ("Audit", "Audit"),
+        FactKind::AuditFinding => ("Bevinding", "Finding"),
         FactKind::Incident => ("Incident", "Incident"),
     };
     let body = snapshot

@@ -15,4 +15,5 @@ mod entry;
 mod input;
 mod looking_ahead;
 mod properties;
+mod records;
 mod scenarios;

@@ -4,6 +4,7 @@ use super::Sentence;
 use chrono::{DateTime, Utc};
 use mandate::{
     AreaId, ConsultationId, DecreeId, Fact, FactBody, FactRef, PersonId, ReasonCode, WindowId,
+    duties::Duty,
     endings::{Ending, Unconfirmed},
     facts::DecidedBy,
     outlook::{CameraOutlook, Change, PersonOutlook},
@@ -191,6 +192,9 @@ pub struct Endings {
     pub endings: Vec<Ending>,
     /// Emergency windows that wait for written confirmation, the oldest first (GW-20).
     pub unconfirmed: Vec<Unconfirmed>,
+    /// What must be done within those days and is not, overdue first; empty for who does not read such records.
+    #[serde(default)]
+    pub duties: Vec<Duty>,
 }
 
 /// A consultation with the public prosecutor by telephone, held before the window begins.

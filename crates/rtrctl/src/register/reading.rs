@@ -111,6 +111,17 @@ pub(super) async fn endings(session: &Session, days: u32, json: bool) -> anyhow:
             show::instant(window.due_at)
         );
     }
+    for duty in &endings.duties {
+        let left = (duty.due_at - endings.now).num_days();
+        let when = if duty.overdue { "OVERDUE".to_owned() } else { format!("{left:>4} days") };
+        println!(
+            "{when}  {}  {} must be done: {} {}",
+            show::instant(duty.due_at),
+            show::word(&duty.kind),
+            show::word(&duty.fact.kind),
+            duty.fact.id
+        );
+    }
     println!("{} end within {days} days", endings.endings.len());
     Ok(())
 }
