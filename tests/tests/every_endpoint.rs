@@ -81,7 +81,7 @@ async fn every_endpoint_refuses_the_unauthorised() -> Result<()> {
 }
 
 /// What the document says, read by a judge that we did not write.
-struct Document {
+struct Judge {
     document: Value,
     compiler: boon::Compiler,
     schemas: boon::Schemas,
@@ -89,7 +89,7 @@ struct Document {
 
 const HERE: &str = "http://document.invalid/openapi.json";
 
-impl Document {
+impl Judge {
     fn new(document: Value) -> Result<Self> {
         let mut compiler = boon::Compiler::new();
         compiler.set_default_draft(boon::Draft::V2020_12);
@@ -105,8 +105,8 @@ impl Document {
         let media = if status < 400 { "application/json" } else { "application/problem+json" };
         let status = if status < 400 { status.to_string() } else { "default".to_owned() };
         let keys = ["paths", path, &method, "responses", &status, "content", media, "schema"];
-        let pointer: String =
-            keys.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect();
+        let keys = keys.map(|key| key.replace('~', "~0").replace('/', "~1"));
+        let pointer = format!("/{}", keys.join("/"));
         ensure!(self.document.pointer(&pointer).is_some(), "{method} {path} {status} is not described");
         let place = format!("{HERE}#{}", pointer.replace('{', "%7B").replace('}', "%7D"));
         let schema = self.compiler.compile(&place, &mut self.schemas);
@@ -120,7 +120,7 @@ impl Document {
 /// Every endpoint that can be read, and what can be entered without other people, asked by somebody who may: each answer
 /// is what the document says.
 async fn answers_are_as_described(room: &Room, client: &Client, document: Value) -> Result<()> {
-    let mut judge = Document::new(document)?;
+    let mut judge = Judge::new(document)?;
     let accounts = [
         ("observant", "observer"),
         ("regie", "police_operator"),

@@ -89,7 +89,7 @@ async fn the_boundary_cuts_a_group_of_pictures_at_the_instant() -> Result<()> {
             stray.is_empty(),
             "captured outside use: {stray:?} (end {ends}, begin {begins}, over {over})"
         );
-        let last = times().filter(|at| *at < ends).next_back().context("nothing was recorded")?;
+        let last = times().rfind(|at| *at < ends).context("nothing was recorded")?;
         ensure!(ends - last < 500_000, "recording ended {} µs early", ends - last);
         let key = units.iter().rfind(|(at, key)| *at < ends && *key).context("no key frame")?.0;
         println!("group of {} µs, cut {} µs before the end", last - key, ends - last);

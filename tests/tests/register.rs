@@ -261,7 +261,10 @@ async fn decisions_are_applied_verified_and_revoked() -> Result<()> {
         "{captured}"
     );
     let quarantined = privacy.run(&["quarantine"])?;
-    ensure!(quarantined.contains(&other) && !quarantined.contains("goes "), "all of it is gone: {quarantined}");
+    ensure!(
+        quarantined.contains(&other) && !quarantined.contains("goes "),
+        "all of it is gone: {quarantined}"
+    );
     ensure!(!quarantined.contains(camera.id.as_str()), "a revocation leaves nothing unlawful: {quarantined}");
 
     // Every step of it stands in the log.

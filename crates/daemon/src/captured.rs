@@ -10,7 +10,7 @@ mod keeper;
 
 pub use keeper::Keeper;
 
-use crate::clock::instant;
+use crate::{clock::instant, store::Store};
 use chrono::{DateTime, Utc};
 use mandate::{
     CameraId, FactRef, PersonId, ReasonCode, Register,
@@ -18,11 +18,8 @@ use mandate::{
     outlook::{Interval, union, without},
 };
 use media::StreamId;
-use rusqlite::{Connection, params};
-use std::{
-    path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use rusqlite::params;
+use std::path::Path;
 
 /// Why the rows cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -87,14 +84,12 @@ pub struct Decided {
 }
 
 /// The store, `footage.sqlite`.
-pub struct Captured(Mutex<Connection>);
+pub struct Captured(Store);
 
 impl Captured {
     /// Opens the store at `path`; what a crash left open ends where it was last seen to hold.
     pub fn open(path: &Path) -> Result<Self, CapturedError> {
-        let store = Connection::open(path)?;
-        store.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+        let schema = "
              CREATE TABLE IF NOT EXISTS spans (
                id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, camera TEXT NOT NULL, start INTEGER NOT NULL,
                seen INTEGER NOT NULL, running INTEGER NOT NULL, basis TEXT NOT NULL, head TEXT NOT NULL) STRICT;
@@ -105,13 +100,8 @@ impl Captured {
                found_at INTEGER NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS quarantine_decisions (
                quarantine INTEGER PRIMARY KEY, person TEXT NOT NULL, at INTEGER NOT NULL, destroyed_at INTEGER) STRICT;
-             UPDATE spans SET running = 0;",
-        )?;
-        Ok(Self(Mutex::new(store)))
-    }
-
-    fn store(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+             UPDATE spans SET running = 0;";
+        Ok(Self(Store::open(path, schema)?))
     }
 
     fn begin(
@@ -122,7 +112,7 @@ impl Captured {
         basis: &[FactRef],
         head: &str,
     ) -> Result<i64, CapturedError> {
-        let store = self.store();
+        let store = self.0.lock();
         store.execute(
             "INSERT INTO spans (stream, camera, start, seen, running, basis, head) VALUES (?, ?, ?, ?, 1, ?, ?)",
             params![stream.0, camera.as_str(), at.timestamp_micros(), at.timestamp_micros(), text(&basis)?, head],
@@ -131,7 +121,7 @@ impl Captured {
     }
 
     fn end(&self, id: i64, at: DateTime<Utc>) -> Result<(), CapturedError> {
-        self.store().execute(
+        self.0.lock().execute(
             "UPDATE spans SET seen = max(start, ?), running = 0 WHERE id = ?",
             params![at.timestamp_micros(), id],
         )?;
@@ -139,14 +129,15 @@ impl Captured {
     }
 
     fn still(&self, at: DateTime<Utc>) -> Result<(), CapturedError> {
-        self.store()
+        self.0
+            .lock()
             .execute("UPDATE spans SET seen = max(seen, ?) WHERE running = 1", [at.timestamp_micros()])?;
         Ok(())
     }
 
     fn forget(&self, before: DateTime<Utc>) -> Result<(), CapturedError> {
         let before = before.timestamp_micros();
-        let store = self.store();
+        let store = self.0.lock();
         store.execute("DELETE FROM spans WHERE running = 0 AND seen < ?", [before])?;
         store.execute("DELETE FROM quarantine WHERE end < ?", [before])?;
         store.execute(
@@ -158,7 +149,7 @@ impl Captured {
 
     /// Notes that somebody decided that a stretch goes. The first decision stays.
     pub fn decide(&self, id: u64, by: &PersonId, at: DateTime<Utc>) -> Result<(), CapturedError> {
-        self.store().execute(
+        self.0.lock().execute(
             "INSERT OR IGNORE INTO quarantine_decisions (quarantine, person, at) VALUES (?, ?, ?)",
             params![id as i64, by.as_str(), at.timestamp_micros()],
         )?;
@@ -175,7 +166,7 @@ impl Captured {
         at: DateTime<Utc>,
     ) -> Result<(), CapturedError> {
         let at = at.timestamp_micros();
-        self.store().execute(
+        self.0.lock().execute(
             "INSERT INTO quarantine_decisions (quarantine, person, at, destroyed_at)
                SELECT id, ?, ?, ? FROM quarantine WHERE camera = ? AND start >= ? AND end <= ?
              ON CONFLICT (quarantine) DO UPDATE SET destroyed_at = coalesce(destroyed_at, excluded.destroyed_at)",
@@ -198,7 +189,7 @@ impl Captured {
         from: DateTime<Utc>,
         until: DateTime<Utc>,
     ) -> Result<Vec<BasisSpan>, CapturedError> {
-        let store = self.store();
+        let store = self.0.lock();
         let mut statement = store.prepare_cached(
             "SELECT stream, camera, start, seen, basis, head FROM spans
              WHERE camera = ? AND start < ? AND seen > ? ORDER BY start",
@@ -231,7 +222,7 @@ impl Captured {
 
     /// What was closed off, newest first.
     pub fn quarantined(&self) -> Result<Vec<Quarantined>, CapturedError> {
-        let store = self.store();
+        let store = self.0.lock();
         let mut statement = store.prepare_cached(
             "SELECT id, camera, start, end, code, fact, known, found_at, person, at, destroyed_at FROM quarantine
              LEFT JOIN quarantine_decisions ON quarantine = id ORDER BY id DESC",
@@ -289,7 +280,7 @@ impl Captured {
                 let Verdict::Unlawful { known: knowledge, code, fact } = judgement.verdict else { continue };
                 let whole = Interval { from: judgement.from, until: judgement.until };
                 for part in without(&[whole], &known) {
-                    let store = self.store();
+                    let store = self.0.lock();
                     store.execute(
                         "INSERT INTO quarantine (camera, start, end, code, fact, known, found_at)
                          VALUES (?, ?, ?, ?, ?, ?, ?)",

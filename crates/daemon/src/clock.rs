@@ -9,6 +9,11 @@ use std::{
 };
 use tokio::sync::watch;
 
+/// An instant as the people of the room read it: Dutch time, to the minute.
+pub(crate) fn local(at: DateTime<Utc>) -> String {
+    at.with_timezone(&chrono_tz::Europe::Amsterdam).format("%Y-%m-%d %H:%M").to_string()
+}
+
 /// Tells the time (UTC) and waits for an instant.
 pub trait Clock: Send + Sync + 'static {
     /// Now.

@@ -44,6 +44,7 @@ mod replay;
 pub mod report;
 pub mod retention;
 pub mod server;
+mod store;
 pub mod streams;
 pub mod synchronisation;
 pub mod tally;

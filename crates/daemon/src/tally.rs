@@ -2,17 +2,12 @@
 //! camera was watched and recorded, how many bytes it brought, how often something was asked and refused. They are kept
 //! as things happen; the access log is never read for figures (Wpg 32a lid 2).
 
-use crate::{clock::SharedClock, gate::Gate, streams::Streams};
+use crate::{clock::SharedClock, gate::Gate, store::Store, streams::Streams};
 use chrono::{DateTime, Utc};
 use ingest::Ingest;
 use mandate::{CameraId, MunicipalityId};
-use rusqlite::{Connection, params};
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use rusqlite::params;
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// How often cameras are looked at. A look that is shorter may go uncounted, one may count for this long.
@@ -53,7 +48,7 @@ pub struct Count {
 pub type Acts = BTreeMap<(Option<MunicipalityId>, String, String), u64>;
 
 /// The store, `tally.sqlite`.
-pub struct Tally(Mutex<Connection>);
+pub struct Tally(Store);
 
 /// Why the counters cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -63,26 +58,19 @@ pub struct TallyError(#[from] rusqlite::Error);
 impl Tally {
     /// Opens the store at `path`.
     pub fn open(path: &Path) -> Result<Self, TallyError> {
-        let store = Connection::open(path)?;
-        store.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+        let schema = "
              CREATE TABLE IF NOT EXISTS cameras (
                camera TEXT NOT NULL, hour INTEGER NOT NULL, watched_us INTEGER NOT NULL, viewer_us INTEGER NOT NULL,
                recorded_us INTEGER NOT NULL, bytes INTEGER NOT NULL, PRIMARY KEY (camera, hour)) STRICT, WITHOUT ROWID;
              CREATE TABLE IF NOT EXISTS acts (
                municipality TEXT NOT NULL, hour INTEGER NOT NULL, action TEXT NOT NULL, outcome TEXT NOT NULL,
-               count INTEGER NOT NULL, PRIMARY KEY (municipality, hour, action, outcome)) STRICT, WITHOUT ROWID;",
-        )?;
-        Ok(Self(Mutex::new(store)))
-    }
-
-    fn store(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+               count INTEGER NOT NULL, PRIMARY KEY (municipality, hour, action, outcome)) STRICT, WITHOUT ROWID;";
+        Ok(Self(Store::open(path, schema)?))
     }
 
     /// Adds what was counted.
     pub fn add(&self, cameras: &[(CameraId, CameraHour)], acts: &Acts, hour: i64) -> Result<(), TallyError> {
-        let mut store = self.store();
+        let mut store = self.0.lock();
         let change = store.transaction()?;
         {
             let mut insert = change.prepare_cached(
@@ -118,7 +106,7 @@ impl Tally {
         from: i64,
         until: i64,
     ) -> Result<Vec<CameraHour>, TallyError> {
-        let store = self.store();
+        let store = self.0.lock();
         let mut statement = store.prepare_cached(
             "SELECT hour, watched_us, viewer_us, recorded_us, bytes FROM cameras
              WHERE camera = ? AND hour >= ? AND hour < ? ORDER BY hour",
@@ -137,7 +125,7 @@ impl Tally {
 
     /// How often something was asked in those hours.
     pub fn counts(&self, from: i64, until: i64) -> Result<Vec<Count>, TallyError> {
-        let store = self.store();
+        let store = self.0.lock();
         let mut statement = store.prepare_cached(
             "SELECT municipality, action, outcome, sum(count) FROM acts WHERE hour >= ? AND hour < ?
              GROUP BY municipality, action, outcome ORDER BY municipality, action, outcome",

@@ -271,8 +271,9 @@ pub(crate) struct Explain {
     person: Option<String>,
     #[arg(long)]
     role: Option<String>,
-    #[arg(long, default_value = "live_view")]
-    action: String,
+    /// What; if not given: to watch live, for the platform to record
+    #[arg(long)]
+    action: Option<String>,
     /// The instant that is asked about
     #[arg(long, value_parser = show::read_instant)]
     at: DateTime<Utc>,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use chrono_tz::Europe::Amsterdam;
-use mandate::outlook::{Interval, Subject};
+use mandate::outlook::{Change, Interval, Subject};
 use protocol::api::{ChangeState, Difference, FieldChange, Preview};
 use serde::Serialize;
 use serde_json::Value;
@@ -10,6 +10,11 @@ use serde_json::Value;
 /// An instant as people here read it, to the second.
 pub(crate) fn instant(at: DateTime<Utc>) -> String {
     at.with_timezone(&Amsterdam).format("%Y-%m-%d %H:%M:%S%:z").to_string()
+}
+
+/// The same with its day of the week, which is how windows are thought of.
+fn on_day(at: DateTime<Utc>) -> String {
+    at.with_timezone(&Amsterdam).format("%a %Y-%m-%d %H:%M:%S%:z").to_string()
 }
 
 /// An instant that somebody typed: RFC 3339, `now`, or a local date and time.
@@ -55,8 +60,26 @@ pub(crate) fn value(value: &Value) -> String {
             Ok(at) => instant(at.to_utc()),
             Err(_) => text.clone(),
         },
+        Value::Array(items) if !items.is_empty() => {
+            items.iter().map(self::value).collect::<Vec<_>>().join(", ")
+        }
+        Value::Object(fields) => weekly(fields).unwrap_or_else(|| value.to_string()),
         other => other.to_string(),
     }
+}
+
+/// A weekly window, or the windows of use, as somebody would write them down.
+fn weekly(fields: &serde_json::Map<String, Value>) -> Option<String> {
+    if let Some(mode) = fields.get("mode").and_then(Value::as_str) {
+        return match fields.get("windows") {
+            Some(windows) => Some(value(windows)),
+            None => Some(mode.to_owned()),
+        };
+    }
+    let text = |key: &str| fields.get(key)?.as_str();
+    let days: Vec<&str> = fields.get("days")?.as_array()?.iter().filter_map(Value::as_str).collect();
+    let hour = |key: &str| text(key).map(|time| time.strip_suffix(":00").unwrap_or(time).to_owned());
+    Some(format!("{} {}–{} ({})", days.join("+"), hour("start")?, hour("end")?, text("id")?))
 }
 
 /// The fields of a fact on one line, without kind and id.
@@ -86,7 +109,7 @@ fn sign(state: ChangeState) -> &'static str {
 }
 
 fn difference(difference: &Difference) {
-    let waits = difference.waits.map(|id| format!("  (proposal {id} says so already)")).unwrap_or_default();
+    let waits = difference.waits.map(|id| format!("  (waits as proposal {id})")).unwrap_or_default();
     println!("  {} {} {}{waits}", sign(difference.state), difference.kind, difference.id);
     field_changes(&difference.fields);
     if let Some(refused) = &difference.refused {
@@ -115,15 +138,45 @@ pub(crate) fn preview(preview: &Preview) {
         return;
     }
     println!("Until {}:", instant(preview.until));
-    for change in &preview.changes {
-        let subject = match &change.subject {
-            Subject::Camera { camera, view, .. } => format!("camera {camera}, {}", word(view)),
+    for (sign, pick) in [("opens ", opens as fn(&Change) -> &[Interval]), ("closes", closes)] {
+        for (same, subjects) in alike(&preview.changes, pick) {
+            stretches(&format!("  {sign} {subjects}"), same);
+        }
+    }
+}
+
+fn opens(change: &Change) -> &[Interval] {
+    &change.opens
+}
+
+fn closes(change: &Change) -> &[Interval] {
+    &change.closes
+}
+
+/// Subjects for whom the same stretches change, together: a decree is rarely about one camera.
+fn alike(changes: &[Change], pick: fn(&Change) -> &[Interval]) -> Vec<(&[Interval], String)> {
+    let mut groups: Vec<(&[Interval], String, Vec<String>)> = Vec::new();
+    for change in changes.iter().filter(|change| !pick(change).is_empty()) {
+        let (what, who) = match &change.subject {
+            Subject::Camera { camera, view, .. } => (word(view), format!("camera {camera}")),
             Subject::Person { person, role, municipality } => {
-                format!("{person} as {} in {municipality}", word(role))
+                (format!("as {} in {municipality}", word(role)), person.to_string())
             }
         };
-        stretches(&format!("  opens  {subject}"), &change.opens);
-        stretches(&format!("  closes {subject}"), &change.closes);
+        match groups.iter_mut().find(|(same, of, _)| *same == pick(change) && *of == what) {
+            Some((_, _, subjects)) => subjects.push(who),
+            None => groups.push((pick(change), what, vec![who])),
+        }
+    }
+    groups.into_iter().map(|(same, what, who)| (same, format!("{}, {what}", who.join(", ")))).collect()
+}
+
+/// The same, or what is said of none.
+pub(crate) fn stretches_or(head: &str, list: &[Interval], none: &str) {
+    if list.is_empty() {
+        println!("{head}\n{none}");
+    } else {
+        stretches(head, list);
     }
 }
 
@@ -135,10 +188,10 @@ pub(crate) fn stretches(head: &str, stretches: &[Interval]) {
     }
     println!("{head}");
     for stretch in stretches.iter().take(SHOWN) {
-        println!("      {} – {}", instant(stretch.from), instant(stretch.until));
+        println!("      {} – {}", on_day(stretch.from), on_day(stretch.until));
     }
     if let (true, Some(last)) = (stretches.len() > SHOWN, stretches.last()) {
-        println!("      … {} more, until {}", stretches.len() - SHOWN, instant(last.until));
+        println!("      … {} more, until {}", stretches.len() - SHOWN, on_day(last.until));
     }
 }
 

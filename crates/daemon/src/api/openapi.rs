@@ -17,7 +17,9 @@ pub(super) fn build(endpoints: &[Endpoint]) -> Value {
     let mut paths = Map::new();
     let schemas = schemas::all();
     for endpoint in endpoints {
-        let path = paths.entry(endpoint.path.to_owned()).or_insert_with(|| json!({}));
+        // A path's rest is a wildcard to the router and a parameter like others to a reader.
+        let template = endpoint.path.replace("{*", "{");
+        let path = paths.entry(template).or_insert_with(|| json!({}));
         if let Some(path) = path.as_object_mut() {
             path.insert(endpoint.method.to_ascii_lowercase(), operation(endpoint));
         }
@@ -82,6 +84,7 @@ fn operation(endpoint: &Endpoint) -> Value {
             .path
             .split('/')
             .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+            .map(|name| name.trim_start_matches('*'))
             .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
             .collect();
         if endpoint.path.starts_with("/ledger/") {

@@ -377,7 +377,9 @@ async fn explain(
     app.gate.act(&reading).await?;
 
     let known_at = asked.instant("known_at")?.unwrap_or(at);
-    let action: Action = asked.word("action")?.unwrap_or(Action::LiveView);
+    // Of the platform itself nothing but its recording is of interest.
+    let usual = if asked.text("person").is_some() { Action::LiveView } else { Action::Record };
+    let action: Action = asked.word("action")?.unwrap_or(usual);
     let object = if action == Action::Replay {
         let from = asked.instant("from")?.unwrap_or(at - TimeDelta::minutes(1));
         Object::Footage { camera: camera.clone(), from, until: asked.instant("until")?.unwrap_or(at) }
@@ -400,6 +402,12 @@ async fn explain(
         None => None,
     };
     let snapshot = Arc::new(app.journal.as_known(known_at)?);
+    if snapshot.register.camera(&camera).is_none() {
+        return Err(ApiError::Invalid(Sentence {
+            nl: format!("Camera `{camera}` stond op dat moment niet in het register."),
+            en: format!("The register did not know camera `{camera}` at that instant."),
+        }));
+    }
     let mut request = Request::by_system(action, object);
     request.actor = actor;
     request.resolved.incident = incident;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     captured::Quarantined,
-    clock::instant,
+    clock::{instant, local},
     gate::{request, word},
     identity::Session,
     journal::Snapshot,
@@ -185,10 +185,10 @@ async fn destroy(
     let now = app.gate.clock().now();
     let recording = app.gate.preview(&record_request(&found.camera)).is_permit();
     if hours.until > now && recording {
-        let local = hours.until.format("%H:%M UTC");
+        let from = local(hours.until);
         return Err(conflict(
-            &format!("In dit uur wordt nog opgenomen: beslis na {local}."),
-            &format!("This hour is still being recorded: decide after {local}."),
+            &format!("In dit uur wordt nog opgenomen: beslis na {from}."),
+            &format!("This hour is still being recorded: decide after {from}."),
         ));
     }
     let stream = app.streams.get(&found.camera).map(|c| c.main.stream).ok_or(ApiError::NotFound)?;

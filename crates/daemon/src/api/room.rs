@@ -4,7 +4,13 @@ use super::{
     App, Caller, ask,
     problem::{ApiError, read_body},
 };
-use crate::{clock::instant, gate::request, identity::Session, incidents::LONGEST_NOTE, journal::Snapshot};
+use crate::{
+    clock::{instant, local},
+    gate::request,
+    identity::Session,
+    incidents::LONGEST_NOTE,
+    journal::Snapshot,
+};
 use axum::{
     Extension, Json,
     body::Bytes,
@@ -156,8 +162,7 @@ pub(super) fn line(snapshot: &Snapshot, fact: &FactRef) -> Sentence {
         _ => None,
     };
     let version = if fact.version > 1 { format!(" (v{})", fact.version) } else { String::new() };
-    // The console shows local time from `until`; here the date stands in UTC, and says so.
-    let end = until.map(|u| u.format("%Y-%m-%d %H:%M UTC").to_string());
+    let end = until.map(local);
     Sentence {
         nl: format!(
             "{nl} {}{version}{}",

@@ -51,7 +51,7 @@ fn a_breach_is_reported_in_72_hours_that_run_through_the_weekend() {
     let late = with(&breach(), json!({"known_at": "2026-06-12T12:00:00Z"}));
     assert!(due(&[late], "2026-07-01T00:00:00Z")[0].2, "due now is overdue");
     let high = with(&breach(), json!({"risk": "high", "reported_at": "2026-06-13T00:00:00Z"}));
-    assert_eq!(due(&[high.clone()], "2026-07-01T00:00:00Z")[0].0, DutyKind::BreachSubjects);
+    assert_eq!(due(std::slice::from_ref(&high), "2026-07-01T00:00:00Z")[0].0, DutyKind::BreachSubjects);
     let told = with(&high, json!({"subjects_informed_at": "2026-06-13T00:00:00Z"}));
     assert_eq!(due(&[told], "2026-07-01T00:00:00Z"), []);
     assert_eq!(due(&[with(&breach(), json!({"risk": "unlikely"}))], "2026-07-01T00:00:00Z"), []);
@@ -177,7 +177,7 @@ fn audits_follow_each_other_and_cover_the_log() {
     ] {
         assert_eq!(accepted(&[], &with(&audited("external"), changes.clone())), fine, "{changes}");
     }
-    assert!(accepted(&[found.clone()], &finding));
+    assert!(accepted(std::slice::from_ref(&found), &finding));
     assert!(!accepted(&[], &finding), "of an audit that nobody knows");
     let elsewhere = with(&finding, json!({"audit": "A2"}));
     let other = with(&found, json!({"id": "A2"}));

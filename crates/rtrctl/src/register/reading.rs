@@ -57,6 +57,8 @@ pub(super) async fn history(session: &Session, kind: &str, id: &str, json: bool)
     Ok(())
 }
 
+const NEVER: &str = "      not in this stretch";
+
 pub(super) async fn look_ahead(session: &Session, asked: Periods) -> anyhow::Result<()> {
     let of = match asked.whose {
         Whose { camera: Some(id), .. } => OutlookOf::Camera(id.into()),
@@ -71,13 +73,16 @@ pub(super) async fn look_ahead(session: &Session, asked: Periods) -> anyhow::Res
     println!("{} – {}", show::instant(outlook.from), show::instant(outlook.until));
     for camera in &outlook.cameras {
         println!("camera {}", camera.camera);
-        show::stretches("  use", &mandate::outlook::joined(&camera.used));
-        show::stretches("  live", &mandate::outlook::joined(&camera.live));
+        show::stretches_or("  use", &mandate::outlook::joined(&camera.used), NEVER);
+        show::stretches_or("  live", &mandate::outlook::joined(&camera.live), NEVER);
     }
     if let Some(person) = &outlook.person {
         for role in &person.roles {
             let head = format!("{} as {} in {}", person.person, show::word(&role.role), role.municipality);
-            show::stretches(&head, &mandate::outlook::joined(&role.openings));
+            show::stretches_or(&head, &mandate::outlook::joined(&role.openings), NEVER);
+        }
+        if person.cameras.is_empty() {
+            println!("watches no camera in this stretch");
         }
         for (camera, intervals) in &person.cameras {
             show::stretches(&format!("watches {camera}"), intervals);
@@ -93,13 +98,15 @@ pub(super) async fn endings(session: &Session, days: u32, json: bool) -> anyhow:
     }
     for ending in &endings.endings {
         let left = (ending.at - endings.now).num_days();
+        let municipalities: Vec<&str> =
+            ending.municipalities.iter().map(mandate::MunicipalityId::as_str).collect();
         println!(
             "{:>4} days  {}  {} {} ({})",
             left,
             show::instant(ending.at),
             show::word(&ending.kind),
             ending.fact.id,
-            ending.about
+            if *ending.about == *ending.fact.id { municipalities.join(", ") } else { ending.about.clone() }
         );
     }
     for window in &endings.unconfirmed {
@@ -133,7 +140,7 @@ pub(super) async fn explanation(session: &Session, asked: Explain) -> anyhow::Re
             ("camera", Some(asked.camera)),
             ("person", asked.person),
             ("role", asked.role),
-            ("action", Some(asked.action)),
+            ("action", asked.action),
             ("at", Some(show::stamp(asked.at))),
             ("known_at", asked.known_at.map(show::stamp)),
             ("incident", asked.incident),
@@ -174,7 +181,7 @@ fn print_quarantined(q: &Quarantine) {
     match (&q.decided_by, q.destroyed_at) {
         (Some(by), Some(at)) => println!("       destroyed {}, decided by {by}", show::instant(at)),
         (Some(by), None) => {
-            println!("       {by} decided that it goes, but its keys are not gone: decide again")
+            println!("       {by} decided that it goes, but its keys are not gone: decide again");
         }
         (None, _) => println!(
             "       goes {} at the latest; a decision takes {} – {}, with {} min of lawful footage",
