@@ -176,7 +176,10 @@ async fn answers_are_as_described(room: &Room, client: &Client, document: Value)
             "/register/outlook" => "?municipality=enschede".to_owned(),
             "/register/endings" => "?days=3600".to_owned(),
             "/register/explanation" => {
-                format!("?purpose=lawfulness&camera={camera}&at={}", now.format("%Y-%m-%dT%H:%M:%SZ"))
+                format!(
+                    "?purpose=lawfulness&camera={camera}&at={}",
+                    now.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
+                )
             }
             _ if path.starts_with("/ledger/") => "?purpose=lawfulness".to_owned(),
             _ => String::new(),
