@@ -8,6 +8,7 @@
     reason = "helpers of tests, where a panic is the message"
 )]
 
+mod answers;
 mod common;
 mod daylight_saving;
 mod edges;
