@@ -92,6 +92,13 @@ async fn entries_past_the_logs_term_are_announced_witnessed_and_purged() -> Resu
     tokio::task::block_in_place(|| until("a cosignature", || size_of(&witnessed) > OLD as u64))?;
     ensure!(log.join("tile/entries/000").exists());
     drop(verify()?);
+    // Nothing goes before an external audit covers it (Wpg 32 lid 4): the privacy officer records one.
+    let privacy = log_in(&room, "privacy").await?;
+    let audited = serde_json::json!({ "body": { "kind": "audit", "id": "AUD-1", "type": "external",
+        "auditor": "DEMO RE auditors", "scope_from": first - TimeDelta::days(366),
+        "scope_until": Utc::now() - TimeDelta::days(40), "done_at": Utc::now() - TimeDelta::days(30) } });
+    let audit = privacy.propose(&serde_json::from_value(audited)?).await?;
+    ensure!(audit.state == protocol::api::ProposalState::Effective, "{audit:?}");
     // The second announces, and destroys nothing before the witness has seen that.
     tokio::task::block_in_place(|| room.restart_daemon(false))?;
     let privacy = log_in(&room, "privacy").await?;

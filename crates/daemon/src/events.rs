@@ -37,7 +37,9 @@
 //! | its files are known | combine | `export.ready` | daemon/src/api/requests.rs | tests/tests/events.rs |
 //! | a file is fetched | disclose | `export.download` | daemon/src/api/requests/fetch.rs | tests/tests/events.rs |
 //! | it arrived whole, or broke off | disclose | `export.downloaded` | daemon/src/api/requests/fetch.rs | tests/tests/events.rs |
-//! | footage turned out to lack a basis | alter | `quarantine.found` | daemon/src/captured.rs | daemon/src/captured.rs |
+//! | footage turned out to lack a basis | alter | `quarantine.found` | daemon/src/captured/keeper.rs | daemon/src/captured/keeper.rs |
+//! | somebody decides that such footage goes | destroy | `quarantine.decide` | daemon/src/api/quarantine.rs | tests/tests/register.rs |
+//! | it goes by that decision: the intent | destroy | `destroy.quarantine` | daemon/src/api/quarantine.rs | tests/tests/register.rs |
 //! | destruction is announced a day ahead | destroy | `destroy.due` | daemon/src/retention.rs | daemon/src/retention/tests.rs |
 //! | it is done, both key copies and volumes | destroy | `destroy.done` | daemon/src/retention.rs | daemon/src/retention/tests.rs |
 //! | it is done before its term, for the byte budget: the intent | destroy | `destroy.budget` | daemon/src/retention.rs | daemon/src/retention/tests.rs |
@@ -55,7 +57,7 @@
 //! | one takes effect whose entry was durable late | admin | `register.settled` | daemon/src/journal/settle.rs | daemon/src/journal/tests.rs |
 //! | an emergency window is declared | admin | `register.emergency` | daemon/src/api/emergency.rs | tests/tests/register.rs |
 //! | a past answer is asked again | consult | `register.explain` | daemon/src/api/outlook.rs | tests/tests/register.rs |
-//! | the basis of footage is read | consult | `capture.basis` | daemon/src/api/reports.rs | tests/tests/register.rs |
+//! | the basis of footage is read | consult | `capture.basis` | daemon/src/api/quarantine.rs | tests/tests/register.rs |
 //! | the log is read, for its purpose | consult | `log.read` | daemon/src/api/records.rs | tests/tests/events.rs |
 //! | its checkpoint is read | consult | `log.checkpoint` | daemon/src/api/records.rs | tests/tests/events.rs |
 //! | its tiles are read: one entry for ten minutes of a session's reading | consult | `log.tiles` | daemon/src/api/tree.rs | tests/tests/events.rs |
