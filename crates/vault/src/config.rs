@@ -47,6 +47,29 @@ pub struct StreamPolicy {
     pub importance: u8,
 }
 
+/// Which way a stretch is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// In order of time.
+    #[default]
+    Forward,
+    /// The newest group of pictures first, the pictures of each group in order of decoding.
+    Backward,
+}
+
+/// Which pictures are read; what is not wanted is neither read from disk nor decrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pictures {
+    /// Every one.
+    #[default]
+    All,
+    /// Key frames, at least so far apart in capture time (µs; 0: each of them), for looking fast.
+    KeyFrames {
+        /// The least distance.
+        apart: Micros,
+    },
+}
+
 /// One thing that reading gives, in order of time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {

@@ -16,24 +16,29 @@
 //! Keys are claimed under the key store's lock, so a key is either claimed or dead. The hour's key dies on time: a hold
 //! keeps its own chunks and nothing beside them, and reading gives frames from its first instant to its end only.
 
+mod kept;
+mod read;
+
+pub(crate) use kept::{HeldChunk, Kept};
+pub use read::HeldReader;
+
 use crate::{
     chunk,
-    config::{Held, Item},
+    config::Held,
     error::{At, VaultError},
     index::ChunkRef,
     keys::{self, KeyStore},
     protection::{Protection, Purpose, SEALED, Seal},
-    volume::{self, Kind, RecordHead, VolumeHead, i64_at, take, u32_at, u64_at},
+    volume::{self, RecordHead, VolumeHead, i64_at, take, u32_at, u64_at},
 };
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use media::{GapReason, Micros, Parameters, StreamId};
+use media::{Micros, StreamId};
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     fs::{self, File, OpenOptions},
     io::Write,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 use zeroize::Zeroizing;
 
@@ -88,6 +93,16 @@ impl Claims {
             bytes.extend(claim.wrapped);
         }
         bytes
+    }
+
+    /// Adds a chunk and its key, wrapped by the case's.
+    fn add(&mut self, mut claim: Claim, key: &[u8; 32], wrap: &LessSafeKey) -> Result<(), VaultError> {
+        let mut sealed = Zeroizing::new(key.to_vec());
+        wrap.seal_in_place_append_tag(nonce(self.list.len()), Aad::from(claim.place()), &mut *sealed)
+            .map_err(|_| VaultError::Random)?;
+        claim.wrapped = take(&sealed, 0);
+        self.list.push(claim);
+        Ok(())
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
@@ -149,13 +164,19 @@ fn sync_folder(dir: &Path) -> Result<(), VaultError> {
     File::open(dir).and_then(|dir| dir.sync_all()).at(dir)
 }
 
-/// The open volumes that a copy reads from.
+/// Where a copy reads from: the volumes, and other holds for what is in no volume any more.
 struct Sources<'a> {
     dir: &'a Path,
     open: HashMap<u64, (File, VolumeHead, u64)>,
 }
 
 impl Sources<'_> {
+    /// A record and its head, if it is still in its volume and whole.
+    fn record(&mut self, volume: u64, offset: u64) -> Option<(RecordHead, Vec<u8>)> {
+        let (file, _, size) = self.get(volume).ok()?;
+        volume::read_raw(file, offset, *size)
+    }
+
     fn get(&mut self, number: u64) -> Result<&(File, VolumeHead, u64), VaultError> {
         match self.open.entry(number) {
             Entry::Occupied(open) => Ok(open.into_mut()),
@@ -171,7 +192,7 @@ impl Sources<'_> {
 }
 
 /// Stores the keys of these chunks under a new key of the case, in both copies, durably. Called with the key store
-/// locked. Chunks whose key is dead are left out.
+/// locked. Chunks whose key is dead are taken from the holds in `kept`, or left out.
 #[expect(clippy::too_many_arguments, reason = "where from, where to, and what: one act, told once")]
 pub(crate) fn claim(
     store: &mut KeyStore,
@@ -183,6 +204,7 @@ pub(crate) fn claim(
     stream: StreamId,
     range: (Micros, Micros),
     chunks: &[ChunkRef],
+    kept: &[Kept],
 ) -> Result<Claims, VaultError> {
     let folders = folders(key_dirs, id)?;
     if folders.iter().any(|folder| folder.exists()) {
@@ -211,18 +233,27 @@ pub(crate) fn claim(
         else {
             continue;
         };
-        let mut claim = Claim {
+        let claim = Claim {
             volume: chunk.volume,
             offset: chunk.offset,
             total: record.total(),
             number: record.number,
             wrapped: [0; 48],
         };
-        let mut sealed = Zeroizing::new(key.to_vec());
-        wrap.seal_in_place_append_tag(nonce(claims.list.len()), Aad::from(claim.place()), &mut *sealed)
-            .map_err(|_| VaultError::Random)?;
-        claim.wrapped = take(&sealed, 0);
-        claims.list.push(claim);
+        claims.add(claim, &key, &wrap)?;
+    }
+    let known: BTreeSet<_> = claims.list.iter().map(|claim| (claim.volume, claim.offset)).collect();
+    let mut older: BTreeMap<_, _> = BTreeMap::new();
+    for (kept, chunk) in kept.iter().flat_map(|kept| kept.within(range).map(move |chunk| (kept, chunk))) {
+        let place = (chunk.at.volume, chunk.at.offset);
+        if !known.contains(&place)
+            && let Some((claim, key)) = kept.claim(chunk)
+        {
+            older.entry((chunk.at.from, place)).or_insert((claim, key));
+        }
+    }
+    for (claim, key) in older.into_values() {
+        claims.add(claim, &key, &wrap)?;
     }
     let key_file = key_file(protection, vault, id, &case_key)?;
     let bytes = claims.encode(vault);
@@ -295,14 +326,21 @@ pub(crate) fn copy(dir: &Path, key_dirs: &[PathBuf; 2], id: &str, claims: &Claim
     }
     let mut parameters = BTreeSet::new();
     let mut out = Vec::new();
+    // What is in no volume any more lies in the holds that it was claimed from.
+    let mut others: Option<Vec<Kept>> = None;
     for claim in &claims.list {
         out.clear();
-        let (file, _, size) = sources.get(claim.volume)?;
-        let Some((head, record)) = volume::read_raw(file, claim.offset, *size) else { continue };
-        if parameters.insert((claim.volume, head.parameters))
-            && let Some((_, record)) = volume::read_raw(file, head.parameters, *size)
-        {
-            entry(&mut out, 2, claim.volume, head.parameters, &record);
+        let found = sources.record(claim.volume, claim.offset).map(|(head, record)| {
+            let described = sources.record(claim.volume, head.parameters).map(|(_, record)| record);
+            (head, record, described)
+        });
+        let found = found.or_else(|| {
+            let others = others.get_or_insert_with(|| Kept::all(key_dirs, claims.stream, id));
+            others.iter().find_map(|kept| kept.records(claim.volume, claim.offset))
+        });
+        let Some((head, record, described)) = found else { continue };
+        if let Some(described) = described.filter(|_| parameters.insert((claim.volume, head.parameters))) {
+            entry(&mut out, 2, claim.volume, head.parameters, &described);
         }
         entry(&mut out, 1, claim.volume, claim.offset, &record);
         for (file, path) in &mut files {
@@ -337,6 +375,23 @@ fn claims_of(folders: &[PathBuf; 2]) -> Option<Claims> {
     folders.iter().find_map(|folder| Claims::decode(&fs::read(folder.join("claims")).ok()?))
 }
 
+/// The case's key, from whichever copy is whole; none when it is gone.
+fn key_of(
+    protection: &Protection,
+    vault: [u8; 16],
+    folders: &[PathBuf; 2],
+    id: &str,
+) -> Result<Option<Zeroizing<[u8; 32]>>, VaultError> {
+    for folder in folders {
+        if let Ok(bytes) = fs::read(folder.join("key")).map(Zeroizing::new)
+            && let Some(key) = key_in(&bytes, protection, vault, id)?
+        {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
+}
+
 /// Finishes what a crash cut short: copies that are not whole, and a device that lacks what the other has.
 pub(crate) fn finish(dir: &Path, key_dirs: &[PathBuf; 2]) {
     for id in ids(key_dirs) {
@@ -366,22 +421,24 @@ fn mirror(from: &Path, to: &Path) -> Result<(), VaultError> {
     sync_folder(to)
 }
 
+/// A hold, if there is one.
+pub(crate) fn one(key_dirs: &[PathBuf; 2], id: String) -> Option<Held> {
+    let folders = folders(key_dirs, &id).ok()?;
+    let claims = claims_of(&folders)?;
+    Some(Held {
+        id,
+        stream: claims.stream,
+        from: claims.from,
+        until: claims.until,
+        chunks: claims.list.len() as u64,
+        bytes: claims.list.iter().map(|claim| claim.total).sum(),
+        whole: folders.iter().all(|folder| folder.join("held").exists()),
+    })
+}
+
 /// Every hold there is.
 pub(crate) fn list(key_dirs: &[PathBuf; 2]) -> Vec<Held> {
-    let held = |id: String| {
-        let folders = folders(key_dirs, &id).ok()?;
-        let claims = claims_of(&folders)?;
-        Some(Held {
-            id,
-            stream: claims.stream,
-            from: claims.from,
-            until: claims.until,
-            chunks: claims.list.len() as u64,
-            bytes: claims.list.iter().map(|claim| claim.total).sum(),
-            whole: folders.iter().all(|folder| folder.join("held").exists()),
-        })
-    };
-    ids(key_dirs).into_iter().filter_map(held).collect()
+    ids(key_dirs).into_iter().filter_map(|id| one(key_dirs, id)).collect()
 }
 
 /// Overwrites the case's key in both copies, then removes the rest. What is past its term opens no more.
@@ -409,130 +466,4 @@ pub(crate) fn release(
         tracing::error!(hold = id, %error, "the case's key is overwritten, but what sealed it stays in the token");
     }
     Ok(())
-}
-
-/// What a hold keeps, frame by frame, in order: nothing before its first instant and nothing at or after its end.
-pub struct HeldReader {
-    claims: Claims,
-    cipher: LessSafeKey,
-    /// The copies of `held`; the second is asked where the first is damaged.
-    files: Vec<File>,
-    at: u64,
-    next: usize,
-    parameters: HashMap<(u64, u64), Arc<Parameters>>,
-    ready: VecDeque<Item>,
-    generation: u16,
-}
-
-impl HeldReader {
-    pub(crate) fn open(
-        protection: &Protection,
-        vault: [u8; 16],
-        key_dirs: &[PathBuf; 2],
-        id: &str,
-    ) -> Result<Self, VaultError> {
-        let folders = folders(key_dirs, id)?;
-        let missing = || VaultError::NoSuchHold(id.to_owned());
-        let claims = claims_of(&folders).ok_or_else(missing)?;
-        let mut key = None;
-        for folder in &folders {
-            if let Ok(bytes) = fs::read(folder.join("key")).map(Zeroizing::new)
-                && key.is_none()
-            {
-                key = key_in(&bytes, protection, vault, id)?;
-            }
-        }
-        let cipher = cipher(&*key.ok_or_else(missing)?)?;
-        let files = folders.iter().filter_map(|folder| File::open(folder.join("held")).ok()).collect();
-        Ok(Self {
-            claims,
-            cipher,
-            files,
-            at: HELD_MAGIC.len() as u64,
-            next: 0,
-            parameters: HashMap::new(),
-            ready: VecDeque::new(),
-            generation: 0,
-        })
-    }
-
-    /// The next entry of whichever copy proves whole: kind, volume, offset, record.
-    fn entry(&mut self) -> Option<(u32, u64, u64, Vec<u8>)> {
-        for file in &self.files {
-            let mut head = [0; ENTRY];
-            if file.read_exact_at(&mut head, self.at).is_err() {
-                continue;
-            }
-            let length = u64_at(&head, 24);
-            if length > u64::from(volume::LONGEST_BODY) + volume::OVERHEAD as u64 {
-                continue;
-            }
-            let mut record = vec![0; length as usize];
-            if file.read_exact_at(&mut record, self.at + ENTRY as u64).is_err() {
-                continue;
-            }
-            let content = record.len().checked_sub(volume::LEAF).and_then(|end| record.split_at_checked(end));
-            if content.is_some_and(|(content, leaf)| *blake3::hash(content).as_bytes() == leaf) {
-                self.at += ENTRY as u64 + length;
-                return Some((u32_at(&head, 0), u64_at(&head, 8), u64_at(&head, 16), record));
-            }
-        }
-        None
-    }
-
-    fn take(&mut self) -> Option<()> {
-        let (kind, volume, offset, record) = self.entry()?;
-        let head = RecordHead::decode(&record)?;
-        if kind == 2 {
-            let end = record.len().checked_sub(volume::LEAF)?;
-            let mut parameters = volume::decode_parameters(record.get(volume::PREFIX..end)?)?;
-            // Generations count within a run; here each set of parameters is the next one.
-            let known = self.parameters.values().find(|known| known.record == parameters.record);
-            let shared = if let Some(known) = known {
-                Arc::clone(known)
-            } else {
-                self.generation += 1;
-                parameters.generation = self.generation;
-                Arc::new(parameters)
-            };
-            self.parameters.insert((volume, offset), shared);
-            return Some(());
-        }
-        let place =
-            self.claims.list.iter().skip(self.next).position(|c| (c.volume, c.offset) == (volume, offset))?;
-        let place = self.next + place;
-        let claim = self.claims.list.get(place)?;
-        self.next = place + 1;
-        let mut wrapped = Zeroizing::new(claim.wrapped);
-        let key = self.cipher.open_in_place(nonce(place), Aad::from(claim.place()), &mut *wrapped).ok()?;
-        let plain = chunk::open_by(record, head.number, &take(key, 0))?;
-        let parameters = self.parameters.get(&(volume, head.parameters))?;
-        let (from, until) = (self.claims.from, self.claims.until);
-        let units = chunk::parse_plain(&plain, self.claims.stream, head.units, parameters)?;
-        self.ready.extend(
-            units.into_iter().filter(|unit| unit.captured >= from && unit.captured < until).map(Item::Unit),
-        );
-        matches!(head.kind, Kind::Chunk { .. }).then_some(())
-    }
-}
-
-impl Iterator for HeldReader {
-    type Item = Item;
-
-    fn next(&mut self) -> Option<Item> {
-        loop {
-            if let Some(item) = self.ready.pop_front() {
-                return Some(item);
-            }
-            if self.next >= self.claims.list.len() {
-                return None;
-            }
-            if self.take().is_none() {
-                // Neither copy gives the rest.
-                let until = self.claims.until;
-                self.next = self.claims.list.len();
-                return Some(Item::Gap { from: until, until, reason: GapReason::Damaged });
-            }
-        }
-    }
 }

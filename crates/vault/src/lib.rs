@@ -33,7 +33,9 @@ mod writer;
 
 use volumes::{error, identity, index, recovery, volume};
 
-pub use config::{Destroyed, Held, Item, KeyName, Loss, Span, SpanKind, Stats, StreamPolicy, VaultConfig};
+pub use config::{
+    Destroyed, Direction, Held, Item, KeyName, Loss, Pictures, Span, SpanKind, Stats, StreamPolicy, VaultConfig,
+};
 pub use error::VaultError;
 pub use holds::HeldReader;
 pub use protection::{Credential, Protection};

@@ -1,9 +1,9 @@
 //! The vault itself: opening and closing, the small public verbs, and destruction.
 
 use crate::{
-    config::{Destroyed, Held, KeyName, Loss, Span, Stats, StreamPolicy, VaultConfig},
+    config::{Destroyed, Direction, Held, KeyName, Loss, Pictures, Span, Stats, StreamPolicy, VaultConfig},
     error::{At, VaultError},
-    holds::{self, HeldReader},
+    holds::{self, HeldReader, Kept},
     identity::{self, Identity},
     index::{GapMark, Index, MINUTE, is_open},
     keys::{self, HOUR, KeyStore},
@@ -56,6 +56,11 @@ impl Shared {
     /// The index, for reading.
     pub(crate) fn reader(&self) -> MutexGuard<'_, Index> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A hold, open.
+    pub(crate) fn kept(&self, id: &str) -> Result<Kept, VaultError> {
+        Kept::open(&self.config.protection, self.identity, &self.config.keys, id)
     }
 
     /// Volumes that must not be unlinked now.
@@ -226,15 +231,40 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Index`] when the index cannot be asked. What cannot be opened later becomes a gap in the items.
     pub fn read(&self, stream: StreamId, from: Micros, until: Micros) -> Result<Reader, VaultError> {
-        Reader::new(&self.inner.shared, stream, from, until)
+        self.read_as(stream, (from, until), Direction::Forward, Pictures::All, &[])
     }
 
-    /// The key frame (µs UTC) from which the picture of an instant is decoded; none where there is no footage.
+    /// The same in either direction, and thinned out: as fast as one likes without reading what is not shown. Backward,
+    /// reading begins with the group in which the last picture before `until` lies. What the holds named here keep of the
+    /// stream is read too, where the hour's key is dead.
     ///
     /// # Errors
-    /// [`VaultError::Index`] when the index cannot be asked.
-    pub fn key_frame_before(&self, stream: StreamId, at: Micros) -> Result<Option<Micros>, VaultError> {
-        Ok(self.read(stream, at, at.plus(1))?.key_frame(at))
+    /// As [`Vault::read`]; [`VaultError::NoSuchHold`].
+    pub fn read_as(
+        &self,
+        stream: StreamId,
+        (from, until): (Micros, Micros),
+        direction: Direction,
+        pictures: Pictures,
+        holds: &[String],
+    ) -> Result<Reader, VaultError> {
+        Reader::new(&self.inner.shared, stream, (from, until), direction, pictures, holds)
+    }
+
+    /// The key frame (µs UTC) from which the picture of an instant is decoded, what these holds keep included; none where
+    /// there is no footage.
+    ///
+    /// # Errors
+    /// As [`Vault::read_as`].
+    pub fn key_frame_before(
+        &self,
+        stream: StreamId,
+        at: Micros,
+        holds: &[String],
+    ) -> Result<Option<Micros>, VaultError> {
+        let instant = (at, at.plus(1));
+        let reader = self.read_as(stream, instant, Direction::Forward, Pictures::All, holds)?;
+        Ok(reader.key_frame(at))
     }
 
     /// The timeline of a stream between two instants (µs UTC): no instant is unexplained, but beyond the live edge of
@@ -243,7 +273,23 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Index`] when the index cannot be asked.
     pub fn spans(&self, stream: StreamId, from: Micros, until: Micros) -> Result<Vec<Span>, VaultError> {
-        reader::spans(&self.inner.shared, stream, from, until)
+        self.spans_also(stream, from, until, &[])
+    }
+
+    /// The same, with what these holds keep of the stream.
+    ///
+    /// # Errors
+    /// As [`Vault::spans`]; [`VaultError::NoSuchHold`].
+    pub fn spans_also(
+        &self,
+        stream: StreamId,
+        from: Micros,
+        until: Micros,
+        holds: &[String],
+    ) -> Result<Vec<Span>, VaultError> {
+        let shared = &self.inner.shared;
+        let kept: Vec<Kept> = holds.iter().map(|id| shared.kept(id)).collect::<Result<_, _>>()?;
+        reader::spans(&self.inner.shared, stream, from, until, &kept)
     }
 
     /// The figures now.
@@ -398,7 +444,24 @@ impl Vault {
     /// # Errors
     /// [`VaultError::HoldExists`]; else what the disk said. After an error nothing is held.
     pub fn hold(&self, id: &str, stream: StreamId, from: Micros, until: Micros) -> Result<Held, VaultError> {
+        self.hold_also(id, stream, from, until, &[])
+    }
+
+    /// The same, for footage of which some is kept by other holds only: it is secured for this case as well.
+    ///
+    /// # Errors
+    /// As [`Vault::hold`]; [`VaultError::NoSuchHold`] for those others.
+    pub fn hold_also(
+        &self,
+        id: &str,
+        stream: StreamId,
+        from: Micros,
+        until: Micros,
+        others: &[String],
+    ) -> Result<Held, VaultError> {
         let shared = &self.inner.shared;
+        let kept: Vec<Kept> =
+            others.iter().map(|other| shared.kept(other)).collect::<Result<_, _>>()?;
         self.flush()?;
         let minutes = (from.plus(-LONGEST_CHUNK).0.div_euclid(MINUTE), until.0.div_euclid(MINUTE));
         let mut chunks = shared.reader().chunks(stream, minutes)?;
@@ -419,6 +482,7 @@ impl Vault {
                 stream,
                 (from, until),
                 &chunks,
+                &kept,
             )
         };
         let held = held.and_then(|claims| holds::copy(dir, keys, id, &claims));
@@ -443,6 +507,11 @@ impl Vault {
     pub fn release(&self, id: &str) -> Result<(), VaultError> {
         let shared = &self.inner.shared;
         holds::release(&shared.config.protection, shared.identity, &shared.config.keys, id)
+    }
+
+    /// One hold.
+    pub fn held(&self, id: &str) -> Option<Held> {
+        holds::one(&self.inner.shared.config.keys, id.to_owned())
     }
 
     /// Every hold.

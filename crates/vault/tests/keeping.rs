@@ -85,9 +85,13 @@ fn reading_starts_at_the_key_frame_at_or_before() {
     let (from, until) = (at(190), at(1000));
     assert!(gaps(vault.read(StreamId(1), from, until).unwrap()).is_empty(), "beyond the live edge is no gap");
     for (asked, key) in [(0, Some(0)), (24, Some(0)), (25, Some(25)), (60, Some(50))] {
-        assert_eq!(vault.key_frame_before(StreamId(1), at(asked)).unwrap(), key.map(at), "asked {asked}");
+        assert_eq!(
+            vault.key_frame_before(StreamId(1), at(asked), &[]).unwrap(),
+            key.map(at),
+            "asked {asked}"
+        );
     }
-    assert_eq!(vault.key_frame_before(StreamId(1), at(-50_000)).unwrap(), None);
+    assert_eq!(vault.key_frame_before(StreamId(1), at(-50_000), &[]).unwrap(), None);
 }
 
 #[test]

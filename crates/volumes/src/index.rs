@@ -401,6 +401,15 @@ impl Index {
         )?)
     }
 
+    /// The oldest minute with footage from `minute` on.
+    pub fn minute_from(&self, stream: StreamId, minute: i64) -> Result<Option<i64>, VaultError> {
+        Ok(self.connection.query_row(
+            "SELECT min(minute) FROM minute WHERE stream = ?1 AND minute >= ?2",
+            params![stream.0, minute],
+            |row| row.get(0),
+        )?)
+    }
+
     /// The stretches of the minutes in `minutes`.
     pub fn pieces(&self, stream: StreamId, minutes: (i64, i64)) -> Result<Vec<Piece>, VaultError> {
         let mut statement = self.connection.prepare_cached(
