@@ -8,7 +8,7 @@
 pub mod mp4;
 mod nal;
 
-pub use nal::{BrokenPayload, append_annex_b, nal_units};
+pub use nal::{BrokenPayload, append_annex_b, nal_units, parameter_sets};
 
 use bytes::Bytes;
 use std::{fmt, sync::Arc};

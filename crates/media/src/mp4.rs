@@ -49,9 +49,6 @@ pub enum Mp4Error {
         /// What came.
         to: Codec,
     },
-    /// A fragmented file names its parameters before its first picture.
-    #[error("the camera's parameters changed: begin a new stream at this picture")]
-    ParametersChanged,
     /// The stream never said how to decode it.
     #[error("the picture's parameters are empty: it cannot be decoded")]
     NoParameters,

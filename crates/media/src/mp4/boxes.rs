@@ -129,14 +129,29 @@ pub(super) fn media(out: &mut Vec<u8>, start: Micros, duration: u64, table: impl
     });
 }
 
+/// Where parameter sets stand.
+#[derive(Clone, Copy)]
+pub(super) enum Sets {
+    /// In the sample entries only.
+    InEntries,
+    /// Also before pictures, where they change.
+    AlsoAmongPictures,
+}
+
 /// `stsd`: one entry per set of parameters, numbered from 1 in this order.
-pub(super) fn descriptions<'a>(out: &mut Vec<u8>, entries: impl ExactSizeIterator<Item = &'a Parameters>) {
+pub(super) fn descriptions<'a>(
+    out: &mut Vec<u8>,
+    sets: Sets,
+    entries: impl ExactSizeIterator<Item = &'a Parameters>,
+) {
     full(out, *b"stsd", 0, 0, |out| {
         put32(out, entries.len() as u32);
         for parameters in entries {
-            let (entry, configuration) = match parameters.codec {
-                Codec::H264 => (*b"avc1", *b"avcC"),
-                Codec::H265 => (*b"hvc1", *b"hvcC"),
+            let (entry, configuration) = match (parameters.codec, sets) {
+                (Codec::H264, Sets::InEntries) => (*b"avc1", *b"avcC"),
+                (Codec::H265, Sets::InEntries) => (*b"hvc1", *b"hvcC"),
+                (Codec::H264, Sets::AlsoAmongPictures) => (*b"avc3", *b"avcC"),
+                (Codec::H265, Sets::AlsoAmongPictures) => (*b"hev1", *b"hvcC"),
             };
             boxed(out, entry, |out| {
                 out.extend([0; 6]);

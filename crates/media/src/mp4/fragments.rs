@@ -1,7 +1,11 @@
-//! The fragmented file: a head that names the parameters, then one fragment per group of pictures.
+//! The fragmented file: a head that names the first parameters, then one fragment per group of pictures.
+//!
+//! A camera may change its parameters on the way, and players skip a second head. So the sample entry is one that allows
+//! parameter sets among the pictures (`avc3`, `hev1`; ISO/IEC 14496-15 clauses 5.4.2 and 8.4.1), and where they change,
+//! the new sets stand before the key frame.
 
 use super::{Mp4Error, boxes, pause_between, ticks};
-use crate::{AccessUnit, Micros, Parameters};
+use crate::{AccessUnit, Micros, Parameters, parameter_sets};
 use boxes::{TRACK, boxed, full, put32, put64};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -38,10 +42,12 @@ impl Fragments {
     /// Takes the next picture and gives what can be sent: the head before the first, and whole groups.
     ///
     /// # Errors
-    /// [`Mp4Error::NotAKey`] at the start; [`Mp4Error::ParametersChanged`] and [`Mp4Error::CodecChanged`], after which
+    /// [`Mp4Error::NotAKey`] at the start and where parameters change; [`Mp4Error::CodecChanged`], after which
     /// [`Fragments::finish`] gives the rest and the picture begins a new stream.
     pub fn push(&mut self, unit: &AccessUnit) -> Result<Vec<Bytes>, Mp4Error> {
         let mut out = Vec::new();
+        let changed;
+        let mut unit = unit;
         match &self.parameters {
             None if !unit.key => return Err(Mp4Error::NotAKey),
             None if unit.parameters.record.is_empty() => return Err(Mp4Error::NoParameters),
@@ -54,7 +60,17 @@ impl Fragments {
             Some(known) if known.codec != unit.parameters.codec => {
                 return Err(Mp4Error::CodecChanged { from: known.codec, to: unit.parameters.codec });
             }
-            Some(known) if known.record != unit.parameters.record => return Err(Mp4Error::ParametersChanged),
+            Some(known) if known.record != unit.parameters.record => {
+                if !unit.key {
+                    return Err(Mp4Error::NotAKey);
+                }
+                let sets = parameter_sets(known.codec, &unit.parameters.record);
+                let mut payload = sets.ok_or(Mp4Error::NoParameters)?;
+                payload.extend_from_slice(&unit.payload);
+                self.parameters = Some(Arc::clone(&unit.parameters));
+                changed = AccessUnit { payload: payload.into(), ..unit.clone() };
+                unit = &changed;
+            }
             Some(_) => {}
         }
         let full = self.group_bytes + unit.payload.len() > LARGEST_FRAGMENT
@@ -153,7 +169,7 @@ fn head(parameters: &Parameters, start: Micros) -> Bytes {
         boxed(out, *b"trak", |out| {
             boxes::track_header(out, start, 0, (parameters.width, parameters.height));
             boxes::media(out, start, 0, |out| {
-                boxes::descriptions(out, std::iter::once(parameters));
+                boxes::descriptions(out, boxes::Sets::AlsoAmongPictures, std::iter::once(parameters));
                 for kind in [*b"stts", *b"stsc"] {
                     full(out, kind, 0, 0, |out| put32(out, 0));
                 }

@@ -223,7 +223,7 @@ impl Movie {
     }
 
     fn table(&self, out: &mut Vec<u8>, at: u64) {
-        boxes::descriptions(out, self.entries.iter().map(AsRef::as_ref));
+        boxes::descriptions(out, boxes::Sets::InEntries, self.entries.iter().map(AsRef::as_ref));
         full(out, *b"stts", 0, 0, |out| {
             let mut durations = self.durations.clone();
             if !self.sizes.is_empty() {

@@ -169,12 +169,19 @@ fn what_does_not_belong_is_refused() {
     let mut stream = Fragments::new();
     stream.push(&unit(START, true, &set, vec![1])).unwrap();
     let changed = unit(START, true, &parameters(Codec::H264, b"two"), vec![1]);
-    assert_eq!(stream.push(&changed).unwrap_err(), Mp4Error::ParametersChanged);
+    assert_eq!(stream.push(&changed).unwrap_err(), Mp4Error::NoParameters, "a record that does not add up");
+    let changed = unit(START, false, &parameters(Codec::H264, b"two"), vec![1]);
+    assert_eq!(stream.push(&changed).unwrap_err(), Mp4Error::NotAKey);
+    assert!(matches!(stream.push(&other), Err(Mp4Error::CodecChanged { .. })));
     assert_eq!(stream.finish().unwrap().len(), 2);
 }
 
 /// A clip as units at 25 pictures a second, or none where there is no encoder.
 fn encoded(codec: Codec) -> Option<Vec<AccessUnit>> {
+    encoded_from(codec, "320x240", START)
+}
+
+fn encoded_from(codec: Codec, size: &str, start: i64) -> Option<Vec<AccessUnit>> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip.mp4");
     let (encoder, options) = match codec {
@@ -182,7 +189,7 @@ fn encoded(codec: Codec) -> Option<Vec<AccessUnit>> {
         Codec::H265 => ("libx265", ["-x265-params", "bframes=0:log-level=none"]),
     };
     let done = Command::new("ffmpeg")
-        .args(["-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25"])
+        .args(["-loglevel", "error", "-f", "lavfi", "-i", &format!("testsrc2=size={size}:rate=25")])
         .args(["-t", "4", "-c:v", encoder, "-preset", "ultrafast", "-g", "25"])
         .args(options)
         .arg(&path)
@@ -197,7 +204,7 @@ fn encoded(codec: Codec) -> Option<Vec<AccessUnit>> {
     Some(
         (0..)
             .zip(&track.samples)
-            .map(|(n, s)| unit(START + n * 40_000, s.key, &set, payload_of(&file, s).to_vec()))
+            .map(|(n, s)| unit(start + n * 40_000, s.key, &set, payload_of(&file, s).to_vec()))
             .collect(),
     )
 }
@@ -263,6 +270,32 @@ fn ffprobe_counts_exactly_the_h264_pictures_asked_for() {
 #[test]
 fn ffprobe_counts_exactly_the_h265_pictures_asked_for() {
     judged(Codec::H265);
+}
+
+/// A camera that changes its resolution in the middle: one stream, which players go through to its end.
+#[test]
+fn a_change_of_parameters_goes_on_in_the_same_stream() {
+    for codec in [Codec::H264, Codec::H265] {
+        let (Some(mut units), Some(mut larger)) =
+            (encoded(codec), encoded_from(codec, "640x360", START + 4_000_000))
+        else {
+            return;
+        };
+        units.append(&mut larger);
+        let mut fragments = Fragments::new();
+        let mut file = Vec::new();
+        for unit in &units {
+            fragments.push(unit).unwrap().iter().for_each(|bytes| file.extend_from_slice(bytes));
+        }
+        fragments.finish().unwrap().iter().for_each(|bytes| file.extend_from_slice(bytes));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("changes.mp4");
+        std::fs::write(&path, &file).unwrap();
+        let said = ffprobe(&path, "stream=nb_read_frames:frame=width");
+        assert!(said.contains("nb_read_frames=200\n"), "{said}");
+        let wide = |width: &str| said.lines().filter(|line| *line == width).count();
+        assert_eq!((wide("width=320"), wide("width=640")), (100, 100));
+    }
 }
 
 #[test]
