@@ -148,6 +148,8 @@ fn concerns(message: &ServerMessage, wanted: u32) -> bool {
         | ServerMessage::Parameters { subscription, .. }
         | ServerMessage::Skipped { subscription, .. }
         | ServerMessage::Gap { subscription, .. }
+        | ServerMessage::Steered { subscription, .. }
+        | ServerMessage::AtEnd { subscription }
         | ServerMessage::Ended { subscription, .. } => *subscription == wanted,
         _ => false,
     }

@@ -71,7 +71,9 @@ async fn every_endpoint_refuses_the_unauthorised() -> Result<()> {
             from: chrono::Utc::now() - chrono::TimeDelta::hours(1),
             until: chrono::Utc::now(),
             incident: None,
-            speed: 0.0,
+            of: None,
+            motion: protocol::socket::Motion { speed: 0.0, ..Default::default() },
+            stay: false,
         })
         .await?;
     let (cause, pictures, _) = until_end(&mut media, 1, Duration::from_secs(5)).await?;

@@ -114,7 +114,7 @@ async fn footage_leaves_by_four_eyes_exactly_cut_and_once() -> Result<()> {
     let approver = log_in_as(&room, "goedkeurder", Role::PoliceApprover).await?;
     let investigator = log_in(&room, "rechercheur").await?;
     ensure!(code(approver.download(&request.id, 0).await) == "RECIPIENT_MISMATCH");
-    let bytes = investigator.download(&request.id, 0).await?.all().await?;
+    let bytes = investigator.download_witnessed(&request.id, 0, || {}).await?.all().await?;
     ensure!(bytes.len() as u64 == file.bytes, "{} bytes instead of {}", bytes.len(), file.bytes);
     let path = room.data.join(&file.name);
     std::fs::write(&path, &bytes)?;
@@ -146,6 +146,8 @@ async fn footage_leaves_by_four_eyes_exactly_cut_and_once() -> Result<()> {
         incident: None,
         purpose: Some("investigation".to_owned()),
         offence_ref: Some("Sr 300".to_owned()),
+        case_number: None,
+        speed: None,
     };
     let stream = investigator.replay_mp4(&of).await?.all().await?;
     let path = room.data.join("replay.mp4");

@@ -37,7 +37,9 @@ async fn the_last_seconds_come_back_on_an_incident_only() -> Result<()> {
         from: started,
         until: Utc::now(),
         incident,
-        speed: 0.0,
+        of: None,
+        motion: protocol::socket::Motion { speed: 0.0, ..Default::default() },
+        stay: false,
     };
     sender.send(&replay(1, None)).await?;
     let (cause, pictures, _) = until_end(&mut media, 1, Duration::from_secs(10)).await?;

@@ -3,6 +3,7 @@
 
 use crate::{
     clock::{instant, micros},
+    gate::Gate,
     incidents::IncidentError,
 };
 use chrono::{DateTime, Utc};
@@ -34,9 +35,17 @@ pub struct HoldRow {
     pub set_at: DateTime<Utc>,
     /// When and by whom it was released.
     pub released: Option<(DateTime<Utc>, PersonId)>,
+    /// Its entry in the log; older rows have none.
+    pub entry: Option<u64>,
 }
 
 impl HoldRow {
+    /// Whether the police's witness has seen its entry; before that it gives nobody anything beyond the footage's ordinary
+    /// term (`decisions.md` 15).
+    pub fn witnessed(&self, gate: &Gate) -> bool {
+        self.entry.is_none_or(|entry| gate.is_witnessed(entry))
+    }
+
     /// The name under which the vault keeps it.
     pub fn id(&self) -> String {
         format!("hold-{}", self.number)
@@ -52,7 +61,7 @@ impl HoldRow {
     }
 
     /// As the API shows it, with what the vault knows.
-    pub fn view(&self, held: Option<&Held>, now: DateTime<Utc>) -> HoldView {
+    pub fn view(&self, held: Option<&Held>, witnessed: bool, now: DateTime<Utc>) -> HoldView {
         let asked = self.asked.clone();
         HoldView {
             id: self.id(),
@@ -67,6 +76,8 @@ impl HoldRow {
             review_due: self.released.is_none() && self.review_at <= now,
             bytes: held.map_or(0, |held| held.bytes),
             whole: held.is_some_and(|held| held.whole),
+            witnessed,
+            request: None,
             released_at: self.released.as_ref().map(|(at, _)| *at),
             released_by: self.released.as_ref().map(|(_, by)| by.clone()),
         }
@@ -87,6 +98,12 @@ impl Holds {
                case_number TEXT NOT NULL, offence TEXT NOT NULL, review_at INTEGER NOT NULL, set_by TEXT NOT NULL,
                set_at INTEGER NOT NULL, released_at INTEGER, released_by TEXT) STRICT;",
         )?;
+        let version: i64 = store.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version < 1 {
+            store.execute_batch(
+                "BEGIN; ALTER TABLE holds ADD COLUMN entry INTEGER; PRAGMA user_version = 1; COMMIT;",
+            )?;
+        }
         Ok(Self(Mutex::new(store)))
     }
 
@@ -104,11 +121,12 @@ impl Holds {
         review_at: DateTime<Utc>,
         by: &PersonId,
         now: DateTime<Utc>,
+        entry: Option<u64>,
     ) -> Result<HoldRow, IncidentError> {
         let store = self.store();
         store.execute(
-            "INSERT INTO holds (camera, since, until, case_number, offence, review_at, set_by, set_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO holds (camera, since, until, case_number, offence, review_at, set_by, set_at, entry)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 asked.camera.as_str(),
                 micros(asked.from).0,
@@ -117,7 +135,8 @@ impl Holds {
                 asked.offence,
                 micros(review_at).0,
                 by.as_str(),
-                micros(now).0
+                micros(now).0,
+                entry.map(|entry| entry as i64)
             ],
         )?;
         let number = store.last_insert_rowid();
@@ -128,6 +147,7 @@ impl Holds {
             set_by: by.clone(),
             set_at: now,
             released: None,
+            entry,
         })
     }
 
@@ -173,27 +193,10 @@ impl Holds {
         };
         Ok(self.store().query_row(&format!("{SELECT} WHERE number = ?"), [number], read).optional()?)
     }
-
-    /// The holds that touch footage of a camera, as the law sees them.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn on(
-        &self,
-        camera: &CameraId,
-        from: DateTime<Utc>,
-        until: DateTime<Utc>,
-    ) -> Result<Vec<mandate::Hold>, IncidentError> {
-        let rows = self.all()?;
-        let touching = rows
-            .iter()
-            .filter(|row| row.asked.camera == *camera && row.asked.from < until && from < row.asked.until);
-        Ok(touching.map(HoldRow::in_law).collect())
-    }
 }
 
 const SELECT: &str = "SELECT number, camera, since, until, case_number, offence, review_at, set_by, set_at, released_at, \
-                      released_by FROM holds";
+                      released_by, entry FROM holds";
 
 fn read(row: &Row<'_>) -> Result<HoldRow, rusqlite::Error> {
     let at = |column: usize| row.get(column).map(|at| instant(media::Micros(at)));
@@ -215,15 +218,24 @@ fn read(row: &Row<'_>) -> Result<HoldRow, rusqlite::Error> {
         released: released_at
             .zip(released_by)
             .map(|(at, by)| (instant(media::Micros(at)), PersonId::from(by))),
+        entry: row.get::<_, Option<i64>>(11)?.map(|entry| entry as u64),
     })
 }
 
-/// Secures footage in the vault; the row goes when that fails, so that no hold keeps nothing.
+/// Secures footage in the vault from an instant on, at or before the one asked, where older holds keep some of it; the row
+/// goes when that fails, so that no hold keeps nothing.
 ///
 /// # Errors
 /// What the vault met.
-pub fn secure(vault: &vault::Vault, holds: &Holds, row: &HoldRow, stream: StreamId) -> Result<Held, String> {
-    let held = vault.hold(&row.id(), stream, micros(row.asked.from), micros(row.asked.until));
+pub fn secure(
+    vault: &vault::Vault,
+    holds: &Holds,
+    row: &HoldRow,
+    stream: StreamId,
+    from: DateTime<Utc>,
+    older: &[String],
+) -> Result<Held, String> {
+    let held = vault.hold_also(&row.id(), stream, micros(from), micros(row.asked.until), older);
     held.map_err(|error| {
         if let Err(error) = holds.remove(row.number) {
             tracing::error!(%error, hold = row.id(), "the row of a hold that failed could not be taken back");
@@ -251,11 +263,9 @@ mod tests {
             review_at: None,
         };
         let by = PersonId::new("bert");
-        let row = holds.add(&asked, now + hour, &by, now).unwrap();
-        assert_eq!(holds.on(&"C1".into(), now - hour, now).unwrap()[0].state, HoldState::Active);
-        assert!(holds.on(&"C1".into(), now, now + hour).unwrap().is_empty(), "the end is exclusive");
-        assert!(holds.on(&"C2".into(), now - hour, now).unwrap().is_empty());
-        assert!(!row.view(None, now).review_due && row.view(None, now + hour).review_due);
+        let row = holds.add(&asked, now + hour, &by, now, Some(7)).unwrap();
+        assert_eq!((row.in_law().state, row.entry), (HoldState::Active, Some(7)));
+        assert!(!row.view(None, true, now).review_due && row.view(None, true, now + hour).review_due);
         holds.released(row.number, now, &by).unwrap();
         let found = holds.find(&row.id()).unwrap().unwrap();
         assert_eq!((found.in_law().state, found.released), (HoldState::Released, Some((now, by))));

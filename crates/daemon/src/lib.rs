@@ -13,7 +13,8 @@
 //! * [`exports`]: footage requests and the files that come out of them
 //! * [`identity`], [`tls`]: who somebody is, and over which wire
 //! * [`api`]: the table of endpoints, problems, the OpenAPI document
-//! * [`media_socket`], `live`, `replay`: pictures on the wire; `receipts`: what a client may keep of its looks
+//! * [`media_socket`], `live`, `replay`: pictures on the wire, a range of footage in its lawful `pieces`; `receipts`: what
+//!   a client may keep of its looks
 //! * [`events`]: which event stands in the log under which name; [`custody`], `witnessing`, [`epoch`], [`synchronisation`]: the
 //!   log's own care
 //! * [`incidents`], [`metrics`], [`server`], [`clock`], [`log`]: the rest of the house
@@ -37,6 +38,7 @@ pub mod log;
 pub mod losses;
 pub mod media_socket;
 pub mod metrics;
+mod pieces;
 pub mod protection;
 mod receipts;
 pub mod recorder;

@@ -30,7 +30,7 @@ use ingest::SessionState;
 use media::{AccessUnit, Parameters};
 use protocol::{
     api::{Sentence, StreamRole},
-    socket::{ClientMessage, EndCause, ServerMessage},
+    socket::{ClientMessage, EndCause, Motion, ServerMessage},
     wire::{self, UnitHeader},
 };
 use std::{
@@ -41,7 +41,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Messages between looks and writer. At 16 looks of 25 pictures a second this is a sixth of a second.
@@ -201,12 +204,19 @@ async fn serve(app: App, session: Session, token: Token, socket: WebSocket) {
     app.media.sockets.fetch_sub(1, Ordering::Relaxed);
 }
 
+/// A look that runs.
+struct Running {
+    stop: CancellationToken,
+    /// Of a replay.
+    steer: Option<watch::Sender<Option<(u32, Motion)>>>,
+}
+
 /// The looks of one socket.
 struct Looks {
     app: App,
     session: Session,
     out: Out,
-    running: HashMap<u32, CancellationToken>,
+    running: HashMap<u32, Running>,
     tasks: JoinSet<u32>,
 }
 
@@ -229,8 +239,8 @@ impl Looks {
                 self.out.send(Outgoing::Control(ServerMessage::Pong { sent, now })).await.is_ok()
             }
             ClientMessage::Stop { subscription } => {
-                if let Some(stop) = self.running.get(&subscription) {
-                    stop.cancel();
+                if let Some(running) = self.running.get(&subscription) {
+                    running.stop.cancel();
                 }
                 true
             }
@@ -238,7 +248,7 @@ impl Looks {
                 if !self.free(subscription).await {
                     return true;
                 }
-                let stop = self.begin(subscription);
+                let stop = self.begin(subscription, None);
                 let watch = live::Watch { subscription, camera, stream, incident, display, key_frames_only };
                 let (app, session, out) = (self.app.clone(), self.session.clone(), self.out.clone());
                 self.tasks.spawn(async move {
@@ -247,25 +257,50 @@ impl Looks {
                 });
                 true
             }
-            ClientMessage::Replay { subscription, camera, stream, from, until, incident, speed } => {
+            ClientMessage::Replay {
+                subscription,
+                camera,
+                stream,
+                from,
+                until,
+                incident,
+                of,
+                motion,
+                stay,
+            } => {
                 if !self.free(subscription).await {
                     return true;
                 }
-                let stop = self.begin(subscription);
-                let back = replay::Back { subscription, camera, stream, from, until, incident, speed };
+                let (steer, steering) = watch::channel(None);
+                let stop = self.begin(subscription, Some(steer));
+                let back =
+                    replay::Back { subscription, camera, stream, from, until, incident, of, motion, stay };
                 let (app, session, out) = (self.app.clone(), self.session.clone(), self.out.clone());
                 self.tasks.spawn(async move {
-                    replay::run(app, session, back, out, stop).await;
+                    replay::run(app, session, back, out, stop, steering).await;
                     subscription
                 });
+                true
+            }
+            ClientMessage::Steer { subscriptions, serial, motion } => {
+                for subscription in subscriptions {
+                    // One that has ended meanwhile has said so.
+                    if let Some(Running { steer: Some(steer), .. }) = self.running.get(&subscription) {
+                        steer.send_replace(Some((serial, motion.clone())));
+                    }
+                }
                 true
             }
         }
     }
 
-    fn begin(&mut self, subscription: u32) -> CancellationToken {
+    fn begin(
+        &mut self,
+        subscription: u32,
+        steer: Option<watch::Sender<Option<(u32, Motion)>>>,
+    ) -> CancellationToken {
         let stop = CancellationToken::new();
-        self.running.insert(subscription, stop.clone());
+        self.running.insert(subscription, Running { stop: stop.clone(), steer });
         stop
     }
 

@@ -317,6 +317,10 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let counter =
         tokio::spawn(tally::count(tally, gate.clone(), ingest.clone(), streams.clone(), stop.clone()));
     tokio::spawn(schedule(app.clone(), stop.clone()));
+    tokio::task::spawn_blocking({
+        let app = app.clone();
+        move || api::holds::finish_releases(&app)
+    });
     tokio::spawn(api::requests::resume(app.clone()));
     let authority = settings.daemon.witness_authority.as_ref().map(fs::read).transpose();
     let authority = authority.context("the certificate of the witnesses' authority cannot be read")?;

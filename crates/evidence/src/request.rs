@@ -75,6 +75,9 @@ pub struct HeldStretch {
     pub from: DateTime<Utc>,
     /// End.
     pub until: DateTime<Utc>,
+    /// Older holds that keep some of it, where it is past its ordinary term.
+    #[serde(default)]
+    pub out_of: Vec<String>,
 }
 
 /// One file of an approved request.
@@ -108,6 +111,9 @@ pub struct ExportFile {
     /// How often sending began.
     #[serde(default)]
     pub attempts: u32,
+    /// The entry of a download that was permitted and waits for the witness to have seen it.
+    #[serde(default)]
+    pub waits: Option<u64>,
 }
 
 /// A stretch that was asked for and is in no file.
@@ -373,6 +379,16 @@ impl FootageRequest {
         self.files.iter().find(|file| file.number == number).ok_or(RequestError::NoSuchFile)
     }
 
+    /// Keeps that sending a file is permitted by an entry that the witness has yet to see.
+    ///
+    /// # Errors
+    /// [`RequestError::NoSuchFile`].
+    pub fn wait(&mut self, number: u32, entry: u64) -> Result<(), RequestError> {
+        let file = self.files.iter_mut().find(|file| file.number == number);
+        file.ok_or(RequestError::NoSuchFile)?.waits = Some(entry);
+        Ok(())
+    }
+
     /// Counts that sending a file begins.
     ///
     /// # Errors
@@ -388,6 +404,8 @@ impl FootageRequest {
             return Err(RequestError::TriedTooOften);
         }
         file.attempts += 1;
+        // The next attempt has an entry of its own.
+        file.waits = None;
         Ok(())
     }
 
@@ -438,6 +456,7 @@ mod tests {
             sha256: String::new(),
             downloads: 0,
             attempts: 0,
+            waits: None,
         });
         request
     }

@@ -89,7 +89,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     from: until - chrono::TimeDelta::seconds(back),
                     until,
                     incident,
-                    speed: 0.0,
+                    of: None,
+                    motion: protocol::socket::Motion { speed: 0.0, ..Default::default() },
+                    stay: false,
                 }
             }
             None => ClientMessage::Watch {

@@ -6,6 +6,7 @@ mod holds;
 mod register;
 mod reports;
 mod requests;
+mod timeline;
 
 pub use accounts::*;
 pub use clock::*;
@@ -13,6 +14,7 @@ pub use holds::*;
 pub use register::*;
 pub use reports::*;
 pub use requests::*;
+pub use timeline::*;
 
 use chrono::{DateTime, Utc};
 use mandate::{CameraId, FactBody, FactRef, IncidentId, MunicipalityId, PersonId, ReasonCode, Role};

@@ -9,7 +9,7 @@ mod register;
 mod requests;
 
 pub use register::{FactFilter, OutlookOf};
-pub use requests::{Download, ReplayOf};
+pub use requests::{Download, ReplayOf, TimelineOf};
 
 use crate::{
     api::{

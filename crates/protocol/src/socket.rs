@@ -3,7 +3,7 @@
 
 use crate::api::{CameraState, LedgerHealth, Refusal, Sentence, StreamRole};
 use chrono::{DateTime, Utc};
-use mandate::{CameraId, FactRef, IncidentId};
+use mandate::{CameraId, FactRef, IncidentId, Purpose};
 use serde::{Deserialize, Serialize};
 
 /// What a client may say.
@@ -28,7 +28,8 @@ pub enum ClientMessage {
         #[serde(default)]
         key_frames_only: bool,
     },
-    /// Look back. Units arrive at `speed` times real time, ending with one marked `last`.
+    /// Look back. Units arrive at the pace of its motion, ending with one marked `last`; with `stay` it does not end but
+    /// waits to be steered.
     Replay {
         /// The client's number for it.
         subscription: u32,
@@ -43,9 +44,27 @@ pub enum ClientMessage {
         /// The incident it belongs to, where the law asks for one.
         #[serde(default)]
         incident: Option<IncidentId>,
-        /// 1.0 is real time; 0 sends as fast as the client takes it.
-        #[serde(default = "one")]
-        speed: f32,
+        /// What for, where there is no incident: the law asks for a concrete offence, and past the footage's ordinary
+        /// term for the number of the case that it was secured for.
+        #[serde(default)]
+        of: Option<Offence>,
+        /// How it moves.
+        #[serde(flatten)]
+        motion: Motion,
+        /// Whether it goes on, without pictures, when it has come to an end: the operator may yet turn round.
+        #[serde(default)]
+        stay: bool,
+    },
+    /// Several replays go on from another position, or otherwise, together. Each answers with
+    /// [`ServerMessage::Steered`]; what arrives under its number before that answer is out of date.
+    Steer {
+        /// Which.
+        subscriptions: Vec<u32>,
+        /// The client's number for this steering, echoed.
+        serial: u32,
+        /// How they move from now on.
+        #[serde(flatten)]
+        motion: Motion,
     },
     /// Stop.
     Stop {
@@ -61,6 +80,46 @@ pub enum ClientMessage {
 
 fn one() -> f32 {
     1.0
+}
+
+/// Why somebody looks back without an incident.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offence {
+    /// What for.
+    #[serde(default)]
+    pub purpose: Option<Purpose>,
+    /// The concrete offence, for example `Sr 300`.
+    #[serde(default)]
+    pub offence_ref: Option<String>,
+    /// The police case number.
+    #[serde(default)]
+    pub case_number: Option<String>,
+}
+
+/// How a replay moves: from a position, forward or backward, at a speed. Replays with the same motion are in step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Motion {
+    /// Where it begins: pictures arrive from the key frame at or before it (backward: from the group in which it lies).
+    /// The first instant of the replay if not given; backward, its end.
+    #[serde(default)]
+    pub position: Option<DateTime<Utc>>,
+    /// Times real time, at most 64; below 0 backward, group by group, the pictures of each group in order. 0 sends as fast
+    /// as the client takes it; of a replay that stays, only what the picture at the position needs, and two seconds more.
+    #[serde(default = "one")]
+    pub speed: f32,
+    /// When the position is due on the daemon's clock: replays on one clock arrive in step, a little ahead of it. If not
+    /// given, with the first picture.
+    #[serde(default)]
+    pub at: Option<DateTime<Utc>>,
+    /// Only key frames, thinned out where more than ten a second would arrive. Always so above 4 times real time.
+    #[serde(default)]
+    pub key_frames_only: bool,
+}
+
+impl Default for Motion {
+    fn default() -> Self {
+        Self { position: None, speed: 1.0, at: None, key_frames_only: false }
+    }
 }
 
 /// Why a subscription ended.
@@ -150,6 +209,18 @@ pub enum ServerMessage {
         reason: String,
         /// For people.
         sentence: Sentence,
+    },
+    /// A replay has been steered; what follows under its number belongs to the new motion.
+    Steered {
+        /// Which.
+        subscription: u32,
+        /// The client's number for the steering.
+        serial: u32,
+    },
+    /// A replay that stays has sent all there is in its direction, and waits to be steered.
+    AtEnd {
+        /// Which.
+        subscription: u32,
     },
     /// The subscription is over. Nothing more arrives under its number.
     Ended {

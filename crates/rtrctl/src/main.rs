@@ -7,6 +7,7 @@ mod output;
 mod check;
 mod clock;
 mod enrol;
+mod holds;
 mod law;
 mod ledger;
 mod register;
@@ -67,6 +68,8 @@ enum Verb {
     Register(register::Verb),
     #[command(flatten)]
     Requests(requests::Verb),
+    #[command(flatten)]
+    Holds(holds::Verb),
 }
 
 #[derive(Subcommand)]
@@ -140,6 +143,7 @@ fn online(session: Option<PathBuf>, verb: Verb) -> anyhow::Result<()> {
             Verb::Clock(verb) => clock::run(&session::resume(&file).await?, verb).await,
             Verb::Register(verb) => register::run(&session::resume(&file).await?, verb).await,
             Verb::Requests(verb) => requests::run(&session::resume(&file).await?, verb).await,
+            Verb::Holds(verb) => holds::run(&session::resume(&file).await?, verb).await,
             // The others never come here: they need no daemon.
             _ => Ok(()),
         }

@@ -174,7 +174,17 @@ async fn fetch(
         .with_context(|| format!("{} cannot be made", beside.display()))?;
     let mut digest = Sha256::new();
     let got = async {
-        let mut download = session.download(&request.id, file.number).await?;
+        let mut told = false;
+        let mut download = session
+            .download_witnessed(&request.id, file.number, || {
+                if !std::mem::replace(&mut told, true) {
+                    eprintln!(
+                        "{}: permitted and logged; waiting until the police's witness has seen it",
+                        file.name
+                    );
+                }
+            })
+            .await?;
         while let Some(bytes) = download.next().await? {
             digest.update(&bytes);
             out.write_all(&bytes)?;

@@ -168,17 +168,23 @@ impl Prepared {
         let (daemon, url) = serve(&bin, &data, &config)?;
 
         let state = data.join("state");
-        let mut rtr_witness = Command::new(bin.join("rtr-witness"));
-        rtr_witness.args(["cosign", "--every", "10s"]).arg("--log").arg(state.join("ledger"));
-        rtr_witness.arg("--log-key").arg(state.join("ledger.vkey"));
-        rtr_witness.arg("--key").arg(data.join("witness.key")).arg("--state").arg(data.join("witness.state"));
-        rtr_witness.stdout(log(&data, "witness.log")?).stderr(log(&data, "witness.err.log")?);
-        let witness = Some(Process::start("rtr-witness", &mut rtr_witness)?);
+        let witness = Some(witness(&bin, &data)?);
 
         let ca = state.join("tls/ca.pem");
         let (cameras, control_port) = (simulated.cameras, simulated.control_port);
         Ok(Room { url, ca, accounts, data, cameras, control_port, daemon, bin, config, witness, camsim })
     }
+}
+
+/// Starts the police's witness beside a daemon's log.
+fn witness(bin: &Path, data: &Path) -> Result<Process> {
+    let state = data.join("state");
+    let mut rtr_witness = Command::new(bin.join("rtr-witness"));
+    rtr_witness.args(["cosign", "--every", "10s"]).arg("--log").arg(state.join("ledger"));
+    rtr_witness.arg("--log-key").arg(state.join("ledger.vkey"));
+    rtr_witness.arg("--key").arg(data.join("witness.key")).arg("--state").arg(data.join("witness.state"));
+    rtr_witness.stdout(log(data, "witness.log")?).stderr(log(data, "witness.err.log")?);
+    Process::start("rtr-witness", &mut rtr_witness)
 }
 
 fn log(data: &Path, name: &str) -> Result<fs::File> {
@@ -239,6 +245,20 @@ impl Room {
             self.daemon.stop();
         }
         (self.daemon, self.url) = serve(&self.bin, &self.data, &self.config)?;
+        Ok(())
+    }
+
+    /// Ends the witness: from now on nobody confirms the log.
+    pub fn stop_witness(&mut self) {
+        self.witness = None;
+    }
+
+    /// Starts the witness again where it stopped.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_witness(&mut self) -> Result<()> {
+        self.witness = Some(witness(&self.bin, &self.data)?);
         Ok(())
     }
 

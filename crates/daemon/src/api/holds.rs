@@ -8,6 +8,7 @@ use super::{
 use crate::{
     gate::Ask,
     holds::{self, HoldRow},
+    pieces::{Pieces, reach_back},
 };
 use axum::{
     Extension, Json,
@@ -17,9 +18,11 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use chrono::TimeDelta;
+use evidence::RequestState;
 use ledger::{Entry, Object as LogObject, Operation};
 use mandate::{Action, Object, Purpose, Statement};
 use protocol::api::{HoldRelease, HoldView, NewHold, Sentence};
+use std::collections::BTreeSet;
 
 /// Longest interval of one hold.
 const LONGEST: TimeDelta = TimeDelta::hours(24);
@@ -75,17 +78,49 @@ fn invalid(nl: &str, en: &str) -> ApiError {
     ApiError::Invalid(Sentence { nl: nl.to_owned(), en: en.to_owned() })
 }
 
-/// `GET /holds`.
+/// `GET /holds`: those set for a case, newest first, and those that approvals of footage requests made.
 async fn list(State(app): State<App>, Extension(session): Caller) -> Result<Json<Vec<HoldView>>, ApiError> {
     app.gate.list(&ask(&session, Action::ListIncidents, Object::None, "holds.list")).await?;
     let now = app.gate.clock().now();
     let held = app.vault.holds();
+    let held_as = |id: &str| held.iter().find(|held| held.id == id);
     let rows = app.holds.all()?;
     let seen = rows.iter().filter(|row| in_scope(&app, &session, &row.asked.camera));
-    Ok(Json(seen.map(|row| row.view(held.iter().find(|held| held.id == row.id()), now)).collect()))
+    let mut views: Vec<HoldView> =
+        seen.map(|row| row.view(held_as(&row.id()), row.witnessed(&app.gate), now)).collect();
+    for request in app.exports.newest(u32::MAX)? {
+        let approved = (request.decided_by.as_ref(), request.decided_at);
+        let (RequestState::Approved, (Some(by), Some(at))) = (request.state, approved) else { continue };
+        let asked = &request.asked;
+        for stretch in request.held.iter().filter(|held| in_scope(&app, &session, &held.camera)) {
+            // What was fetched, or may be fetched no more, needs no hold.
+            let review_at = request.download_until.unwrap_or(at).min(at + REVIEW);
+            let kept = held_as(&stretch.hold);
+            views.push(HoldView {
+                id: stretch.hold.clone(),
+                camera: stretch.camera.clone(),
+                from: stretch.from,
+                until: stretch.until,
+                case_number: asked.case_number.clone().unwrap_or_default(),
+                offence: asked.offence_ref.clone().unwrap_or_default(),
+                set_by: by.clone(),
+                set_at: at,
+                review_at,
+                review_due: review_at <= now,
+                bytes: kept.map_or(0, |held| held.bytes),
+                whole: kept.is_some_and(|held| held.whole),
+                witnessed: true,
+                request: Some(request.id.clone()),
+                released_at: None,
+                released_by: None,
+            });
+        }
+    }
+    Ok(Json(views))
 }
 
-/// `POST /holds`.
+/// `POST /holds`. The keys are claimed before this answers: 201, or 202 while the witness has not seen the entry yet, until
+/// when the hold gives nobody anything beyond the footage's ordinary term (`decisions.md` 15).
 async fn set(
     State(app): State<App>,
     Extension(session): Caller,
@@ -110,21 +145,31 @@ async fn set(
         return Err(invalid("Zaaknummer of feit is te lang.", "Case number or offence is too long."));
     }
     let stream = app.streams.get(&new.camera).map(|c| c.main.stream).ok_or(ApiError::NotFound)?;
-    let object = Object::Footage { camera: new.camera.clone(), from: new.from, until: new.until };
-    let mut ask = ask(&session, Action::SetHold, object, "hold.set");
-    ask.request.resolved.holds = app.holds.on(&new.camera, new.from, new.until)?;
+    let mut ask = ask(&session, Action::SetHold, Object::None, "hold.set");
     ask.request = ask.request.saying(Statement {
         purpose: Some(Purpose::Investigation),
         offence_ref: Some(new.offence.clone()),
         case_number: Some(new.case_number.clone()),
         ..Statement::default()
     });
-    app.gate.act(&ask).await?;
-    let row = app.holds.add(&new, review_at, &session.person, now)?;
+    // The picture at its start is decoded from the key frame before, which is secured with it where that is lawful too.
+    let mut from = reach_back(&app, &new.camera, stream, new.from).await?;
+    let mut pieces = Pieces::of(&app, &ask.request, &new.camera, (from, new.until))?;
+    if pieces.refused.iter().any(|piece| piece.from < new.from) {
+        from = new.from;
+        pieces = Pieces::of(&app, &ask.request, &new.camera, (from, new.until))?;
+    }
+    ask.request.object = Object::Footage { camera: new.camera.clone(), from, until: new.until };
+    ask.request.resolved.holds =
+        pieces.runs.iter().flat_map(|run| run.law.clone()).chain(pieces.all_law()).collect();
+    let pass = app.gate.act(&ask).await?;
+    let row = app.holds.add(&new, review_at, &session.person, now, pass.ledger_seq)?;
+    let older: BTreeSet<String> = pieces.runs.into_iter().flat_map(|run| run.kept).collect();
+    let older: Vec<String> = older.into_iter().collect();
     let (rooms, own) = (app.clone(), row.clone());
-    let held = tokio::task::spawn_blocking(move || holds::secure(&rooms.vault, &rooms.holds, &own, stream))
-        .await
-        .map_err(|error| ApiError::Internal(error.to_string()))?;
+    let work = move || holds::secure(&rooms.vault, &rooms.holds, &own, stream, from, &older);
+    let held =
+        tokio::task::spawn_blocking(work).await.map_err(|error| ApiError::Internal(error.to_string()))?;
     let held = match held {
         Ok(held) => held,
         Err(error) => {
@@ -136,7 +181,9 @@ async fn set(
         "chunks": held.chunks, "bytes": held.bytes.to_string(), "whole": held.whole, "review_at": review_at,
     });
     done(&app, &ask, &row, "hold.secured", data);
-    Ok((StatusCode::CREATED, Json(row.view(Some(&held), now))))
+    let witnessed = row.witnessed(&app.gate);
+    let status = if witnessed { StatusCode::CREATED } else { StatusCode::ACCEPTED };
+    Ok((status, Json(row.view(Some(&held), witnessed, now))))
 }
 
 /// `POST /holds/{id}/release`.
@@ -147,6 +194,12 @@ async fn release(
     body: Bytes,
 ) -> Result<Json<HoldView>, ApiError> {
     let release: HoldRelease = read_body(&body)?;
+    if id.starts_with("export-") {
+        return Err(ApiError::Conflict(Sentence {
+            nl: "Deze veiligstelling hoort bij een beeldaanvraag: sluit die af.".to_owned(),
+            en: "This hold belongs to a footage request: close that one.".to_owned(),
+        }));
+    }
     let row = app.holds.find(&id)?.ok_or(ApiError::NotFound)?;
     if !in_scope(&app, &session, &row.asked.camera) {
         return Err(ApiError::NotFound);
@@ -177,7 +230,35 @@ async fn release(
     let data = serde_json::json!({ "case_key": "both copies overwritten and synced" });
     done(&app, &ask, &row, "hold.released", data);
     let row = app.holds.find(&id)?.ok_or(ApiError::NotFound)?;
-    Ok(Json(row.view(None, now)))
+    Ok(Json(row.view(None, row.witnessed(&app.gate), now)))
+}
+
+/// Finishes releases that a stop cut short: a row or a request that says it is over keeps nothing.
+pub(crate) fn finish_releases(app: &App) {
+    let kept: BTreeSet<String> = app.vault.holds().into_iter().map(|held| held.id).collect();
+    if kept.is_empty() {
+        return;
+    }
+    let (rows, requests) = match (app.holds.all(), app.exports.newest(u32::MAX)) {
+        (Ok(rows), Ok(requests)) => (rows, requests),
+        (rows, requests) => {
+            return tracing::error!(rows = ?rows.err(), requests = ?requests.err(), "the holds cannot be looked over");
+        }
+    };
+    let rows = rows.iter().filter(|row| row.released.is_some()).map(HoldRow::id);
+    let closed = requests.iter().filter(|request| request.state == RequestState::Closed);
+    let over = rows.chain(closed.flat_map(|request| request.held.iter().map(|held| held.hold.clone())));
+    for id in over.filter(|id| kept.contains(id)) {
+        match app.vault.release(&id) {
+            Ok(()) => {
+                let mut entry = Entry::new(app.gate.clock().now(), Operation::Alter, "hold.released");
+                entry.object = Some(LogObject::thing("hold", &id));
+                entry.data = Some(serde_json::json!({ "after": "a stop" }));
+                app.gate.log().append_spooled(entry);
+            }
+            Err(error) => tracing::error!(hold = id, %error, "a hold could not be released"),
+        }
+    }
 }
 
 /// What came of an act that the gate has let through.

@@ -8,7 +8,7 @@ mod accounts;
 mod clock;
 mod emergency;
 mod entering;
-mod holds;
+pub(crate) mod holds;
 mod openapi;
 mod outlook;
 pub mod problem;
@@ -21,6 +21,7 @@ mod reports;
 pub(crate) mod requests;
 pub(crate) mod room;
 mod sessions;
+mod timeline;
 pub(crate) mod tree;
 
 use crate::{
@@ -333,6 +334,7 @@ pub fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
     all.extend(tree::table());
     all.extend(holds::table());
     all.extend(clock::table());
+    all.extend(timeline::table());
     all.extend(outlook::table());
     all.extend(emergency::table());
     all.extend(reports::table());

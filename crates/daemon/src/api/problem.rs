@@ -38,6 +38,8 @@ pub enum ApiError {
     Invalid(Sentence),
     /// Somebody else was first.
     Conflict(Sentence),
+    /// It is permitted and logged, and goes on once the police's witness has seen that.
+    WaitsForWitness,
     /// It is not known yet whether an entry took effect.
     Unsettled,
     /// Ours.
@@ -158,6 +160,17 @@ impl ApiError {
                 "The police have not confirmed the log",
                 unwitnessed(),
             ),
+            Self::WaitsForWitness => (
+                StatusCode::CONFLICT,
+                "waits-for-witness".to_owned(),
+                "Waits for the police's witness",
+                sentence(
+                    "Dit is toegestaan en vastgelegd. Het gaat door zodra de politie het logboek heeft bevestigd; probeer het \
+                     over enkele seconden opnieuw.",
+                    "This is permitted and logged. It goes on once the police have confirmed the log; try again in a few \
+                     seconds.",
+                ),
+            ),
             Self::Unsettled => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unsettled".to_owned(),
@@ -246,6 +259,7 @@ fn problem(status: StatusCode, code: String, title: &str, detail: Sentence) -> P
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let waits = matches!(self, Self::WaitsForWitness);
         let problem = self.problem();
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&problem).unwrap_or_default();
@@ -258,6 +272,9 @@ impl IntoResponse for ApiError {
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("60"));
+        }
+        if waits {
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
         }
         response
     }

@@ -1,15 +1,17 @@
 //! Looking back with any player: a permitted range as fragmented MP4, through the gate like every look back. The lease is
 //! honoured throughout: when its basis ends, the stream breaks off.
 //!
-//! The stream begins with the first key frame of what may be seen and leaves out what may not; a change of the camera's
-//! parameters ends it, and a player asks again from there. With `curl` or `ffplay -headers "Authorization: Bearer …"`.
+//! The stream begins with the first key frame of what may be seen and leaves out what may not. Where the camera changed its
+//! parameters it goes on; where it changed its codec the stream ends, and a player asks again from there. `speed=1` paces
+//! it for players that take everything at once. With `curl` or `ffplay -headers "Authorization: Bearer …"`.
 
 use super::{App, Caller, Endpoint, Needs, ask, endpoint, problem::ApiError, query::Asked};
 use crate::{
     clock::micros,
-    gate::{Lease, Refused, Ticket},
+    gate::{Lease, Ticket},
     identity::Session,
-    replay::joined,
+    pieces::{Pieces, Run},
+    replay::{LONGEST, Pacer, bad_range, check_motion},
 };
 use axum::{
     Extension,
@@ -20,23 +22,23 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
-use mandate::{Action, CameraId, IncidentId, Object, Statement, footage_pieces};
+use mandate::{Action, CameraId, IncidentId, Object, Statement};
 use media::{
-    Micros, StreamId,
+    StreamId,
     mp4::{Fragments, Mp4Error},
 };
-use protocol::api::{Sentence, StreamRole};
+use protocol::{
+    api::{Sentence, StreamRole},
+    socket::Motion,
+};
 use std::{io, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
-use vault::{Item, Vault};
+use vault::{Direction, Item, Pictures, Vault};
 
 /// Pieces read ahead of the player; bounds memory at some seconds of video.
 const READ_AHEAD: usize = 64;
-/// Longest stretch in one look back.
-const LONGEST: TimeDelta = TimeDelta::hours(24);
 
-type Pieces = mpsc::Sender<Result<Bytes, io::Error>>;
+type Sink = mpsc::Sender<Result<Bytes, io::Error>>;
 
 /// The endpoint of this room.
 pub(super) fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
@@ -49,7 +51,7 @@ pub(super) fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
         None,
         (200, None),
     );
-    let query = &["camera", "from", "until", "incident", "purpose", "offence_ref", "case_number"];
+    let query = &["camera", "from", "until", "incident", "purpose", "offence_ref", "case_number", "speed"];
     vec![(replay.asking(query), get(replay_mp4))]
 }
 
@@ -66,9 +68,14 @@ async fn replay_mp4(
     let until = asked.instant("until")?.unwrap_or(now).min(now);
     let stream = app.streams.get(&camera).ok_or(ApiError::NotFound)?.stream(StreamRole::Main);
     if from >= until || until - from > LONGEST {
+        return Err(ApiError::Invalid(bad_range()));
+    }
+    let speed = asked.text("speed").map_or(Ok(0.0), str::parse).unwrap_or(f32::NAN);
+    let motion = Motion { speed, ..Motion::default() };
+    if speed < 0.0 || check_motion(&motion).is_err() {
         return Err(ApiError::Invalid(Sentence {
-            nl: "Het tijdvak is leeg, ligt in de toekomst, of is langer dan een dag.".to_owned(),
-            en: "The stretch is empty, lies in the future, or is longer than a day.".to_owned(),
+            nl: "`speed` is een getal van 0 (zo snel als het gaat) tot 64.".to_owned(),
+            en: "`speed` is a number from 0 (as fast as it is taken) to 64.".to_owned(),
         }));
     }
     let footage = Object::Footage { camera: camera.clone(), from, until };
@@ -83,24 +90,11 @@ async fn replay_mp4(
     let incident = asked.text("incident").map(IncidentId::new);
     base.request.resolved.incident =
         incident.and_then(|id| app.incidents.resolve(&id, &camera).ok().flatten());
-    let snapshot = app.gate.snapshot();
-    let pieces = footage_pieces(&snapshot.register, &base.request, now);
-    let permitted: Vec<(DateTime<Utc>, DateTime<Utc>)> =
-        pieces.iter().filter(|p| p.decision.is_permit()).map(|p| (p.from, p.until)).collect();
-    let runs = joined(&permitted);
-    let mut looks = Vec::new();
-    for (from, until) in if runs.is_empty() { vec![(from, until)] } else { runs } {
-        let mut one = base.clone();
-        one.request.object = Object::Footage { camera: camera.clone(), from, until };
-        match app.gate.look(one).await {
-            Ok(lease) => looks.push((lease, micros(from), micros(until))),
-            Err(refused @ Refused::Denied { .. }) if looks.is_empty() => return Err(refused.into()),
-            Err(Refused::Denied { .. }) => {}
-            Err(refused) => return Err(refused.into()),
-        }
-    }
+    let pieces = Pieces::of(&app, &base.request, &camera, (from, until))?;
+    let (looks, _) = pieces.looks(&app.gate, &base, &camera, (from, until)).await?;
     let (out, queue) = mpsc::channel(READ_AHEAD);
-    tokio::spawn(send(app, session, stream, looks, out));
+    let pacer = Pacer::new(&motion, micros(from), now);
+    tokio::spawn(send(app, session, stream, looks, pacer, out));
     let body =
         futures::stream::unfold(
             queue,
@@ -126,12 +120,13 @@ async fn send(
     app: App,
     session: Session,
     stream: StreamId,
-    looks: Vec<(Lease, Micros, Micros)>,
-    out: Pieces,
+    looks: Vec<(Lease, Run)>,
+    mut pacer: Pacer,
+    out: Sink,
 ) {
     let mut fragments = Fragments::new();
-    for (lease, from, until) in looks {
-        match stretch(&app, &session, stream, (from, until), &lease, &mut fragments, &out).await {
+    for (lease, run) in looks {
+        match stretch(&app, &session, stream, &run, &lease, &mut fragments, &mut pacer, &out).await {
             End::Whole => {}
             End::Over => return,
             End::Cut(why) => {
@@ -152,18 +147,20 @@ async fn send(
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "the parts of one look, used once")]
 async fn stretch(
     app: &App,
     session: &Session,
     stream: StreamId,
-    (from, until): (Micros, Micros),
+    run: &Run,
     lease: &Lease,
     fragments: &mut Fragments,
-    out: &Pieces,
+    pacer: &mut Pacer,
+    out: &Sink,
 ) -> End {
     let (items, mut queue) = mpsc::channel(READ_AHEAD);
-    let vault = app.vault.clone();
-    tokio::task::spawn_blocking(move || read(&vault, stream, from, until, &items));
+    let (vault, own, from) = (app.vault.clone(), run.clone(), micros(run.from));
+    tokio::task::spawn_blocking(move || read(&vault, stream, &own, &items));
     let ticket = lease.ticket();
     let mut state = lease.watch();
     let ended = state.wait_for(|s| matches!(s, crate::gate::LeaseState::Ended(_)));
@@ -188,9 +185,19 @@ async fn stretch(
             continue;
         }
         started = true;
+        if let Some(due) = pacer.due(&unit) {
+            tokio::select! {
+                biased;
+                _ = &mut ended => return End::Cut("the look was ended"),
+                () = session.ended.cancelled() => return End::Cut("the session ended"),
+                () = app.stop.cancelled() => return End::Cut("the daemon stops"),
+                () = out.closed() => return End::Over,
+                () = tokio::time::sleep_until(due) => {}
+            }
+        }
         let pieces = match fragments.push(&unit) {
             Ok(pieces) => pieces,
-            Err(Mp4Error::ParametersChanged | Mp4Error::CodecChanged { .. }) => {
+            Err(Mp4Error::CodecChanged { .. }) => {
                 if let Ok(pieces) = fragments.finish()
                     && covered(app, &ticket).await
                 {
@@ -222,14 +229,9 @@ async fn stretch(
 }
 
 /// Reads and decrypts, which is no work for the async threads. Ends when the queue is dropped.
-fn read(
-    vault: &Vault,
-    stream: StreamId,
-    from: Micros,
-    until: Micros,
-    items: &mpsc::Sender<Result<media::AccessUnit, ()>>,
-) {
-    match vault.read(stream, from, until) {
+fn read(vault: &Vault, stream: StreamId, run: &Run, items: &mpsc::Sender<Result<media::AccessUnit, ()>>) {
+    let range = (micros(run.from), micros(run.until));
+    match vault.read_as(stream, range, Direction::Forward, Pictures::All, &run.kept) {
         Ok(reader) => {
             for item in reader {
                 if let Item::Unit(unit) = item
@@ -259,7 +261,7 @@ async fn covered(app: &App, ticket: &Arc<Ticket>) -> bool {
 }
 
 /// Whether the player took everything.
-async fn give(out: &Pieces, pieces: Vec<Bytes>) -> bool {
+async fn give(out: &Sink, pieces: Vec<Bytes>) -> bool {
     for piece in pieces {
         if out.send(Ok(piece)).await.is_err() {
             return false;

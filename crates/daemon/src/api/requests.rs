@@ -12,11 +12,10 @@ use super::{
     room::in_scope,
 };
 use crate::{
-    clock::{instant, micros},
     exports::{ExportError, produce},
     gate::{Ask, code_text},
     identity::Session,
-    replay::joined,
+    pieces::{Pieces, Run, Stretch, hold_of, reach_back},
 };
 use axum::{
     Extension, Json,
@@ -25,22 +24,16 @@ use axum::{
     http::StatusCode,
     routing::{MethodRouter, get, post},
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use evidence::{FootageRequest, HeldStretch, LeftOut, NewFootageRequest, RequestError, RequestState};
 use ledger::{Entry, Object as LogObject, Operation};
-use mandate::{
-    Action, CameraId, Decision, ExportId, Hold, HoldState, Object, Purpose, ReasonCode, Role, Statement,
-    footage_pieces,
-};
+use mandate::{Action, CameraId, ExportId, Object, Purpose, ReasonCode, Role, Statement};
 use protocol::api::{Approval, Sentence, StreamRole, WithReason};
 
 /// Requests in one answer.
 const NEWEST: u32 = 500;
 /// Longest time in which files may be fetched, hours: two weeks.
 const LONGEST_HOURS: u32 = 336;
-
-/// A stretch of footage, UTC.
-type Stretch = (DateTime<Utc>, DateTime<Utc>);
 
 /// The endpoints of this room.
 pub(super) fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
@@ -201,50 +194,35 @@ async fn one(
     find(&app, &session, id).map(Json)
 }
 
-/// Which pieces of a camera's footage the law gives for this ask, and which not and why. Where it gives none, the whole
-/// stretch is asked at the gate, which refuses and logs that.
-async fn lawful_pieces(
+/// Which runs of a camera's footage the law gives for this ask, and what is left out and why. Where it gives none, the
+/// whole stretch is asked at the gate, which refuses and logs that.
+async fn lawful_runs(
     app: &App,
     ask: &Ask,
     camera: &CameraId,
     (from, until): Stretch,
-) -> Result<(Vec<Stretch>, Vec<LeftOut>), ApiError> {
-    let object = Object::Footage { camera: camera.clone(), from, until };
-    let mut whole = ask.clone();
-    whole.request.object = object;
-    let snapshot = app.gate.snapshot();
-    let pieces = footage_pieces(&snapshot.register, &whole.request, app.gate.clock().now());
-    let mut given = Vec::new();
-    let mut left_out: Vec<LeftOut> = Vec::new();
-    for piece in pieces {
-        match piece.decision {
-            Decision::Permit(_) => given.push((piece.from, piece.until)),
-            Decision::Deny(denial) => {
-                let (nl, en) = denial.sentence();
-                let reason = code_text(denial.code);
-                match left_out.last_mut() {
-                    Some(last) if last.until == piece.from && last.reason == reason => {
-                        last.until = piece.until;
-                    }
-                    _ => left_out.push(LeftOut {
-                        camera: camera.clone(),
-                        from: piece.from,
-                        until: piece.until,
-                        reason,
-                        nl,
-                        en,
-                    }),
-                }
-            }
-        }
-    }
-    if given.is_empty() {
-        app.gate.act(&whole).await?;
+) -> Result<(Vec<Run>, Vec<LeftOut>), ApiError> {
+    let pieces = Pieces::of(app, &ask.request, camera, (from, until))?;
+    if pieces.runs.is_empty() {
+        let run = Run { from, until, law: pieces.all_law(), kept: Vec::new() };
+        app.gate.act(&asked_of(ask, camera, &run)).await?;
         // The register changed in between: the gate gives what was refused a moment ago.
-        given.push((from, until));
-        left_out.clear();
+        return Ok((vec![run], Vec::new()));
     }
-    Ok((joined(&given), left_out))
+    let left_out = pieces.refused.into_iter().map(|piece| {
+        let (nl, en) = piece.denial.sentence();
+        let (from, until, reason) = (piece.from, piece.until, code_text(piece.denial.code));
+        LeftOut { camera: camera.clone(), from, until, reason, nl, en }
+    });
+    Ok((pieces.runs, left_out.collect()))
+}
+
+/// The ask, about one run.
+fn asked_of(ask: &Ask, camera: &CameraId, run: &Run) -> Ask {
+    let mut one = ask.clone();
+    one.request.object = run.footage(camera);
+    one.request.resolved.holds.clone_from(&run.law);
+    one
 }
 
 /// `POST /requests`.
@@ -263,17 +241,11 @@ async fn request(
         if app.streams.get(camera).is_none() {
             return Err(ApiError::NotFound);
         }
-        let (given, _) = lawful_pieces(&app, &base, camera, (new.from, new.until)).await?;
-        acts.extend(given.into_iter().map(|(from, until)| Object::Footage {
-            camera: camera.clone(),
-            from,
-            until,
-        }));
+        let (runs, _) = lawful_runs(&app, &base, camera, (new.from, new.until)).await?;
+        acts.extend(runs.iter().map(|run| asked_of(&base, camera, run)));
     }
     // Asked only when every camera has something to give, so that a permit is never followed by a refusal.
-    for object in acts {
-        let mut ask = base.clone();
-        ask.request.object = object;
+    for ask in acts {
         app.gate.act(&ask).await?;
     }
     let request = app.exports.add(session.person.clone(), now, new)?;
@@ -299,20 +271,23 @@ async fn approve(
     if known.state != RequestState::Requested {
         return Err(RequestError::State(known.state).into());
     }
-    let mut held = Vec::new();
-    let mut left_out = Vec::new();
+    let (mut held, mut acts, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     for camera in &known.asked.cameras {
-        let from = decodable_from(&app, camera, known.asked.from, known.asked.until).await?;
-        let (given, mut refused) = lawful_pieces(&app, &base, camera, (from, known.asked.until)).await?;
+        let Some(streams) = app.streams.get(camera) else { return Err(ApiError::NotFound) };
+        // Pictures from the key frame on, so that the first one asked for can be decoded.
+        let stream = streams.stream(StreamRole::Main);
+        let from = reach_back(&app, camera, stream, known.asked.from).await?;
+        let (runs, mut refused) = lawful_runs(&app, &base, camera, (from, known.asked.until)).await?;
         // Pictures before the start were not asked for; that they may not be given is no gap.
         refused.retain_mut(|piece| {
             piece.from = piece.from.max(known.asked.from);
             piece.from < piece.until
         });
         left_out.extend(refused);
-        for (from, until) in given {
-            let hold = format!("export-{}-{}", known.id, held.len());
-            held.push(HeldStretch { hold, camera: camera.clone(), from, until });
+        for run in runs {
+            acts.push(asked_of(&base, camera, &run));
+            let (hold, camera) = (format!("export-{}-{}", known.id, held.len()), camera.clone());
+            held.push(HeldStretch { hold, camera, from: run.from, until: run.until, out_of: run.kept });
         }
     }
     let no_case = known.asked.case_number.as_ref().is_none_or(|case| case.trim().is_empty());
@@ -320,11 +295,8 @@ async fn approve(
         // What is secured is secured for a case.
         return Err(app.gate.refuse(&base, ReasonCode::CaseNumberRequired).await.into());
     }
-    for stretch in &held {
-        let mut ask = base.clone();
-        ask.request.object =
-            Object::Footage { camera: stretch.camera.clone(), from: stretch.from, until: stretch.until };
-        app.gate.act(&ask).await?;
+    for ask in &acts {
+        app.gate.act(ask).await?;
     }
     let until = now + TimeDelta::hours(approval.download_hours.into());
     let approved = app.exports.change(&known.id, |request| {
@@ -333,20 +305,6 @@ async fn approve(
         Ok(())
     })?;
     prepare(&app, approved).await.map(Json)
-}
-
-/// The key frame from which the picture at the start is decoded.
-async fn decodable_from(
-    app: &App,
-    camera: &CameraId,
-    from: DateTime<Utc>,
-    until: DateTime<Utc>,
-) -> Result<DateTime<Utc>, ApiError> {
-    let Some(streams) = app.streams.get(camera) else { return Ok(from) };
-    let (vault, stream) = (app.vault.clone(), streams.stream(StreamRole::Main));
-    let work = move || produce::key_frame_before(&vault, stream, micros(from), micros(until));
-    let key = tokio::task::spawn_blocking(work).await.map_err(|e| ApiError::Internal(e.to_string()))?;
-    key.map(instant).map_err(|e| ApiError::Internal(e.to_string()))
 }
 
 /// Secures the footage of an approved request and finds its files. Goes on when the caller goes away.
@@ -446,14 +404,5 @@ fn released(vault: &vault::Vault, hold: &str) -> bool {
             tracing::error!(hold, %error, "a hold could not be released");
             false
         }
-    }
-}
-
-/// The hold that a request's approval made, as the law sees it.
-fn hold_of(request: &FootageRequest) -> Hold {
-    Hold {
-        case_number: request.asked.case_number.clone(),
-        state: HoldState::Active,
-        set_at: request.decided_at,
     }
 }

@@ -20,22 +20,6 @@ use vault::{Item, SpanKind, Vault, VaultError};
 /// A stretch shorter than this between two files or at an edge is no gap: pictures follow each other in steps.
 const STEP: i64 = 1_000_000;
 
-/// The key frame from which the picture of an instant is decoded, or the instant itself where there is none.
-pub(crate) fn key_frame_before(
-    vault: &Vault,
-    stream: StreamId,
-    from: Micros,
-    until: Micros,
-) -> Result<Micros, VaultError> {
-    let first = vault.read(stream, from, until)?.find_map(|item| match item {
-        Item::Unit(unit) if unit.key => Some(Some(unit.captured)),
-        // What is no key frame helps nobody; a gap means that the pictures before it are not of this stretch.
-        Item::Unit(_) => None,
-        Item::Gap { .. } => Some(None),
-    });
-    Ok(first.flatten().map_or(from, |key| key.min(from)))
-}
-
 /// Walks a hold's pictures file by file: whether the picture begins a file, and the picture. Stops when told.
 fn walk(
     vault: &Vault,
@@ -72,7 +56,7 @@ pub(crate) fn prepare(
     for held in &request.held {
         let Some(streams) = streams.get(&held.camera) else { continue };
         let stream = streams.stream(StreamRole::Main);
-        match vault.hold(&held.hold, stream, micros(held.from), micros(held.until)) {
+        match vault.hold_also(&held.hold, stream, micros(held.from), micros(held.until), &held.out_of) {
             Ok(_) | Err(VaultError::HoldExists(_)) => {}
             Err(error) => return Err(error.into()),
         }
@@ -107,6 +91,7 @@ pub(crate) fn prepare(
                 sha256: String::new(),
                 downloads: 0,
                 attempts: 0,
+                waits: None,
             });
         }
         for file in &mut made {

@@ -37,6 +37,12 @@ impl Gate {
         self.0.witness_since.get().is_some()
     }
 
+    /// Whether the police's witness has seen an entry; where no witness is asked for, every one counts as seen. Export
+    /// downloads and holds wait for it (`decisions.md` 15).
+    pub fn is_witnessed(&self, seq: u64) -> bool {
+        !self.requires_witness() || self.0.log.health().borrow().witnessed_entries > seq
+    }
+
     /// From when only the police look, as long as no newer cosignature comes; none where no witness is asked for.
     pub(super) fn police_only_from(&self) -> Option<DateTime<Utc>> {
         let since = *self.0.witness_since.get()?;

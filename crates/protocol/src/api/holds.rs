@@ -59,6 +59,13 @@ pub struct HoldView {
     pub bytes: u64,
     /// Whether its footage stands beside its keys on both devices.
     pub whole: bool,
+    /// Whether the police's witness has seen its entry. Until then the footage is safe, but nobody gets any of it beyond
+    /// its ordinary term.
+    #[serde(default)]
+    pub witnessed: bool,
+    /// The footage request whose approval made it; closing that request releases it.
+    #[serde(default)]
+    pub request: Option<mandate::ExportId>,
     /// When it was released; it keeps nothing since then.
     pub released_at: Option<DateTime<Utc>>,
     /// By whom.

@@ -5,7 +5,13 @@ use super::{
     register::{query, stamp},
     segment,
 };
-use crate::api::{Approval, FootageRequest, NewFootageRequest, Problem, WithReason};
+use crate::{
+    api::{
+        Approval, FootageRequest, HoldRelease, HoldView, NewFootageRequest, NewHold, Problem, Timeline,
+        WithReason,
+    },
+    socket::Offence,
+};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use mandate::{CameraId, ExportId, IncidentId};
@@ -62,6 +68,28 @@ pub struct ReplayOf {
     pub purpose: Option<String>,
     /// The concrete offence.
     pub offence_ref: Option<String>,
+    /// The case that it was secured for, past its ordinary term.
+    pub case_number: Option<String>,
+    /// Times real time; as fast as it is taken, if not given.
+    pub speed: Option<f32>,
+}
+
+/// Which stretch of a camera's time axis is wanted, and what for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TimelineOf {
+    /// First instant.
+    pub from: DateTime<Utc>,
+    /// End.
+    pub until: DateTime<Utc>,
+    /// The open incident.
+    pub incident: Option<IncidentId>,
+    /// Without an incident: what for.
+    pub of: Option<Offence>,
+}
+
+/// The stable word of an enum, as its serialisation spells it.
+fn word(value: &impl serde::Serialize) -> Option<String> {
+    serde_json::to_value(value).ok()?.as_str().map(ToOwned::to_owned)
 }
 
 impl Client {
@@ -119,7 +147,28 @@ impl Session {
         self.post(&format!("requests/{}/close", segment(id.as_str())), &body).await
     }
 
-    /// Fetches one file of an approved request.
+    /// Fetches one file of an approved request, asking again while its entry waits for the police's witness; `waiting` is
+    /// called each time. Gives up after five minutes, with the daemon's own answer.
+    pub async fn download_witnessed(
+        &self,
+        id: &ExportId,
+        file: u32,
+        mut waiting: impl FnMut(),
+    ) -> Result<Download, ClientError> {
+        let mut left = 60;
+        loop {
+            match self.download(id, file).await {
+                Err(error) if left > 0 && error.problem().is_some_and(|p| p.code == "waits-for-witness") => {
+                    left -= 1;
+                    waiting();
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Fetches one file of an approved request. A problem `waits-for-witness`: it is permitted and logged; ask again.
     pub async fn download(&self, id: &ExportId, file: u32) -> Result<Download, ClientError> {
         let path = format!("requests/{}/files/{file}", segment(id.as_str()));
         self.client.fetch(&path, &self.token).await
@@ -134,8 +183,40 @@ impl Session {
             ("incident", of.incident.as_ref().map(ToString::to_string)),
             ("purpose", of.purpose.clone()),
             ("offence_ref", of.offence_ref.clone()),
+            ("case_number", of.case_number.clone()),
+            ("speed", of.speed.map(|speed| speed.to_string())),
         ]);
         self.client.fetch(&format!("replay.mp4{query}"), &self.token).await
+    }
+
+    /// Secures footage for a case; it is when this returns.
+    pub async fn hold(&self, new: &NewHold) -> Result<HoldView, ClientError> {
+        self.post_long("holds", new).await
+    }
+
+    /// What is secured, released holds included.
+    pub async fn holds(&self) -> Result<Vec<HoldView>, ClientError> {
+        self.get("holds").await
+    }
+
+    /// Releases what was secured.
+    pub async fn release_hold(&self, id: &str, reason: &str) -> Result<HoldView, ClientError> {
+        let body = HoldRelease { reason: reason.to_owned() };
+        self.post(&format!("holds/{}/release", segment(id)), &body).await
+    }
+
+    /// What is there of a camera's footage, and what of it may be seen.
+    pub async fn timeline(&self, camera: &CameraId, of: &TimelineOf) -> Result<Timeline, ClientError> {
+        let offence = of.of.clone().unwrap_or_default();
+        let query = query(&[
+            ("from", Some(stamp(of.from))),
+            ("until", Some(stamp(of.until))),
+            ("incident", of.incident.as_ref().map(ToString::to_string)),
+            ("purpose", offence.purpose.as_ref().and_then(word)),
+            ("offence_ref", offence.offence_ref),
+            ("case_number", offence.case_number),
+        ]);
+        self.get(&format!("cameras/{}/timeline{query}", segment(camera.as_str()))).await
     }
 
     /// Like `post`, for what may take as long as reading a day of footage.

@@ -1,4 +1,6 @@
-//! Sending a file: to its named recipient, in time, unchanged since its approval, once.
+//! Sending a file: to its named recipient, in time, unchanged since its approval, once. What is permitted waits until the
+//! witness has seen its entry (`decisions.md` 15): the first call logs it and answers 409 `waits-for-witness`, a later one
+//! sends the file.
 
 use super::{App, ask};
 use crate::{
@@ -64,6 +66,9 @@ pub(super) async fn file(
     let file = wanted?;
     still_lawful(&app, &asked, &request, &file).await?;
     request.clone().begin(number)?;
+    if file.waits.is_some_and(|entry| !app.gate.is_witnessed(entry)) {
+        return Err(ApiError::WaitsForWitness);
+    }
     let (vault, own, export) = (app.vault.clone(), request.clone(), file.clone());
     let hash = tokio::task::spawn_blocking(move || produce::hash(&vault, &own, &export));
     let hash = hash.await.map_err(|e| ApiError::Internal(e.to_string()))?;
@@ -75,7 +80,13 @@ pub(super) async fn file(
         }
     };
     asked.request.resolved.export = Some(Box::new(request.export(unchanged)));
-    app.gate.act(&asked).await?;
+    if file.waits.is_none() || !app.gate.preview(&asked.request).is_permit() {
+        let pass = app.gate.act(&asked).await?;
+        if let Some(entry) = pass.ledger_seq.filter(|entry| !app.gate.is_witnessed(*entry)) {
+            app.exports.change(&request.id, |request| request.wait(number, entry))?;
+            return Err(ApiError::WaitsForWitness);
+        }
+    }
     let request = app.exports.change(&request.id, |request| request.begin(number))?;
     Ok(send(app, session, request, file))
 }
