@@ -224,3 +224,32 @@ fact-authorisation = authorisation
 fact-shift = shift
 fact-instruction = police instruction
 fact-incident = incident
+
+# Looking back
+do-replay = Look back
+do-replay-play = Looking back: play or stand still
+do-replay-remove = Looking back: remove the camera
+replay-full = More than nine cameras in step is not possible
+replay-closed = This camera is not open to you
+replay-marking = Marking the incident
+replay-opening = Looking for the picture of that time
+replay-nothing = There is no picture at this moment
+replay-over = This look back has ended
+replay-in-step = { $cameras ->
+    [one] One camera
+   *[other] In step: { $cameras } cameras
+}
+replay-limit = You may look back to { $time }: { $why }
+replay-speed = { $speed }×
+replay-play = Play
+replay-pause = Stand still
+replay-back = Backward
+replay-picture-back = One picture back
+replay-picture-on = One picture on
+replay-start = To the start
+replay-end = To the end
+replay-by-picture = picture by picture
+replay-by-seconds = 5 seconds
+replay-by-speed = faster, slower
+replay-axis = Time axis of camera { $number }
+replay-position = Instant { $time }

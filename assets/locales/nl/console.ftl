@@ -224,3 +224,32 @@ fact-authorisation = autorisatie
 fact-shift = dienst
 fact-instruction = opdracht politie
 fact-incident = incident
+
+# Terugkijken
+do-replay = Terugkijken
+do-replay-play = Terugkijken: afspelen of stilstaan
+do-replay-remove = Terugkijken: camera weghalen
+replay-full = Meer dan negen camera's tegelijk terugkijken kan niet
+replay-closed = Deze camera is voor u niet open
+replay-marking = Het incident wordt vastgelegd
+replay-opening = Het beeld van toen wordt gezocht
+replay-nothing = Op dit moment is er geen beeld
+replay-over = Deze terugblik is geëindigd
+replay-in-step = { $cameras ->
+    [one] Eén camera
+   *[other] Gelijk lopend: { $cameras } camera's
+}
+replay-limit = Terugkijken tot { $time }: { $why }
+replay-speed = { $speed }×
+replay-play = Afspelen
+replay-pause = Stilstaan
+replay-back = Achteruit
+replay-picture-back = Eén beeld terug
+replay-picture-on = Eén beeld verder
+replay-start = Naar het begin
+replay-end = Naar het einde
+replay-by-picture = beeld voor beeld
+replay-by-seconds = 5 seconden
+replay-by-speed = sneller, langzamer
+replay-axis = Tijdas van camera { $number }
+replay-position = Tijdstip { $time }

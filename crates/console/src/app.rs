@@ -8,7 +8,7 @@ use crate::{
     health, incidents, login,
     model::{Model, Overlay, Status, Still},
     net::{Ask, Net},
-    overlays,
+    overlays, replay,
     report::{self, Book, FirstPictures, Latency, Report, TileReport},
     theme, tile, time,
     video::{LoadLevel, PlayerId, ReplayClock, VideoSystem},
@@ -168,8 +168,12 @@ impl App {
             match event {
                 Event::Text(text) if !writing && !marking && !palette => {
                     for character in text.chars() {
+                        let stepping =
+                            self.model.room == Room::Replay && self.model.keypad.entry().is_empty();
                         if character == '?' {
                             commands.push(Command::Why);
+                        } else if stepping && matches!(character, ',' | '.') {
+                            commands.push(Command::ReplayStep { forward: character == '.' });
                         } else {
                             self.model.keypad.push(character, now);
                         }
@@ -235,11 +239,12 @@ impl App {
         }
         let rest = ui.available_rect_before_wrap();
         let ground = match model.room {
-            Room::Wall => egui::Frame::new(),
+            Room::Wall | Room::Replay => egui::Frame::new(),
             _ => egui::Frame::new().fill(theme::BACKGROUND),
         };
         egui::CentralPanel::default().frame(ground).show(ui, |ui| match model.room {
             Room::Wall => self.drawn = wall::ui(ui, model, video, commands),
+            Room::Replay => replay::room(ui, model, video, commands),
             Room::Incidents => incidents::room(ui, model, commands),
             Room::Health => health::room(ui, model),
         });
@@ -256,6 +261,10 @@ impl App {
     fn carry_out(&mut self, command: Command) {
         if command == Command::Still {
             self.hold_still();
+            return;
+        }
+        if let Command::ReplayStep { forward } = command {
+            self.model.replay_step(forward, &mut self.video);
             return;
         }
         let before: Vec<_> = self.model.tiles.iter().map(|t| t.still).collect();
@@ -325,6 +334,9 @@ impl App {
                     self.video.player(PlayerId(u64::from(subscription))).set_hidden(hidden);
                 }
             }
+        }
+        for gone in self.model.tend_replay(&mut self.video) {
+            self.video.remove(PlayerId(u64::from(gone)));
         }
         // Running looks follow the load too, without a new decision: dropping pictures here asks nothing of the law.
         for feed in self.model.feeds.iter().filter(|f| f.shows == Shows::Live) {

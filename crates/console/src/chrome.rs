@@ -27,7 +27,7 @@ pub struct Figures {
     pub level: LoadLevel,
 }
 
-/// The rail: only the rooms this role may enter, and looking back.
+/// The rail: only the rooms this role may enter.
 pub fn rail(ui: &mut Ui, model: &Model, commands: &mut Vec<Command>) {
     Panel::left("rail")
         .exact_size(theme::RAIL)
@@ -38,16 +38,9 @@ pub fn rail(ui: &mut Ui, model: &Model, commands: &mut Vec<Command>) {
             ui.spacing_mut().item_spacing = vec2(0.0, 4.0);
             ui.add_space(6.0);
             let rooms = model.rooms();
-            let looking_back = model.tiles.get(model.selected).is_some_and(|t| t.look_back.is_some());
             for (room, glyph, name) in RAIL.into_iter().filter(|(room, _, _)| rooms.contains(room)) {
-                let here = model.room == room && !(room == Room::Wall && looking_back);
-                if cell(ui, glyph, &model.texts.get(name), here) {
+                if cell(ui, glyph, &model.texts.get(name), model.room == room) {
                     commands.push(Command::Enter(room));
-                }
-                if room == Room::Wall
-                    && cell(ui, theme::icon::LOOK_BACK, &model.texts.get("room-back"), looking_back)
-                {
-                    commands.push(Command::LookBack);
                 }
             }
         });

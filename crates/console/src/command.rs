@@ -12,6 +12,8 @@ pub enum Room {
     /// The live pictures.
     #[default]
     Wall,
+    /// Looking back, several cameras on one clock.
+    Replay,
     /// The shift's log.
     Incidents,
     /// State of cameras and services.
@@ -87,6 +89,21 @@ pub enum Command {
     CloseIncident(mandate::IncidentId),
     /// Play the last 30 seconds of the selected tile in that tile.
     LookBack,
+    /// In the replay room: go on, or stand still.
+    ReplayPlay,
+    /// In the replay room: to this instant.
+    ReplaySeek(chrono::DateTime<chrono::Utc>),
+    /// In the replay room: one picture on, or back. Carried out by the window, which knows the pictures.
+    ReplayStep {
+        /// On.
+        forward: bool,
+    },
+    /// In the replay room: at this speed; below 0 backward.
+    ReplaySpeed(f32),
+    /// In the replay room: select one of its cameras, from 0.
+    ReplaySelect(usize),
+    /// In the replay room: the selected camera out of step.
+    ReplayRemove,
     /// Keep the picture of the selected tile with its incident.
     Still,
     /// Ask why this tile may or may not be seen.
@@ -133,6 +150,9 @@ pub const SHORTCUTS: &[Shortcut] = &[
     plain(Key::Escape, "Esc", "do-back", || Command::Back),
     plain(Key::F1, "F1", "do-help", || Command::Help),
     plain(Key::F2, "F2", "do-wall", || Command::Enter(Room::Wall)),
+    plain(Key::F5, "F5", "do-replay", || Command::Enter(Room::Replay)),
+    plain(Key::Space, "Spatie", "do-replay-play", || Command::ReplayPlay),
+    plain(Key::Delete, "Del", "do-replay-remove", || Command::ReplayRemove),
     plain(Key::F3, "F3", "do-incidents", || Command::Enter(Room::Incidents)),
     plain(Key::F4, "F4", "do-health", || Command::Enter(Room::Health)),
     plain(Key::ArrowLeft, "←", "do-left", || Command::Move(Direction::Left)),

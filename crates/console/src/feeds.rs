@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use mandate::{CameraId, FactRef, IncidentId};
 use protocol::{
     api::{Sentence, StreamRole},
-    socket::{ClientMessage, EndCause, ServerMessage},
+    socket::{ClientMessage, EndCause, Motion, ServerMessage},
 };
 use std::time::{Duration, Instant};
 
@@ -240,7 +240,9 @@ impl Feeds {
                     from: *from,
                     until: *until,
                     incident: incident.clone(),
-                    speed: 1.0,
+                    of: None,
+                    motion: Motion::default(),
+                    stay: false,
                 },
                 Some(*from),
             ),
@@ -258,6 +260,12 @@ impl Feeds {
             not_before: None,
         });
         Step::Open { subscription, replay_from, message }
+    }
+
+    /// A number for a look that is no tile's: those of the replay room.
+    pub fn next_subscription(&mut self) -> u32 {
+        self.last = self.last.wrapping_add(1);
+        self.last
     }
 
     /// Learns from a message of the daemon. Returns the look it was about.

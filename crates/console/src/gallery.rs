@@ -11,11 +11,12 @@ use crate::{
     video::{PlayerId, VideoSystem},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use mandate::{FactKind, FactRef, ReasonCode, Role};
+use mandate::{CameraId, FactKind, FactRef, ReasonCode, Role};
 use protocol::{
     api::{
-        About, Access, CameraState, CameraView, Incident, IncidentCategory, IncidentSource, LedgerHealth, Me,
-        MunicipalityView, Refusal, Sentence, Span, Why,
+        About, Access, CameraState, CameraView, GapText, Incident, IncidentCategory, IncidentSource,
+        LedgerHealth, Me, MunicipalityView, Refusal, RefusedSpan, Sentence, Span, Timeline, TimelineSpan,
+        Why,
     },
     socket::{ClientMessage, ServerMessage},
 };
@@ -290,7 +291,10 @@ impl MadeUp {
                     closed_at: None,
                 }));
             }
-            Ask::CloseIncident(_) | Ask::Health | Ask::Refresh => {}
+            Ask::Timeline(camera, of) => {
+                self.news.push_back(News::Timeline(Box::new(made_up_timeline(camera, of.from, of.until))));
+            }
+            Ask::CloseIncident(_) | Ask::Health | Ask::Refresh | Ask::Steer { .. } => {}
         }
     }
 
@@ -330,6 +334,38 @@ impl MadeUp {
             video.show_still(PlayerId(u64::from(*subscription)), scene(*number, phase), now);
         }
     }
+}
+
+/// What is there of a made-up camera: the first minutes may not be seen, one camera was away for a while.
+fn made_up_timeline(camera: CameraId, from: DateTime<Utc>, until: DateTime<Utc>) -> Timeline {
+    let span = |from, until, gap| TimelineSpan { from, until, gap };
+    let limit = until - TimeDelta::minutes(15);
+    let (away, back) = (until - TimeDelta::seconds(500), until - TimeDelta::seconds(440));
+    let spans = if camera.as_str().ends_with("14") {
+        let gap = GapText {
+            reason: "camera_offline".to_owned(),
+            sentence: sentence("De camera gaf geen beeld.", "The camera gave no picture."),
+        };
+        vec![span(from, away, None), span(away, back, Some(gap)), span(back, until, None)]
+    } else {
+        vec![span(from, until, None)]
+    };
+    let refused = RefusedSpan {
+        from,
+        until: limit,
+        code: ReasonCode::ReplayLimit,
+        sentence: sentence("Zo ver mag u niet terugkijken.", "You may not look back this far."),
+    };
+    let seed = camera.as_str().bytes().map(u32::from).sum::<u32>();
+    let second = |n: i64| {
+        let at = from + TimeDelta::seconds(n);
+        let gap = spans.iter().any(|span| span.gap.is_some() && span.from <= at && at < span.until);
+        let wave = (f64::from(seed) + n as f64 / 90.0).sin().abs() * 60_000.0;
+        let flicker = (n as u32).wrapping_mul(2_654_435_761).wrapping_add(seed) >> 18;
+        if gap || at < limit { 0 } else { wave as u32 + flicker }
+    };
+    let activity = (0..(until - from).num_seconds()).map(second).collect();
+    Timeline { camera, from, until, refused: vec![refused], step: 1, activity, spans }
 }
 
 /// A street at night, different for each camera: grey, a road in perspective, lamps, a car.

@@ -20,6 +20,7 @@ pub mod model;
 pub mod net;
 pub mod overlays;
 pub mod receipts;
+pub mod replay;
 pub mod report;
 pub mod theme;
 pub mod tile;

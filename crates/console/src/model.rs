@@ -4,10 +4,12 @@
 
 mod learn;
 mod obey;
+mod replay;
 #[cfg(test)]
 mod tests;
 mod zoom;
 
+pub use replay::{MOST as MOST_IN_STEP, Phase as ReplayPhase, Replay, ReplayTile};
 pub use zoom::Zoom;
 
 use crate::{
@@ -220,6 +222,10 @@ pub struct Model {
     pub key_frames_only: bool,
     /// When the session began here, for the bar of the basis.
     pub since: DateTime<Utc>,
+    /// The replay room, while somebody looks back in it.
+    pub replay: Option<Replay>,
+    /// Players of the replay room that show nothing any more.
+    replay_closed: Vec<u32>,
 }
 
 impl Model {
@@ -252,6 +258,8 @@ impl Model {
             outbox: Vec::new(),
             key_frames_only: false,
             since: DateTime::UNIX_EPOCH,
+            replay: None,
+            replay_closed: Vec::new(),
         }
     }
 
@@ -293,10 +301,14 @@ impl Model {
         let Some(me) = self.me() else { return Vec::new() };
         let doors = [
             (Room::Wall, Action::LiveView),
+            (Room::Replay, Action::Replay),
             (Room::Incidents, Action::ListIncidents),
             (Room::Health, Action::ReadHealth),
         ];
-        doors.into_iter().filter(|(_, action)| may_ever(me.role, *action)).map(|(room, _)| room).collect()
+        let rooms = doors.into_iter().filter(|(_, action)| may_ever(me.role, *action)).map(|(room, _)| room);
+        // One looks back at what stands on the wall.
+        let wall = may_ever(me.role, Action::LiveView);
+        rooms.filter(|room| *room != Room::Replay || wall).collect()
     }
 
     /// What a tile shows, given the figures of the player it shows.

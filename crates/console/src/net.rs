@@ -18,10 +18,10 @@ use mandate::{CameraId, IncidentId};
 use protocol::{
     api::{
         About, CameraView, Health, Incident, IncidentChange, LogIn, Me, MunicipalityView, NewIncident,
-        Sentence, Why,
+        Sentence, Timeline, Why,
     },
-    client::{Client, ClientError, Incoming, MediaReceiver, MediaSender, Session},
-    socket::{ClientMessage, ServerMessage},
+    client::{Client, ClientError, Incoming, MediaReceiver, MediaSender, Session, TimelineOf},
+    socket::{ClientMessage, Motion, ServerMessage},
 };
 use std::{cell::RefCell, collections::HashMap, sync::mpsc, time::Duration};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -46,6 +46,17 @@ pub enum Ask {
         /// The message that opens it.
         message: ClientMessage,
     },
+    /// Steer replays. Their pictures on the way are forgotten until the daemon answers with the same serial.
+    Steer {
+        /// The numbers of the looks.
+        subscriptions: Vec<u32>,
+        /// The number of this steering.
+        serial: u32,
+        /// How they go on.
+        motion: Motion,
+    },
+    /// What is there of a camera's footage.
+    Timeline(CameraId, TimelineOf),
     /// End a look.
     Close {
         /// The number of the look.
@@ -94,6 +105,8 @@ pub enum News {
     Witnessed(Witnessed),
     /// The daemon's clock, as well as it is known.
     Clock(DaemonClock),
+    /// What is there of a camera's footage.
+    Timeline(Box<Timeline>),
     /// Something the person asked for failed.
     Failed(Trouble),
 }
@@ -262,6 +275,8 @@ struct Shift<'a> {
     session: &'a Session,
     window: &'a Window,
     players: HashMap<u32, Player>,
+    /// Replays that were steered and have not answered yet, with the serial of the newest steering.
+    steered: HashMap<u32, u32>,
     clock: DaemonClock,
     answers: FuturesUnordered<LocalBoxFuture<'a, Answer>>,
     /// Lists being fetched, and whether they must be fetched again afterwards.
@@ -278,6 +293,7 @@ impl<'a> Shift<'a> {
             session,
             window,
             players: HashMap::new(),
+            steered: HashMap::new(),
             clock: DaemonClock::default(),
             answers: FuturesUnordered::new(),
             under_way: HashMap::new(),
@@ -317,6 +333,7 @@ impl<'a> Shift<'a> {
                 Err(error) => self.window.tell(News::Socket(Err(error.to_string()))),
             }
             self.players.clear();
+            self.steered.clear();
             let mut wait = std::pin::pin!(tokio::time::sleep(pause));
             pause = (pause * 2).min(Duration::from_secs(5));
             loop {
@@ -359,7 +376,10 @@ impl<'a> Shift<'a> {
             tokio::select! {
                 incoming = receiver.next() => match incoming {
                     Incoming::Unit(header, payload) => {
-                        if let Some(player) = self.players.get(&header.subscription) {
+                        // What a steered replay still had on its way belongs to where it was.
+                        if !self.steered.contains_key(&header.subscription)
+                            && let Some(player) = self.players.get(&header.subscription)
+                        {
                             player.push(header, payload);
                         }
                     }
@@ -372,8 +392,15 @@ impl<'a> Shift<'a> {
                         self.players.insert(subscription, player);
                         drop(say.send(message));
                     }
+                    Some(Ask::Steer { subscriptions, serial, motion }) => {
+                        for subscription in &subscriptions {
+                            self.steered.insert(*subscription, serial);
+                        }
+                        drop(say.send(ClientMessage::Steer { subscriptions, serial, motion }));
+                    }
                     Some(Ask::Close { subscription }) => {
                         self.players.remove(&subscription);
+                        self.steered.remove(&subscription);
                         drop(say.send(ClientMessage::Stop { subscription }));
                     }
                     other => if let Some(end) = self.ask_without_socket(other) { return Ok(end) },
@@ -421,7 +448,14 @@ impl<'a> Shift<'a> {
                 }
                 .boxed_local(),
             ),
-            Some(Ask::LogIn { .. } | Ask::Open { .. } | Ask::Close { .. }) => {}
+            Some(Ask::Timeline(camera, of)) => self.answers.push(
+                async move {
+                    let timeline = session.timeline(&camera, &of).await;
+                    (None, timeline.map(|timeline| Some(News::Timeline(Box::new(timeline)))))
+                }
+                .boxed_local(),
+            ),
+            Some(Ask::LogIn { .. } | Ask::Open { .. } | Ask::Steer { .. } | Ask::Close { .. }) => {}
         }
         None
     }
@@ -513,8 +547,19 @@ impl<'a> Shift<'a> {
                 }
                 return;
             }
+            ServerMessage::Steered { subscription, serial } => {
+                // An older answer, to a steering that another has overtaken, changes nothing.
+                if self.steered.get(subscription) == Some(serial) {
+                    self.steered.remove(subscription);
+                    if let Some(player) = self.players.get(subscription) {
+                        player.flush();
+                    }
+                }
+                return;
+            }
             ServerMessage::Ended { subscription, .. } => {
                 self.players.remove(subscription);
+                self.steered.remove(subscription);
                 self.fetch(List::Cameras);
             }
             ServerMessage::RegisterChanged => self.fetch(List::Cameras),

@@ -178,8 +178,9 @@ fn palette(ui: &Ui, wall: Rect, model: &Model, draft: &mut PaletteDraft, command
 }
 
 /// The rooms in the order of the rail, with their icon and name.
-pub const RAIL: [(Room, &str, &str); 3] = [
+pub const RAIL: [(Room, &str, &str); 4] = [
     (Room::Wall, theme::icon::WALL, "room-wall"),
+    (Room::Replay, theme::icon::LOOK_BACK, "room-back"),
     (Room::Incidents, theme::icon::INCIDENT, "room-incidents"),
     (Room::Health, theme::icon::HEALTH, "room-health"),
 ];

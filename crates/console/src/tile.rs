@@ -158,7 +158,7 @@ pub fn draw(
 
 /// The largest rectangle of the picture's shape inside the tile. Nothing of a picture is ever cut off: what is at its
 /// edge may matter. Spare height goes below it, where the label stands.
-fn picture_rect(tile: Rect, (width, height): (u32, u32)) -> Rect {
+pub(crate) fn picture_rect(tile: Rect, (width, height): (u32, u32)) -> Rect {
     let shape = vec2(width.max(1) as f32, height.max(1) as f32);
     let scale = (tile.width() / shape.x).min(tile.height() / shape.y);
     let size = (shape * scale).round().min(tile.size());
@@ -169,7 +169,7 @@ fn picture_rect(tile: Rect, (width, height): (u32, u32)) -> Rect {
 }
 
 /// What belongs to every picture of the law's making: who is looking, and when.
-fn frame_of_picture(ui: &Ui, picture: Rect, model: &Model, now: DateTime<Utc>) {
+pub(crate) fn frame_of_picture(ui: &Ui, picture: Rect, model: &Model, now: DateTime<Utc>) {
     let Some(me) = model.me() else { return };
     let mark = format!("{} · {}", me.name, time::stamp(now));
     let painter = ui.painter_at(picture);

@@ -259,7 +259,7 @@ fn a_lost_connection_never_looks_live() {
 #[test]
 fn only_the_rooms_of_the_role() {
     let window = wall();
-    assert_eq!(app(&window).model.rooms(), [Room::Wall, Room::Incidents]);
+    assert_eq!(app(&window).model.rooms(), [Room::Wall, Room::Replay, Room::Incidents]);
     assert!(window.query_by_label("Techniek").is_none());
 }
 
@@ -291,4 +291,54 @@ fn mask_clocks(window: &mut Window) {
     let size = window.ctx.content_rect().size();
     window.mask(egui::Rect::from_min_size(egui::pos2(72.0, 0.0), egui::vec2(size.x - 72.0, 56.0)));
     window.mask(egui::Rect::from_min_size(egui::pos2(0.0, size.y - 28.0), egui::vec2(size.x, 28.0)));
+}
+
+/// Three cameras on one clock: added by number, moved by keys, each with its axis; Escape ends all of it.
+#[test]
+fn cameras_are_looked_back_at_in_step() {
+    let mut window = wall();
+    key(&mut window, Key::F5);
+    assert_eq!(app(&window).model.room, Room::Replay);
+    for number in ["14", "21"] {
+        text(&mut window, number);
+        key(&mut window, Key::Enter);
+    }
+    window.run_steps(4);
+    let replay = |window: &Window| {
+        let replay = app(window).model.replay.as_ref().unwrap();
+        (replay.tiles.len(), replay.clock.is_paused(), replay.clock.speed(), replay.position())
+    };
+    assert_eq!(replay(&window).0, 3);
+    for label in
+        ["Tijdas van camera 12", "Tijdas van camera 14", "Tijdas van camera 21", "Stilstaan", "Achteruit"]
+    {
+        window.get_by_label(label);
+    }
+    window.get_by_label_contains("Camera 14, Stationsplein, ");
+    key(&mut window, Key::Space);
+    let (_, paused, _, at) = replay(&window);
+    assert!(paused);
+    key(&mut window, Key::ArrowLeft);
+    assert_eq!(replay(&window).3, at - chrono::TimeDelta::seconds(5));
+    key(&mut window, Key::ArrowUp);
+    assert!((replay(&window).2 - 2.0).abs() < 0.01 && !replay(&window).1, "faster, and on");
+    for _ in 0..4 {
+        key(&mut window, Key::ArrowDown);
+    }
+    assert!(replay(&window).2 < 0.0, "slower and slower is backward");
+    key(&mut window, Key::Space);
+    // What may not be seen is a wall.
+    for _ in 0..4 {
+        window.get_by_label("Naar het begin").click();
+        window.run_steps(2);
+        key(&mut window, Key::ArrowLeft);
+    }
+    let limit = app(&window).model.replay.as_ref().unwrap().limit().unwrap();
+    assert_eq!(replay(&window).3, limit);
+    text(&mut window, ".");
+    assert!(replay(&window).3 > limit, "one picture on");
+    key(&mut window, Key::Delete);
+    assert_eq!(replay(&window).0, 2);
+    key(&mut window, Key::Escape);
+    assert!(app(&window).model.replay.is_none() && app(&window).model.room == Room::Wall);
 }

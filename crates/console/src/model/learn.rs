@@ -3,7 +3,7 @@
 use super::{LogIn, LookBack, Model, Overlay, Tile};
 use crate::{
     feeds::{Phase, Shows},
-    net::News,
+    net::{News, Trouble},
 };
 use chrono::Utc;
 use mandate::CameraId;
@@ -54,7 +54,8 @@ impl Model {
                 let language = self.texts.language();
                 let (about, clock) = (self.about.take(), self.clock);
                 let witnessed = std::mem::take(&mut self.witnessed);
-                let players = self.feeds.lose_all();
+                let mut players = self.feeds.lose_all();
+                players.extend(self.replay.take().into_iter().flat_map(|replay| replay.players()));
                 *self = Self {
                     about,
                     clock,
@@ -92,12 +93,17 @@ impl Model {
                 let lost = state.is_err();
                 self.socket = state;
                 if lost {
+                    self.lose_replay();
                     return self.feeds.lose_all();
                 }
             }
             News::Witnessed(witnessed) => self.witnessed = witnessed,
             News::Clock(clock) => self.clock = clock,
+            News::Timeline(timeline) => self.learn_timeline(*timeline),
             News::Failed(trouble) => {
+                if let Trouble::Said(sentence) = &trouble {
+                    self.replay_unmarked(sentence);
+                }
                 if let Some((tile, _)) = self.look_back_waits.take()
                     && let Some(tile) = self.tiles.get_mut(tile)
                 {
@@ -112,6 +118,9 @@ impl Model {
     }
 
     fn learn_incident(&mut self, incident: Incident) {
+        if incident.closed_at.is_none() {
+            self.replay_incident(&incident.id, &incident.cameras);
+        }
         if let Some((tile, look)) = self.look_back_waits.take_if(|_| incident.closed_at.is_none())
             && let Some(tile) = self.tiles.get_mut(tile)
             && tile.look_back.as_ref() == Some(&look)
@@ -142,6 +151,7 @@ impl Model {
             let text = self.texts.sentence(&sentence).to_owned();
             self.say(text, true);
         }
+        self.learn_replay(message);
         match message {
             ServerMessage::Hello { ledger, .. } | ServerMessage::Ledger { ledger } => {
                 self.ledger = ledger.clone();

@@ -3,11 +3,16 @@
 use super::{LOOK_BACK, LogIn, LookBack, Model, Overlay, Tile, Zoom};
 use crate::{
     command::{Command, Room},
+    layout::Direction,
     net::Ask,
 };
+use chrono::TimeDelta;
 use fluent_bundle::FluentValue;
 use mandate::CameraId;
 use protocol::api::{Access, IncidentCategory, IncidentSource, NewIncident};
+
+/// What an arrow key skips in the replay room.
+const STEP: TimeDelta = TimeDelta::seconds(5);
 
 impl Model {
     /// Carries out a command.
@@ -23,6 +28,12 @@ impl Model {
                 }
             }
             Command::LogOut => self.outbox.push(Ask::LogOut),
+            Command::Enter(Room::Replay) => {
+                if self.rooms().contains(&Room::Replay) {
+                    self.overlay = Overlay::None;
+                    self.open_replay();
+                }
+            }
             Command::Enter(room) => {
                 if self.rooms().contains(&room) {
                     self.room = room;
@@ -40,6 +51,22 @@ impl Model {
             }
             Command::Select(tile) if tile < self.layout.tiles() => self.selected = tile,
             Command::Select(_) => {}
+            Command::Move(direction) if self.room == Room::Replay => match direction {
+                Direction::Left => self.replay_skip(-STEP),
+                Direction::Right => self.replay_skip(STEP),
+                Direction::Up => self.replay_faster(true),
+                Direction::Down => self.replay_faster(false),
+            },
+            Command::ReplayPlay => self.replay_play(),
+            Command::ReplaySeek(to) => self.replay_seek(to),
+            Command::ReplaySpeed(speed) => self.replay_speed(speed),
+            Command::ReplaySelect(tile) => {
+                if let Some(replay) = self.replay.as_mut().filter(|replay| tile < replay.tiles.len()) {
+                    replay.selected = tile;
+                }
+            }
+            Command::ReplayRemove if self.room == Room::Replay => self.remove_from_replay(),
+            Command::ReplayRemove | Command::ReplayStep { .. } => {}
             Command::Move(direction) => self.selected = self.layout.neighbour(self.selected, direction),
             Command::ShowNumber { number, tile } => {
                 let camera = self.cameras.iter().find(|c| c.number == number).map(|c| c.id.clone());
@@ -113,6 +140,10 @@ impl Model {
     }
 
     fn show(&mut self, camera: CameraId, tile: Option<usize>) {
+        if self.room == Room::Replay {
+            self.add_to_replay(camera);
+            return;
+        }
         let tile = tile.unwrap_or(self.selected);
         if tile >= self.layout.tiles() {
             let text = self.texts.with("no-such-tile", &[("number", FluentValue::from(tile + 1))]);
@@ -132,7 +163,7 @@ impl Model {
     }
 
     /// The selected tile's camera if it may be seen; else says why not.
-    fn selected_open_camera(&mut self) -> Option<CameraId> {
+    pub(super) fn selected_open_camera(&mut self) -> Option<CameraId> {
         let view = self.selected_camera()?.clone();
         match &view.access {
             Access::Open { .. } => Some(view.id.clone()),
@@ -180,6 +211,10 @@ impl Model {
         }
         if self.overlay != Overlay::None {
             self.overlay = Overlay::None;
+            return;
+        }
+        if self.room == Room::Replay {
+            self.leave_replay();
             return;
         }
         if self.room != Room::Wall && self.rooms().contains(&Room::Wall) {

@@ -7,6 +7,7 @@ use super::{
     PlayerError, PlayerStats,
     histogram::Histogram,
     player::{Now, Severity},
+    replay::Place,
 };
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -133,10 +134,12 @@ impl<P> Board<P> {
     }
 
     /// A unit goes into the decoder; the tag comes back with its picture. Tags only grow: decoders sort by them.
-    pub(super) fn enters(&mut self, captured: i64, sent: i64) -> u64 {
-        // Capture time in µs is positive until the year 294000 and sorts reordered pictures the way they were seen.
+    pub(super) fn enters(&mut self, captured: i64, sent: i64, backward: bool) -> u64 {
+        // Capture time in µs is positive until the year 294000 and sorts reordered pictures the way they were seen;
+        // backward, key frames come one by one and are only counted.
         let tag = u64::try_from(captured).unwrap_or_default();
-        let tag = if self.in_flight.iter().any(|unit| unit.tag == tag) { self.last_tag + 1 } else { tag };
+        let known = self.in_flight.iter().any(|unit| unit.tag == tag);
+        let tag = if known || backward { self.last_tag + 1 } else { tag };
         self.last_tag = self.last_tag.max(tag);
         self.in_flight.push_back(InFlight { tag, captured, past: sent.saturating_sub(captured) > PAST_US });
         // A decoder that swallows units without a word must not fill memory with them.
@@ -147,9 +150,9 @@ impl<P> Board<P> {
     }
 
     /// How many pictures are in the decoder or wait for their time, which `position` has not reached.
-    pub(super) fn ahead(&self, position: i64) -> usize {
-        let not_yet = self.in_flight.iter().filter(|unit| unit.captured > position).count();
-        not_yet + self.waiting.iter().filter(|waiting| waiting.captured > position).count()
+    pub(super) fn ahead(&self, position: Place) -> usize {
+        let not_yet = self.in_flight.iter().filter(|unit| !position.has_reached(unit.captured)).count();
+        not_yet + self.waiting.iter().filter(|waiting| !position.has_reached(waiting.captured)).count()
     }
 
     /// How many units are in the decoder.
@@ -164,7 +167,7 @@ impl<P> Board<P> {
         serial: u64,
         tag: u64,
         picture: P,
-        position: Option<i64>,
+        position: Option<Place>,
     ) -> bool {
         if serial != self.serial {
             return false;
@@ -177,13 +180,17 @@ impl<P> Board<P> {
         self.error = None;
         let shown = Arc::new(Shown { picture, captured: unit.captured });
         if let Some(position) = position {
-            let place = self.waiting.partition_point(|other| other.captured <= unit.captured);
+            let before = |other: &Arc<Shown<P>>| match position.backward {
+                true => other.captured >= unit.captured,
+                false => other.captured <= unit.captured,
+            };
+            let place = self.waiting.partition_point(before);
             self.waiting.insert(place, shown);
-            if self.held(now) {
+            if self.held(now) && !position.backward {
                 // What leads from the key frame to the replay's position is decoded unseen.
-                let due = self.waiting.partition_point(|other| other.captured <= position);
+                let due = self.waiting.partition_point(|other| position.has_reached(other.captured));
                 self.waiting.drain(..due.saturating_sub(1));
-                if self.in_flight.iter().any(|other| other.captured <= position) {
+                if self.in_flight.iter().any(|other| position.has_reached(other.captured)) {
                     return false;
                 }
             }
@@ -217,9 +224,9 @@ impl<P> Board<P> {
     }
 
     /// Whether [`Self::take`] has a picture of the present or there is one on screen.
-    pub(super) fn has_picture(&self, now: Now, position: Option<i64>) -> bool {
+    pub(super) fn has_picture(&self, now: Now, position: Option<Place>) -> bool {
         let due = match position {
-            Some(position) => self.waiting.front().is_some_and(|first| first.captured <= position),
+            Some(position) => self.waiting.front().is_some_and(|first| position.has_reached(first.captured)),
             None => !self.waiting.is_empty(),
         };
         (due && !self.held(now)) || self.shown.is_some()
@@ -230,7 +237,7 @@ impl<P> Board<P> {
     }
 
     /// The moment of painting: the picture to show now if it is another than before. `position` is the replay's.
-    pub(super) fn take(&mut self, now: Now, position: Option<i64>) -> Option<Arc<Shown<P>>> {
+    pub(super) fn take(&mut self, now: Now, position: Option<Place>) -> Option<Arc<Shown<P>>> {
         let glimpse = self.held(now);
         if glimpse && !self.has_glimpse() {
             return None;
@@ -240,7 +247,7 @@ impl<P> Board<P> {
         }
         let newest = if self.replay {
             let position = position?;
-            let due = self.waiting.partition_point(|waiting| waiting.captured <= position);
+            let due = self.waiting.partition_point(|waiting| position.has_reached(waiting.captured));
             self.overwritten += due.saturating_sub(1) as u64;
             self.waiting.drain(..due).next_back()?
         } else {

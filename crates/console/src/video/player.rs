@@ -123,7 +123,7 @@ impl<P> Outlet<P> {
     pub(super) fn picture(&self, tag: u64, picture: P) {
         let now = self.shared.now();
         let replay = self.shared.replay();
-        let position = replay.as_ref().map(ReplayClock::position);
+        let position = replay.as_ref().map(ReplayClock::place);
         if self.shared.board().picture(now, self.serial, tag, picture, position) {
             if let Some(clock) = replay {
                 clock.picture_arrived();
@@ -321,17 +321,19 @@ impl<D: Decoders> Core<D> {
 
     /// Hands a replay's decoder what is soon due. Called when units come and when a picture is painted.
     fn pump(&self, feed: &mut Feed, clock: &ReplayClock) {
-        let position = clock.position();
-        let behind = position.saturating_sub(REPLAY_BEHIND_US);
-        if feed.queue.front().is_some_and(|unit| unit.header.captured < behind) {
-            // The newest key frame whose time has come, if there is one: what is before it would never be seen.
-            let newest =
-                feed.queue.iter().rposition(|unit| unit.header.key && unit.header.captured <= position);
+        let position = clock.place();
+        let late = |unit: &Unit| position.overdue(unit.header.captured) > REPLAY_BEHIND_US;
+        if feed.queue.front().is_some_and(late) {
+            // The last key frame whose time has come, if there is one: what is before it would never be seen.
+            let newest = feed
+                .queue
+                .iter()
+                .rposition(|unit| unit.header.key && position.has_reached(unit.header.captured));
             if let Some(newest) = newest.filter(|newest| *newest > 0) {
                 self.skip_replay_to_key(feed, newest);
             }
         }
-        let keys_only = clock.speed() >= KEY_FRAME_SPEED;
+        let keys_only = position.backward || clock.speed() >= KEY_FRAME_SPEED;
         while let Some(unit) = feed.queue.front() {
             let skip = keys_only && !unit.header.key;
             let full = {
@@ -417,7 +419,8 @@ impl<D: Decoders> Core<D> {
     /// Into the decoder, and into the first group while the decoder has yet to prove itself.
     fn hand_over(&self, feed: &mut Feed, now: Now, unit: Unit) {
         let Some(decoder) = feed.decoder.as_mut() else { return };
-        let tag = self.shared.board().enters(unit.header.captured, unit.header.sent);
+        let backward = self.shared.replay().is_some_and(|clock| clock.place().backward);
+        let tag = self.shared.board().enters(unit.header.captured, unit.header.sent, backward);
         feed.handed.push_back(now.mono);
         if let Err(detail) = decoder.decode(tag, unit.header.key, unit.payload.clone()) {
             self.shared.board().failed.get_or_insert(detail);
@@ -580,7 +583,7 @@ impl<D: Decoders> Core<D> {
 
     pub(super) fn has_picture(&self) -> bool {
         let now = self.shared.now();
-        let position = self.shared.replay().map(|clock| clock.position());
+        let position = self.shared.replay().map(|clock| clock.place());
         self.shared.board().has_picture(now, position)
     }
 
@@ -588,7 +591,7 @@ impl<D: Decoders> Core<D> {
     pub(super) fn take(&self) -> Option<Arc<super::board::Shown<D::Picture>>> {
         let now = self.shared.now();
         let clock = self.shared.replay();
-        let taken = self.shared.board().take(now, clock.as_ref().map(ReplayClock::position));
+        let taken = self.shared.board().take(now, clock.as_ref().map(ReplayClock::place));
         // There is room ahead again. If someone is pushing they do this themselves, and the window must not wait.
         if let Some(clock) = clock
             && let Ok(mut feed) = self.feed.try_lock()

@@ -8,6 +8,28 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Where a replay is, and which way it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// µs UTC.
+    pub(super) at: i64,
+    /// Backward.
+    pub(super) backward: bool,
+}
+
+impl Place {
+    /// Whether a picture's time has come.
+    pub(super) fn has_reached(self, captured: i64) -> bool {
+        if self.backward { captured >= self.at } else { captured <= self.at }
+    }
+
+    /// How long (µs) a picture has been due; below 0: it is not yet.
+    pub(super) fn overdue(self, captured: i64) -> i64 {
+        let late = self.at.saturating_sub(captured);
+        if self.backward { late.saturating_neg() } else { late }
+    }
+}
+
 /// The rule, with time passed in. All positions are µs UTC.
 #[derive(Clone, Copy, Debug)]
 struct Running {
@@ -42,15 +64,20 @@ impl Running {
 pub struct ReplayClock(Arc<(Instant, Mutex<Running>)>);
 
 impl ReplayClock {
-    /// Waits at `captured` (µs UTC) for the first picture, then runs at `speed` (1.0 is real time).
+    /// Waits at `captured` (µs UTC) for the first picture, then runs at `speed` (1.0 is real time, below 0 backward).
     pub fn new(captured: i64, speed: f32) -> Self {
-        let running = Running { at: captured, since: None, speed: speed.max(0.0), paused: false };
+        let running = Running { at: captured, since: None, speed, paused: false };
         Self(Arc::new((Instant::now(), Mutex::new(running))))
     }
 
     /// The position now, µs UTC.
     pub fn position(&self) -> i64 {
         self.change(|running, now| running.position(now))
+    }
+
+    /// The position now, and which way it goes.
+    pub(super) fn place(&self) -> Place {
+        self.change(|running, now| Place { at: running.position(now), backward: running.speed < 0.0 })
     }
 
     /// Jumps to `captured` (µs UTC) and waits there for a picture; call [`super::Player::flush`] on each tile too.
@@ -69,11 +96,11 @@ impl ReplayClock {
         });
     }
 
-    /// 1.0 is real time.
+    /// 1.0 is real time; below 0 backward.
     pub fn set_speed(&self, speed: f32) {
         self.change(|running, now| {
             running.rebase(now);
-            running.speed = speed.max(0.0);
+            running.speed = speed;
         });
     }
 
@@ -123,6 +150,9 @@ mod tests {
         clock.speed = 4.0;
         assert_eq!(clock.position(at(103)), 11_000_000);
         clock.rebase(at(103));
+        clock.speed = -2.0;
+        assert_eq!(clock.position(at(104)), 9_000_000, "backward");
+        clock.speed = 4.0;
         clock.paused = true;
         assert_eq!(clock.position(at(200)), 11_000_000);
         clock.rebase(at(200));
