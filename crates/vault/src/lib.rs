@@ -34,7 +34,8 @@ mod writer;
 use volumes::{error, identity, index, recovery, volume};
 
 pub use config::{
-    Destroyed, Direction, Held, Item, KeyName, Loss, Pictures, Span, SpanKind, Stats, StreamPolicy, VaultConfig,
+    Destroyed, Direction, Held, Item, KeyName, Loss, Pictures, Span, SpanKind, Stats, StreamPolicy,
+    VaultConfig,
 };
 pub use error::VaultError;
 pub use holds::HeldReader;

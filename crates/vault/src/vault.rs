@@ -460,8 +460,7 @@ impl Vault {
         others: &[String],
     ) -> Result<Held, VaultError> {
         let shared = &self.inner.shared;
-        let kept: Vec<Kept> =
-            others.iter().map(|other| shared.kept(other)).collect::<Result<_, _>>()?;
+        let kept: Vec<Kept> = others.iter().map(|other| shared.kept(other)).collect::<Result<_, _>>()?;
         self.flush()?;
         let minutes = (from.plus(-LONGEST_CHUNK).0.div_euclid(MINUTE), until.0.div_euclid(MINUTE));
         let mut chunks = shared.reader().chunks(stream, minutes)?;

@@ -132,6 +132,7 @@ mod tests {
             discontinuity: false,
             received: Micros(captured),
             camera_time: None,
+            received_within: 0,
             payload: Bytes::new(),
         }
     }
