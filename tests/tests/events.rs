@@ -103,7 +103,9 @@ async fn a_shift_stands_in_the_log_and_the_auditor_reads_it() -> Result<()> {
         from: began,
         until: Utc::now(),
         incident,
-        speed: 0.0,
+        of: None,
+        motion: protocol::socket::Motion { speed: 0.0, ..Default::default() },
+        stay: false,
     };
     sender.send(&replay(3, None)).await?;
     until_end(&mut media, 3, Duration::from_secs(10)).await?;
@@ -148,7 +150,7 @@ async fn a_shift_stands_in_the_log_and_the_auditor_reads_it() -> Result<()> {
     };
     let request = investigator.request_footage(&asked).await?;
     approver.approve_request(&request.id, &Approval::default()).await?;
-    investigator.download(&request.id, 0).await?.all().await?;
+    investigator.download_witnessed(&request.id, 0, || {}).await?.all().await?;
 
     // The log is read, and asked for somebody else's act.
     let auditor = log_in(&room, "auditor").await?;
