@@ -3,10 +3,11 @@
 use super::Sentence;
 use chrono::{DateTime, Utc};
 use mandate::{CameraId, ReasonCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `GET /cameras/{id}/timeline`. Nothing in it is a picture.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Timeline {
     /// The camera.
     pub camera: CameraId,
@@ -26,7 +27,7 @@ pub struct Timeline {
 }
 
 /// A stretch with pictures, or without.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TimelineSpan {
     /// First instant.
     pub from: DateTime<Utc>,
@@ -37,7 +38,7 @@ pub struct TimelineSpan {
 }
 
 /// Why there are no pictures.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GapText {
     /// As a stable word.
     pub reason: String,
@@ -46,7 +47,7 @@ pub struct GapText {
 }
 
 /// A stretch that may not be seen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusedSpan {
     /// First instant.
     pub from: DateTime<Utc>,

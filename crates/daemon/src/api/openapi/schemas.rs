@@ -7,8 +7,8 @@ use protocol::api::{
     Emergency, Endings, Enrolled, Enrolment, Explanation, FactRecord, FirstStart, FootageRequest, Health,
     HoldRelease, HoldView, Incident, IncidentChange, Invitation, LedgerEntry, LogIn, Me, MunicipalityView,
     NewEmergency, NewFirstStart, NewFootageRequest, NewHold, NewIncident, NewInvitation, NewPreview,
-    NewProposal, Outlook, PeriodView, Preview, Problem, Proposal, Quarantine, Report, Session, Verification,
-    Why, WithReason,
+    NewProposal, Outlook, PeriodView, Preview, Problem, Proposal, Quarantine, Report, Session, Timeline,
+    Verification, Why, WithReason,
 };
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -32,7 +32,7 @@ pub(super) fn all() -> Map<String, Value> {
     });
     let mut generator = settings.into_generator();
     described!(generator:
-        About Approval CameraView CaptureBasis Checkpoint ClockAcceptance ClockView DestroyQuarantined Emergency Endings Enrolled Enrolment Explanation Fact FactRecord FirstStart FootageRequest Health HoldRelease HoldView Incident IncidentChange Invitation LedgerEntry LogIn Me MunicipalityView NewEmergency NewFirstStart NewFootageRequest NewHold NewIncident NewInvitation NewPreview NewProposal Outlook PeriodView Preview Problem Proposal Quarantine Report Session Unconfirmed Verification Why WithReason
+        About Approval CameraView CaptureBasis Checkpoint ClockAcceptance ClockView DestroyQuarantined Emergency Endings Enrolled Enrolment Explanation Fact FactRecord FirstStart FootageRequest Health HoldRelease HoldView Incident IncidentChange Invitation LedgerEntry LogIn Me MunicipalityView NewEmergency NewFirstStart NewFootageRequest NewHold NewIncident NewInvitation NewPreview NewProposal Outlook PeriodView Preview Problem Proposal Quarantine Report Session Timeline Unconfirmed Verification Why WithReason
     );
     let mut schemas = generator.take_definitions(true);
     // An OpenAPI document is described by its own standard.
