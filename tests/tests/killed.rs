@@ -26,12 +26,15 @@ async fn a_killed_daemon_loses_a_group_at_most_and_its_vault_proves_whole() -> R
     clock(&room, &observer).await?;
 
     // Some ten groups of two cameras.
-    let received = |room: &Room| room.metric("rtr_received_frames_total").unwrap_or(0.0);
+    let received = |room: &Room| room.metric("rtr_stored_frames_total").unwrap_or(0.0);
     let begun = received(&room);
     while received(&room) < begun + 500.0 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let given = received(&room);
+    // Unwatched, rounds of 250 ms: that is how well an arrival is known, and it is kept with each picture.
+    let within = room.metric("rtr_arrival_uncertainty_microseconds").unwrap_or(0.0);
+    ensure!(within > 0.0 && within < 2e6, "arrivals are known within {within} µs");
     room.daemon.kill();
     let dir = room.data.join("state/vault");
     let killed = check(&rtrctl, &dir, false)?;

@@ -65,6 +65,12 @@ pub fn text(app: &Rooms) -> String {
         vault.dropped,
     );
     figure(
+        "rtr_arrival_uncertainty_microseconds",
+        "gauge",
+        "How much earlier than noted the newest picture may have arrived",
+        load(&app.recording.within),
+    );
+    figure(
         "rtr_vault_syncs_total",
         "counter",
         "Syncs of volumes and of the key store (the index adds about one a minute)",

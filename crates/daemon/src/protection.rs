@@ -63,3 +63,29 @@ pub fn keep_memory_private() {
         tracing::warn!(%error, "core dumps could not be switched off");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(credential: Option<&str>, token: Option<&str>) -> String {
+        let keys = KeySettings {
+            credential: credential.map(ToOwned::to_owned),
+            token: token.map(ToOwned::to_owned),
+        };
+        format!("{:#}", open(&keys).unwrap_err())
+    }
+
+    /// Nothing is recorded with bare keys that were to be sealed; the message says what is missing.
+    #[test]
+    fn a_protection_that_is_not_there_stops_the_start_and_says_what_is_missing() {
+        assert!(matches!(open(&KeySettings::default()), Ok(Protection::FileMode)));
+        let said = refused(Some("rtr-footage"), None);
+        assert!(said.contains("LoadCredentialEncrypted=rtr-footage"), "{said}");
+        assert!(refused(Some("../key"), None).contains("not the name of a credential"));
+        let said = refused(None, Some("pkcs11:token=RTR?module-path=/no/such.so&pin-source=credential:pin"));
+        assert!(said.contains("[keys] token") && said.contains("/no/such.so"), "{said}");
+        let said = refused(None, Some("RTR"));
+        assert!(said.contains("pkcs11:"), "{said}");
+    }
+}

@@ -46,6 +46,8 @@ pub struct Recording {
     pub bytes: AtomicU64,
     /// Gaps begun.
     pub gaps: AtomicU64,
+    /// How much earlier than noted the newest picture may have arrived, µs.
+    pub within: AtomicU64,
 }
 
 impl Recording {
@@ -60,6 +62,7 @@ impl Recording {
             units: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
+            within: AtomicU64::new(0),
         }
     }
 
@@ -97,6 +100,7 @@ impl RecorderSink for Recording {
     fn unit(&self, unit: &AccessUnit) {
         self.units.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(unit.payload.len() as u64, Ordering::Relaxed);
+        self.within.store(unit.received_within.into(), Ordering::Relaxed);
         self.vault.accept(unit.clone());
     }
 

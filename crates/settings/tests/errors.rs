@@ -90,3 +90,10 @@ fn a_missing_file_is_named() {
     let error = settings::load(Path::new("no/such/rtr.toml")).unwrap_err().to_string();
     assert!(error.contains("no/such/rtr.toml"), "{error}");
 }
+
+#[test]
+fn keys_are_sealed_by_one_thing_only() {
+    let both = "[keys]\ncredential = \"rtr-footage\"\ntoken = \"pkcs11:token=RTR\"\n";
+    let error = error_of(|name, text| if name == "rtr.toml" { text.replace("[keys]", both) } else { text });
+    assert!(error.contains("rtr.toml:") && error.contains("by one of them"), "{error}");
+}
