@@ -23,7 +23,7 @@ pub(crate) struct Coalesced<K> {
 #[derive(Clone, Copy, Debug)]
 struct Told {
     at: DateTime<Utc>,
-    told: u32,
+    each: u32,
     since: u64,
 }
 
@@ -42,21 +42,21 @@ impl<K: Eq + Hash + Clone> Coalesced<K> {
         let Some(known) = told.get_mut(&key) else {
             // So many different ones at once are no repetition: each is told.
             if told.len() < MOST {
-                told.insert(key, Told { at: now, told: 1, since: 0 });
+                told.insert(key, Told { at: now, each: 1, since: 0 });
             }
             return Some(0);
         };
         // A clock that was set back must not silence anything.
         if now >= known.at && now - known.at < self.interval {
-            if known.told < self.each {
-                known.told += 1;
+            if known.each < self.each {
+                known.each += 1;
                 return Some(0);
             }
             known.since += 1;
             return None;
         }
         let since = known.since;
-        *known = Told { at: now, told: 1, since: 0 };
+        *known = Told { at: now, each: 1, since: 0 };
         Some(since)
     }
 

@@ -226,13 +226,11 @@ impl Ledger {
             queue.probes.push(answer);
         }
         shared.wake.notify_one();
-        match tokio::time::timeout(LIMIT, answered).await {
-            Ok(outcome) => outcome.unwrap_or(Err(LedgerError::Closed)),
-            Err(_) => {
-                shared.begin_failing("a write took over 2 s");
-                Err(LedgerError::Slow)
-            }
+        if let Ok(outcome) = tokio::time::timeout(LIMIT, answered).await {
+            return outcome.unwrap_or(Err(LedgerError::Closed));
         }
+        shared.begin_failing("a write took over 2 s");
+        Err(LedgerError::Slow)
     }
 
     /// Stops writing for good: somebody showed that this log is not what they signed. Nothing is appended until the daemon starts

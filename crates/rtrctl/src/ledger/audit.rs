@@ -147,7 +147,7 @@ impl Audit {
     fn take(&self, found: &mut Findings, seq: u64, leaf: &[u8], entry: &Leaf<'_>, at: Option<DateTime<Utc>>) {
         // What is in force on a day rests on all that came before it; a range restricts only what happened in it.
         let value = || serde_json::from_slice::<Value>(leaf).unwrap_or_default();
-        if !self.on.is_some_and(|on| at.is_some_and(|at| at.date_naive() > on)) {
+        if self.on.is_none_or(|on| at.is_none_or(|at| at.date_naive() <= on)) {
             found.standing(seq, entry, value);
         }
         let inside = self.is_inside(at);

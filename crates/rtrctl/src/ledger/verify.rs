@@ -125,7 +125,7 @@ impl Verify {
                 (Published::open(dir, log_key)?, Published::open(&super::folder(copy), log_key)?);
             match own.parts_from(&other)? {
                 None => {
-                    say(format!("  other       {name} ({} entries) is of the same history", other.size()))
+                    say(format!("  other       {name} ({} entries) is of the same history", other.size()));
                 }
                 Some(seq) => {
                     agree = false;
