@@ -67,7 +67,11 @@ pub(crate) fn create_secret(path: &Path, secret: &[u8]) -> Result<(), LedgerErro
         let linked = fs::hard_link(&fresh, path);
         fs::remove_file(&fresh)?;
         linked?;
-        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+        // A path without a folder is in the current one, which an empty name does not open.
+        match path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => File::open(dir)?.sync_all(),
+            _ => Ok(()),
+        }
     };
     create().map_err(LedgerError::io(path))
 }
