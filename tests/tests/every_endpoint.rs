@@ -160,11 +160,15 @@ async fn answers_are_as_described(room: &Room, client: &Client, document: Value)
                 "entered_by": "regie" } }),
         ),
     ];
+    let mut asked = String::new();
     for (role, path, body) in entered {
         let (_, session) = sessions.iter().find(|(r, _)| *r == role).context("no such session")?;
         let (status, answer) = client.raw("POST", &path[1..], Some(session.token()), Some(&body)).await?;
         ensure!(status < 300, "POST {path} as {role}: {status} {answer}");
         judge.judge("POST", path, status, &answer)?;
+        if path == "/requests" {
+            asked = answer["id"].as_str().context("a request has an id")?.to_owned();
+        }
     }
     let wrong = json!({ "body": { "kind": "decree", "retention_days": 29 } });
     let legal = &sessions.iter().find(|(r, _)| *r == "legal_admin").context("no session")?.1;
@@ -183,10 +187,17 @@ async fn answers_are_as_described(room: &Room, client: &Client, document: Value)
                     now.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
                 )
             }
+            "/cameras/{id}/timeline" => {
+                format!(
+                    "?from={}&purpose=investigation&offence_ref=Sr%20141",
+                    ago.format("%Y-%m-%dT%H:%M:%SZ")
+                )
+            }
             _ if path.starts_with("/ledger/") => "?purpose=lawfulness".to_owned(),
             _ => String::new(),
         };
         let path = path.replace("/cameras/{id}", &format!("/cameras/{camera}"));
+        let path = path.replace("/requests/{id}", &format!("/requests/{asked}"));
         path.replace("{kind}/{id}", "decree/DEMO-ENS-01") + &query
     };
     // Files and receipts: no JSON, or of something that is not there yet.
@@ -201,7 +212,9 @@ async fn answers_are_as_described(room: &Room, client: &Client, document: Value)
         };
         let roles = operation["x-roles"].as_array();
         let may = |role: &str| roles.is_none_or(|roles| roles.iter().any(|r| r == role));
-        let (_, session) = sessions.iter().rev().find(|(role, _)| may(role)).context("nobody may")?;
+        // A request is its requester's; anything else is asked by whoever may.
+        let own = |role: &str| !path.starts_with("/requests/") || role == "investigator";
+        let (_, session) = sessions.iter().rev().find(|(r, _)| may(r) && own(r)).context("nobody may")?;
         let url = asks(path);
         let (status, body) = client.raw("GET", &url[1..], Some(session.token()), None).await?;
         ensure!(status == 200, "GET {url}: {status} {body}");

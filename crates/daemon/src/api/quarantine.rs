@@ -236,7 +236,7 @@ async fn basis(
         return Err(ApiError::NotFound);
     }
     app.gate
-        .list(&ask(&session, Action::ReadQuarantine, Object::Camera(camera.clone()), "capture.basis"))
+        .act(&ask(&session, Action::ReadQuarantine, Object::Camera(camera.clone()), "capture.basis"))
         .await?;
     let now = app.gate.clock().now();
     let from = asked.instant("from")?.unwrap_or(now - TimeDelta::days(1));
