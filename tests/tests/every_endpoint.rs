@@ -167,7 +167,7 @@ async fn answers_are_as_described(room: &Room, client: &Client, document: Value)
         ensure!(status < 300, "POST {path} as {role}: {status} {answer}");
         judge.judge("POST", path, status, &answer)?;
         if path == "/requests" {
-            asked = answer["id"].as_str().context("a request has an id")?.to_owned();
+            answer["id"].as_str().context("a request has an id")?.clone_into(&mut asked);
         }
     }
     let wrong = json!({ "body": { "kind": "decree", "retention_days": 29 } });

@@ -78,7 +78,9 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> anyhow::Result<()> {
             if json {
                 println!("{}", serde_json::to_string_pretty(&holds)?);
             } else {
-                holds.iter().for_each(|hold| println!("{}", line(hold)));
+                for hold in &holds {
+                    println!("{}", line(hold));
+                }
             }
         }
         Verb::Release { id, reason } => println!("{}", line(&session.release_hold(&id, &reason).await?)),

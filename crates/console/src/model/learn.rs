@@ -55,7 +55,7 @@ impl Model {
                 let (about, clock) = (self.about.take(), self.clock);
                 let witnessed = std::mem::take(&mut self.witnessed);
                 let mut players = self.feeds.lose_all();
-                players.extend(self.replay.take().into_iter().flat_map(|replay| replay.players()));
+                players.extend(self.replay.take().into_iter().flat_map(super::replay::Replay::players));
                 *self = Self {
                     about,
                     clock,

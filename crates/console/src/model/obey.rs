@@ -50,7 +50,6 @@ impl Model {
                 self.fill_tiles();
             }
             Command::Select(tile) if tile < self.layout.tiles() => self.selected = tile,
-            Command::Select(_) => {}
             Command::Move(direction) if self.room == Room::Replay => match direction {
                 Direction::Left => self.replay_skip(-STEP),
                 Direction::Right => self.replay_skip(STEP),
@@ -66,7 +65,7 @@ impl Model {
                 }
             }
             Command::ReplayRemove if self.room == Room::Replay => self.remove_from_replay(),
-            Command::ReplayRemove | Command::ReplayStep { .. } => {}
+            Command::Select(_) | Command::ReplayRemove | Command::ReplayStep { .. } => {}
             Command::Move(direction) => self.selected = self.layout.neighbour(self.selected, direction),
             Command::ShowNumber { number, tile } => {
                 let camera = self.cameras.iter().find(|c| c.number == number).map(|c| c.id.clone());

@@ -503,7 +503,7 @@ mod tests {
         model.learn(News::Incident(incident));
         let tile = &model.replay.as_ref().unwrap().tiles[0];
         assert_eq!(
-            (&tile.phase, tile.incident.as_ref().map(|id| id.as_str())),
+            (&tile.phase, tile.incident.as_ref().map(mandate::IncidentId::as_str)),
             (&Phase::Ready, Some("INC-7"))
         );
         assert!(model.outbox.iter().any(|ask| matches!(ask, Ask::Timeline(..))));

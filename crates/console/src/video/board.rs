@@ -180,9 +180,12 @@ impl<P> Board<P> {
         self.error = None;
         let shown = Arc::new(Shown { picture, captured: unit.captured });
         if let Some(position) = position {
-            let before = |other: &Arc<Shown<P>>| match position.backward {
-                true => other.captured >= unit.captured,
-                false => other.captured <= unit.captured,
+            let before = |other: &Arc<Shown<P>>| {
+                if position.backward {
+                    other.captured >= unit.captured
+                } else {
+                    other.captured <= unit.captured
+                }
             };
             let place = self.waiting.partition_point(before);
             self.waiting.insert(place, shown);

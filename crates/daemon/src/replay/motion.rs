@@ -93,14 +93,13 @@ impl Pacer {
         } else {
             unit.captured.0
         };
-        let at = match self.at {
-            Some(at) => at,
-            None => {
-                if self.speed > 0.0 {
-                    self.position = captured;
-                }
-                *self.at.insert(Instant::now())
+        let at = if let Some(at) = self.at {
+            at
+        } else {
+            if self.speed > 0.0 {
+                self.position = captured;
             }
+            *self.at.insert(Instant::now())
         };
         let behind = ((captured - self.position) as f64 / self.speed).max(0.0);
         (at + Duration::from_micros(behind as u64)).checked_sub(self.ahead)

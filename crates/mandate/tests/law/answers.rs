@@ -102,7 +102,10 @@ fn the_register_lists_what_it_knows() {
     let register = Register::build(&ended, at(NOW)).unwrap();
     assert_eq!(register.decree_end(&"D1".into()), Some(at("2032-01-01T00:00:00Z")));
     assert_eq!(register.decree_end(&"D9".into()), None);
-    assert_eq!(register.municipality_of_area(&"AR1".into()).map(|m| m.as_str()), Some("almelo"));
+    assert_eq!(
+        register.municipality_of_area(&"AR1".into()).map(mandate::MunicipalityId::as_str),
+        Some("almelo")
+    );
     assert_eq!(register.municipality_of_area(&"AR9".into()), None);
     assert_eq!(register.decree_of(&"CAM1".into(), at(NOW)).map(|d| d.id.to_string()), Some("D1".to_owned()));
     assert_eq!(
