@@ -36,6 +36,8 @@ impl Model {
             }
             Command::Enter(room) => {
                 if self.rooms().contains(&room) {
+                    // Nobody looks back at what is not on the screen.
+                    self.leave_replay();
                     self.room = room;
                     self.overlay = Overlay::None;
                     if room == Room::Health {

@@ -198,7 +198,7 @@ impl Model {
 
     /// Takes the selected camera out of step.
     pub(super) fn remove_from_replay(&mut self) {
-        let Some(replay) = &mut self.replay else { return };
+        let Some(replay) = self.replay.as_mut().filter(|_| self.room == Room::Replay) else { return };
         if replay.tiles.len() <= 1 {
             self.leave_replay();
             return;

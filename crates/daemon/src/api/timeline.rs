@@ -55,6 +55,9 @@ async fn one(
     if from >= until || until - from > LONGEST {
         return Err(ApiError::Invalid(bad_range()));
     }
+    // To the microsecond, as footage is told apart.
+    let (start, end) = (micros(from), micros(until));
+    let (from, until) = (instant(start), instant(end));
     let footage = Object::Footage { camera: camera.clone(), from, until };
     let mut replay = ask(&session, Action::Replay, footage, "timeline");
     replay.request = replay.request.saying(Statement {
@@ -70,7 +73,6 @@ async fn one(
     let kept: BTreeSet<String> = pieces.runs.iter().flat_map(|run| run.kept.clone()).collect();
     let kept: Vec<String> = kept.into_iter().collect();
     let vault = app.vault.clone();
-    let (start, end) = (micros(from), micros(until));
     let spans = tokio::task::spawn_blocking(move || vault.spans_also(stream, start, end, &kept)).await;
     let spans = spans
         .map_err(|e| ApiError::Internal(e.to_string()))?
