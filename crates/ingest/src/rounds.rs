@@ -247,7 +247,9 @@ mod tests {
         let rounds = Rounds::start(0).unwrap();
         let (near, mut far) = tokio::io::duplex(64);
         let (said, heard) = std::sync::mpsc::channel();
+        let (reads, reading) = std::sync::mpsc::channel();
         rounds.spawn(lane(false), async move {
+            reads.send(()).unwrap();
             let mut byte = [0];
             while far.read_exact(&mut byte).await.is_ok() {
                 let received = clock::now();
@@ -256,6 +258,8 @@ mod tests {
         });
         let outside = Builder::new_current_thread().build().unwrap();
         let mut near = near;
+        // The bound speaks of what arrives once there is somebody to read it, as on a socket that the session opened.
+        reading.recv_timeout(Duration::from_secs(10)).unwrap();
         for _ in 0..3 {
             let sent = clock::now();
             outside.block_on(near.write_all(b"x")).unwrap();
