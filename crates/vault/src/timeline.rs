@@ -32,12 +32,17 @@ pub(crate) fn spans(known: &Known, from: Micros, until: Micros) -> Vec<Span> {
         {
             span.bytes += piece.bytes;
         }
+        // Seconds rise within a piece, so the span of the next is this one or one soon after.
+        let mut index = 0;
         for (second, bytes) in &piece.activity {
-            let at = Micros(second.saturating_mul(SECOND));
             // A second is counted where it begins, or where the span begins within it.
-            if let Some(span) = span_at(&mut spans, at.max(piece.from).max(from)) {
-                let index = (second - span.from.0.div_euclid(SECOND)) as usize;
-                if let Some(slot) = span.activity.get_mut(index) {
+            let at = Micros(second.saturating_mul(SECOND)).max(piece.from).max(from);
+            if spans.get(index).is_none_or(|span| at < span.from || span.until <= at) {
+                index = spans.partition_point(|span| span.until <= at);
+            }
+            if let Some(span) = spans.get_mut(index).filter(|span| span.kind == SpanKind::Recorded) {
+                let place = (second - span.from.0.div_euclid(SECOND)) as usize;
+                if let Some(slot) = span.activity.get_mut(place) {
                     *slot = slot.saturating_add(*bytes);
                 }
             }

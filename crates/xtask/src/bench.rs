@@ -77,7 +77,7 @@ pub(crate) fn run(rest: &[String]) -> Result<()> {
     }
 }
 
-/// The archive is made once, under the target folder (some 2.5 GB), and used again.
+/// The archive is made once, under the target folder (some 12 GB), and used again.
 fn replay() -> Result<()> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["run", "--release", "--quiet", "--package", "vault", "--example", "archive", "--"]);
