@@ -275,6 +275,10 @@ impl Model {
         if let Some(tile) = tile {
             tile.timeline = Some(timeline);
         }
+        // Nobody waits in front of the wall.
+        if let Some(limit) = replay.limit().filter(|limit| replay.position() < *limit) {
+            self.replay_seek(limit);
+        }
     }
 
     /// What the socket says about a look back of the room.
