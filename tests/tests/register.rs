@@ -4,8 +4,11 @@
 use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use end_to_end::{log_in, pictures, plan, programs, until_end, watch};
-use mandate::ReasonCode;
-use protocol::socket::EndCause;
+use mandate::{Purpose, ReasonCode, RecipientKind};
+use protocol::{
+    api::{Approval, NewFootageRequest},
+    socket::EndCause,
+};
 use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -197,15 +200,36 @@ async fn decisions_are_applied_verified_and_revoked() -> Result<()> {
 
     // It turns out that the other camera was taken down some seconds ago: what it recorded since is closed off, the privacy
     // officer sees it, and the police decide that it goes. The keys are gone when the answer is there.
+    // What an approved request has secured meanwhile binds it until the request is closed.
     let other = cameras.iter().find(|c| c.municipality.as_str() == "enschede" && c.id != camera.id);
     let other = other.context("no second camera")?.id.to_string();
-    let taken_down = (Utc::now() - TimeDelta::seconds(5)).to_rfc3339();
+    let investigator = log_in(&room, "rechercheur").await?;
+    let approver = log_in(&room, "goedkeurder").await?;
+    let now = Utc::now();
+    let asked = NewFootageRequest {
+        cameras: vec![other.as_str().into()],
+        from: now - TimeDelta::seconds(8),
+        until: now - TimeDelta::seconds(2),
+        purpose: Purpose::Investigation,
+        offence_ref: Some("Sr 300".to_owned()),
+        case_number: None,
+        description: Some("DEMO: taken down later".to_owned()),
+        recipient: None,
+        recipient_kind: RecipientKind::Police,
+    };
+    let request = investigator.request_footage(&asked).await?;
+    let approved = approver.approve_request(&request.id, &Approval::default()).await?;
+    ensure!(!approved.held.is_empty(), "nothing was secured: {approved:?}");
+    let taken_down = (now - TimeDelta::seconds(5)).to_rfc3339();
     legal.run(&["end", "position", &format!("{other}-P1"), "--at", &taken_down])?;
     let closed_off = until(&privacy, &["quarantine"], "CAMERA_OUTSIDE_AREA")?;
     ensure!(closed_off.contains(&other), "{closed_off}");
     ensure!(closed_off.contains("lawful footage"), "the price of a decision is told: {closed_off}");
     let decide = ["destroy-quarantined", "1", "--yes", "--reason", "DEMO: should not exist"];
     ensure!(legal.refused(&decide)?.contains("ROLE_NOT_PERMITTED"));
+    let bound = privacy.refused(&decide)?;
+    ensure!(bound.contains("HELD"), "what a request has secured went: {bound}");
+    approver.close_request(&request.id, "withdrawn").await?;
     let gone = privacy.run(&decide)?;
     ensure!(gone.contains("decided by privacy"), "{gone}");
     ensure!(privacy.refused(&decide)?.contains("destroyed already"));

@@ -195,25 +195,6 @@ impl Holds {
     }
 }
 
-impl Holds {
-    /// The holds set for a case that touch footage of a camera, as the law sees them.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn on(
-        &self,
-        camera: &CameraId,
-        from: DateTime<Utc>,
-        until: DateTime<Utc>,
-    ) -> Result<Vec<mandate::Hold>, IncidentError> {
-        let rows = self.all()?;
-        let touching = rows
-            .iter()
-            .filter(|row| row.asked.camera == *camera && row.asked.from < until && from < row.asked.until);
-        Ok(touching.map(HoldRow::in_law).collect())
-    }
-}
-
 const SELECT: &str = "SELECT number, camera, since, until, case_number, offence, review_at, set_by, set_at, released_at, \
                       released_by, entry FROM holds";
 

@@ -72,6 +72,7 @@ struct Secured {
     from: DateTime<Utc>,
     until: DateTime<Utc>,
     law: Hold,
+    witnessed: bool,
 }
 
 /// The hold that a request's approval made, as the law sees it.
@@ -83,33 +84,41 @@ pub(crate) fn hold_of(request: &FootageRequest) -> Hold {
     }
 }
 
-/// What is secured of a camera between two instants, by holds and by approved requests. A hold that the witness has not
-/// seen yet gives nothing (`decisions.md` 15).
+/// What is secured of a camera between two instants, by holds and by approved requests.
 fn secured(app: &App, camera: &CameraId, (from, until): Stretch) -> Result<Vec<Secured>, ApiError> {
     let mut all = Vec::new();
     for row in app.holds.all()? {
-        let asked = &row.asked;
-        let touches = asked.camera == *camera && asked.from < until && from < asked.until;
-        if !touches || row.released.is_some() || !row.witnessed(&app.gate) {
+        if row.asked.camera != *camera || row.released.is_some() {
             continue;
         }
         // It may begin earlier than it was asked: at the key frame.
-        let Some(held) = app.vault.held(&row.id()) else { continue };
-        let (from, until) = (instant(held.from), instant(held.until));
-        all.push(Secured { id: row.id(), from, until, law: row.in_law() });
+        let held = app.vault.held(&row.id());
+        let (from, until) = held
+            .map_or((row.asked.from, row.asked.until), |held| (instant(held.from), instant(held.until)));
+        let witnessed = row.witnessed(&app.gate);
+        all.push(Secured { id: row.id(), from, until, law: row.in_law(), witnessed });
     }
     for request in app.exports.newest(u32::MAX)? {
         if request.state != RequestState::Approved {
             continue;
         }
         for held in request.held.iter().filter(|held| held.camera == *camera) {
-            if held.from < until && from < held.until {
-                let law = hold_of(&request);
-                all.push(Secured { id: held.hold.clone(), from: held.from, until: held.until, law });
-            }
+            let law = hold_of(&request);
+            let (from, until) = (held.from, held.until);
+            all.push(Secured { id: held.hold.clone(), from, until, law, witnessed: true });
         }
     }
+    all.retain(|one| one.from < until && from < one.until);
     Ok(all)
+}
+
+/// Everything that binds footage of a camera between two instants, as the law sees it: a hold that no witness has seen yet
+/// keeps it from being destroyed, too.
+///
+/// # Errors
+/// When what is secured cannot be looked up.
+pub(crate) fn binding(app: &App, camera: &CameraId, range: Stretch) -> Result<Vec<Hold>, ApiError> {
+    Ok(secured(app, camera, range)?.into_iter().map(|one| one.law).collect())
 }
 
 /// The case that a request is about.
@@ -131,7 +140,9 @@ impl Pieces {
         camera: &CameraId,
         range: Stretch,
     ) -> Result<Self, ApiError> {
-        let secured = secured(app, camera, range)?;
+        let mut secured = secured(app, camera, range)?;
+        // What the witness has not seen yet, and what the vault does not keep, gives nobody anything (`decisions.md` 15).
+        secured.retain(|one| one.witnessed && app.vault.held(&one.id).is_some());
         let snapshot = app.gate.snapshot();
         let decide = |request: &Request| footage_pieces(&snapshot.register, request, app.gate.clock().now());
         Ok(Self::cut(request, camera, range, &secured, decide))

@@ -110,6 +110,13 @@ pub(crate) struct Sequence {
     faults: Option<Arc<dyn DiskFaults>>,
 }
 
+/// Unlocked by hand: a child that is just being forked holds a copy of the descriptor until it executes its program.
+impl Drop for Sequence {
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(&*self.file, rustix::fs::FlockOperation::Unlock);
+    }
+}
+
 impl Sequence {
     /// Where the first record of a log begins.
     pub(crate) const FIRST: u64 = HEADER.len() as u64;

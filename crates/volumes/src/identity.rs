@@ -25,7 +25,18 @@ pub struct Identity {
     pub vault: [u8; 16],
     /// Numbers of the volumes there, in order.
     pub volumes: Vec<u64>,
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The locked file. It is unlocked by hand: a child that is just being forked holds a copy of the descriptor until it
+/// executes its program, and the lock would end with that copy only.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // What fails here ends with the process.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 impl Identity {
@@ -40,7 +51,7 @@ impl Identity {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).at(&path)?;
         let vault = decode(&bytes, &path)?;
-        Ok(Self { vault, volumes: volumes(dir)?, _lock: file })
+        Ok(Self { vault, volumes: volumes(dir)?, _lock: Lock(file) })
     }
 
     /// Locks the folder and reads who it is; an empty folder gets an identity.
@@ -75,9 +86,9 @@ impl Identity {
             file.write_all_at(&head, 0).at(&path)?;
             file.sync_all().at(&path)?;
             File::open(dir).and_then(|dir| dir.sync_all()).at(dir)?;
-            return Ok(Self { vault: take(&head, 16), volumes, _lock: file });
+            return Ok(Self { vault: take(&head, 16), volumes, _lock: Lock(file) });
         }
-        Ok(Self { vault: decode(&bytes, &path)?, volumes, _lock: file })
+        Ok(Self { vault: decode(&bytes, &path)?, volumes, _lock: Lock(file) })
     }
 }
 

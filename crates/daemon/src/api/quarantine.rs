@@ -15,6 +15,7 @@ use crate::{
     gate::{request, word},
     identity::Session,
     journal::Snapshot,
+    pieces::binding,
     recorder::{record_request, system_ask},
 };
 use axum::{
@@ -193,7 +194,7 @@ async fn destroy(
     }
     let stream = app.streams.get(&found.camera).map(|c| c.main.stream).ok_or(ApiError::NotFound)?;
     let object = Object::Footage { camera: found.camera.clone(), from: found.from, until: found.until };
-    let holds = app.holds.on(&found.camera, found.from, found.until)?;
+    let holds = binding(&app, &found.camera, (found.from, found.until))?;
     let mut decision = ask(&session, Action::DecideQuarantine, object.clone(), "quarantine.decide");
     decision.request.resolved.holds.clone_from(&holds);
     decision.request =

@@ -31,7 +31,7 @@ fn replay(case: Option<&str>) -> Request {
 
 fn held(id: &str, case: &str, from: &str, until: &str, set_at: &str) -> Secured {
     let law = Hold { case_number: Some(case.to_owned()), state: HoldState::Active, set_at: Some(at(set_at)) };
-    Secured { id: id.to_owned(), from: at(from), until: at(until), law }
+    Secured { id: id.to_owned(), from: at(from), until: at(until), law, witnessed: true }
 }
 
 #[tokio::test]
