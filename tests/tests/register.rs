@@ -209,10 +209,10 @@ async fn decisions_are_applied_verified_and_revoked() -> Result<()> {
     let asked = NewFootageRequest {
         cameras: vec![other.as_str().into()],
         from: now - TimeDelta::seconds(8),
-        until: now - TimeDelta::seconds(2),
+        until: now,
         purpose: Purpose::Investigation,
         offence_ref: Some("Sr 300".to_owned()),
-        case_number: None,
+        case_number: Some("PL0600-2026-DEMO".to_owned()),
         description: Some("DEMO: taken down later".to_owned()),
         recipient: None,
         recipient_kind: RecipientKind::Police,

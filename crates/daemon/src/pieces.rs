@@ -93,8 +93,8 @@ fn secured(app: &App, camera: &CameraId, (from, until): Stretch) -> Result<Vec<S
         }
         // It may begin earlier than it was asked: at the key frame.
         let held = app.vault.held(&row.id());
-        let (from, until) = held
-            .map_or((row.asked.from, row.asked.until), |held| (instant(held.from), instant(held.until)));
+        let (from, until) =
+            held.map_or((row.asked.from, row.asked.until), |held| (instant(held.from), instant(held.until)));
         let witnessed = row.witnessed(&app.gate);
         all.push(Secured { id: row.id(), from, until, law: row.in_law(), witnessed });
     }
