@@ -266,7 +266,8 @@ async fn a_shift_stands_in_the_log_and_the_auditor_reads_it() -> Result<()> {
         Ok(String::from_utf8(output.stdout)?)
     };
     let months = state.join("ledger-months").display().to_string();
-    let reports: Value = serde_json::from_str(&audit(&["--json", "--months", &months])?)?;
+    let reports: Value =
+        serde_json::from_str(&audit(&["--json", "--months", &months, "--purpose", "lawfulness"])?)?;
     let lines = |report: &str| -> Result<Vec<String>> {
         let lines =
             reports["reports"][report]["lines"].as_array().with_context(|| format!("no report {report}"))?;

@@ -163,12 +163,18 @@ async fn the_police_check_the_log_without_its_host() -> Result<()> {
     let export = away.join("export.jsonl");
     let months = room.data.join("state/ledger-months").display().to_string();
     let file = export.display().to_string();
-    tools.holds(&["export", &dir, "--out", &file, "--names", &months])?;
+    tools.holds(&["export", &dir, "--out", &file, "--names", &months, "--purpose", "lawfulness"])?;
     ensure!(
         fs::read_to_string(&export)?.contains("\"actor\":\"observant\""),
         "the names are opened with the keys"
     );
-    tools.holds(&["verify", "--export", &file])?;
+    let text = tools.holds(&["verify", "--export", &file])?;
+    ensure!(
+        text.contains("ATTENTION: the names in"),
+        "names are not proven without the months' keys: {text}"
+    );
+    let text = tools.holds(&["verify", "--export", &file, "--months", &months])?;
+    ensure!(text.contains("every name is that of the person"), "{text}");
     fs::write(
         &export,
         fs::read_to_string(&export)?.replacen("\"outcome\":\"permit\"", "\"outcome\":\"deny\"", 1),
@@ -181,6 +187,7 @@ async fn the_police_check_the_log_without_its_host() -> Result<()> {
     let query = ["query", &dir, "--index", &index, "--camera", &camera, "--action", "live_view.start"];
     ensure!(tools.holds(&query)?.contains(&format!("{seq}\t")), "the look is not found");
     let query = ["query", &dir, "--index", &index, "--months", &months, "--who", "observant"];
+    let query = [&query[..], &["--purpose", "integrity"]].concat();
     ensure!(tools.holds(&query)?.contains(&format!("{seq}\t")), "the person is not found");
 
     outside_judges(&tools, &log, seq)?;

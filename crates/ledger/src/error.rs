@@ -42,6 +42,9 @@ pub enum LedgerError {
     /// A key or a note is malformed.
     #[error("{0}")]
     Key(String),
+    /// What was kept beside an entry for the month's key does not belong to it.
+    #[error("the sealed details are not those of the entry: {0}")]
+    Details(String),
     /// A cosignature does not hold.
     #[error("the cosignature does not hold: {0}")]
     Cosignature(String),

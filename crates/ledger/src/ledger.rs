@@ -325,10 +325,11 @@ impl Ledger {
     }
 
     /// Who and what stands behind an entry's pseudonym and commitments; none when it has none or when the month's
-    /// key is destroyed. Reading it is itself a consultation that its caller logs.
+    /// key is destroyed, an error when it is another entry's. Reading it is itself a consultation that its caller logs.
     pub fn details(&self, seq: u64) -> Result<Option<Details>, LedgerError> {
         let shared = self.shared();
-        shared.privacy.open_details(&shared.record(seq)?.details)
+        let record = shared.record(seq)?;
+        shared.privacy.open_details(&record.leaf, &record.details)
     }
 
     /// Destroys the key of a month (`2026-11`) whose log term is over: its pseudonyms and details become unreadable,

@@ -7,7 +7,6 @@ use crate::{
     canonical::{exact, to_canonical},
     entry::{Actor, Change, Entry, Object},
     note::create_secret,
-    sequence::{Record, Records},
 };
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -15,9 +14,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
@@ -26,6 +23,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use zeroize::Zeroizing;
+
+mod details;
+
+pub use details::{Details, DetailsReader, MonthKeys, Opening};
 
 /// The version of the leaf's schema.
 const SCHEMA: u32 = 1;
@@ -40,43 +41,6 @@ pub(crate) struct Prepared {
     pub(crate) at: DateTime<Utc>,
     pub(crate) leaf: String,
     pub(crate) details: Vec<u8>,
-}
-
-/// What stands behind the pseudonym and the commitments of one entry, opened with the month's key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Details {
-    /// The person who acted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actor: Option<String>,
-    /// The person it concerned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub object: Option<String>,
-    /// The texts behind the commitments, by their place in the leaf: `origin.address`.
-    #[serde(default)]
-    pub committed: BTreeMap<String, Opening>,
-}
-
-/// What opens one commitment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Opening {
-    /// 128 bits, base64url.
-    pub salt: String,
-    /// The text.
-    pub text: String,
-}
-
-impl Opening {
-    /// The commitment that this opens, as it stands in the leaf at `place`:
-    /// `sha256:` and base64url of SHA-256(salt ‖ place ‖ 0x00 ‖ text).
-    pub fn commitment(&self, place: &str) -> String {
-        let salt = BASE64_URL_SAFE_NO_PAD.decode(&self.salt).unwrap_or_default();
-        let mut hash = Sha256::new();
-        hash.update(&salt);
-        hash.update(place.as_bytes());
-        hash.update([0]);
-        hash.update(self.text.as_bytes());
-        format!("sha256:{}", BASE64_URL_SAFE_NO_PAD.encode(hash.finalize()))
-    }
 }
 
 /// Stands in a spooled leaf until it is logged; as long as the time that replaces it.
@@ -190,9 +154,16 @@ impl Privacy {
         if !leaf.windows(MARK.len()).any(|window| window == MARK) {
             return None;
         }
-        let month = std::str::from_utf8(sealed.get(..MONTH_LEN)?).ok()?;
-        let details = self.open_details(sealed).ok()??;
-        self.case_tag(&details.committed.get("justification.case_number")?.text, month).ok()?
+        let details = self.open_details(leaf, sealed).ok()??;
+        self.case_tag_in(leaf, &details).ok()?
+    }
+
+    /// The tag of the case number in opened details.
+    pub(crate) fn case_tag_in(&self, leaf: &[u8], details: &Details) -> Result<Option<String>, LedgerError> {
+        match (details.committed.get("justification.case_number"), month_of_leaf(leaf)) {
+            (Some(case), Some(month)) => self.case_tag(&case.text, &month),
+            _ => Ok(None),
+        }
     }
 
     /// Turns an entry into its leaf and sealed details. Writes nothing, unless the month has no key yet.
@@ -222,77 +193,26 @@ impl Privacy {
         Ok(Prepared { at: entry.at, leaf, details })
     }
 
-    /// The details of a record, or none when it has none or the month's key is destroyed.
-    pub(crate) fn open_details(&self, sealed: &[u8]) -> Result<Option<Details>, LedgerError> {
-        let Some((month, rest)) = sealed.split_at_checked(MONTH_LEN) else { return Ok(None) };
-        let month = std::str::from_utf8(month).map_err(|_| LedgerError::Key("damaged details".to_owned()))?;
-        let Some(key) = self.key(month, false)? else { return Ok(None) };
-        let damaged = || LedgerError::Key("the details do not open with the month's key".to_owned());
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(damaged)?;
-        let mut text = sealed.to_vec();
-        let opened = detail_key(&key)?
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(month), &mut text)
-            .map_err(|_| damaged())?;
-        serde_json::from_slice(opened).map(Some).map_err(|_| damaged())
+    /// What stands behind a leaf's pseudonyms and commitments: none when it has neither, or when its month's key is
+    /// destroyed. The seal says only of which month the details are, so they are held against the leaf: whoever keeps the disks
+    /// could have put another entry's in their place, or taken them away.
+    pub(crate) fn open_details(&self, leaf: &[u8], sealed: &[u8]) -> Result<Option<Details>, LedgerError> {
+        let month = month_of_leaf(leaf)
+            .ok_or_else(|| LedgerError::Key("the entry does not say when it was made".to_owned()))?;
+        let Some(key) = self.key(&month, false)? else { return Ok(None) };
+        let details = match sealed {
+            [] => Details::default(),
+            sealed => unseal(&key, &month, sealed)?,
+        };
+        let value: Value = serde_json::from_slice(leaf).unwrap_or_default();
+        details.held_against(&value, |person| pseudonym(&key, &month, person))?;
+        Ok((!sealed.is_empty()).then_some(details))
     }
 }
 
-/// The months' keys in the hands of somebody who reads the log offline: names, case numbers and the texts behind
-/// commitments, for as long as a month's key exists.
-#[derive(Debug)]
-pub struct MonthKeys(Privacy);
-
-impl MonthKeys {
-    /// Opens a folder of months' keys; nothing is made in it.
-    pub fn open(dir: &Path) -> Result<Self, LedgerError> {
-        fs::read_dir(dir).map_err(LedgerError::io(dir))?;
-        Ok(Self(Privacy::open(dir)?))
-    }
-
-    /// The pseudonyms under which a person appears, one for each month.
-    pub fn pseudonyms(&self, person: &str) -> Result<Vec<String>, LedgerError> {
-        self.0.months().iter().filter_map(|month| self.0.pseudonym(person, month).transpose()).collect()
-    }
-
-    /// The tags under which a case number is indexed, one for each month.
-    pub fn case_tags(&self, case: &str) -> Result<Vec<String>, LedgerError> {
-        self.0.months().iter().filter_map(|month| self.0.case_tag(case, month).transpose()).collect()
-    }
-
-    /// Reads the sealed details beside the entries of a log; its folder must hold the sequence file.
-    pub fn details(self, dir: &Path) -> Result<DetailsReader, LedgerError> {
-        Ok(DetailsReader { privacy: self.0, records: Records::open(dir)?, last: None })
-    }
-}
-
-/// Opens sealed details one after the other. Entries must be asked in rising order.
-#[derive(Debug)]
-pub struct DetailsReader {
-    privacy: Privacy,
-    records: Records,
-    last: Option<(u64, Record)>,
-}
-
-impl DetailsReader {
-    fn record(&mut self, seq: u64) -> Result<&Record, LedgerError> {
-        if self.last.as_ref().is_none_or(|(number, _)| *number != seq) {
-            self.last = Some((seq, self.records.skip_to(seq)?));
-        }
-        let beyond = LedgerError::Beyond { asked: seq, size: self.records.next() };
-        self.last.as_ref().map(|(_, record)| record).ok_or(beyond)
-    }
-
-    /// What stands behind an entry's pseudonym and commitments; none when it has none or when the month's key is gone.
-    pub fn of(&mut self, seq: u64) -> Result<Option<Details>, LedgerError> {
-        let sealed = self.record(seq)?.details.clone();
-        self.privacy.open_details(&sealed)
-    }
-
-    /// The tag of an entry's case number.
-    pub fn case_tag(&mut self, seq: u64) -> Result<Option<String>, LedgerError> {
-        let record = self.record(seq)?.clone();
-        Ok(self.privacy.case_tag_of(&record.leaf, &record.details))
-    }
+/// The month under whose key a leaf was made: `2026-11`.
+pub(crate) fn month_of_leaf(leaf: &[u8]) -> Option<String> {
+    crate::shared::time_of(leaf).map(month_of)
 }
 
 fn derive(key: &[u8; KEY_LEN], purpose: &str) -> hmac::Tag {
@@ -323,6 +243,19 @@ fn seal(key: &[u8; KEY_LEN], month: &str, details: &Details) -> Result<Vec<u8>, 
         .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(month), &mut text)
         .map_err(no_seal)?;
     Ok([month.as_bytes(), &nonce, &text].concat())
+}
+
+fn unseal(key: &[u8; KEY_LEN], month: &str, sealed: &[u8]) -> Result<Details, LedgerError> {
+    let damaged = || LedgerError::Key("the details do not open with the month's key".to_owned());
+    let (nonce, sealed) = sealed
+        .strip_prefix(month.as_bytes())
+        .and_then(|rest| rest.split_first_chunk::<NONCE_LEN>())
+        .ok_or_else(damaged)?;
+    let mut text = sealed.to_vec();
+    let opened = detail_key(key)?
+        .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(month), &mut text)
+        .map_err(|_| damaged())?;
+    serde_json::from_slice(opened).map_err(|_| damaged())
 }
 
 /// Replaces what must not stand in the leaf and remembers it.

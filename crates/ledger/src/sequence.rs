@@ -9,6 +9,8 @@
 use crate::{
     LedgerError,
     faults::{DiskFaults, DiskStep},
+    publish::SEQUENCE_LINE,
+    tiles::PRUNED,
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -113,7 +115,8 @@ pub(crate) struct Sequence {
 /// Unlocked by hand: a child that is just being forked holds a copy of the descriptor until it executes its program.
 impl Drop for Sequence {
     fn drop(&mut self) {
-        let _ = rustix::fs::flock(&*self.file, rustix::fs::FlockOperation::Unlock);
+        // A lock that cannot be given back goes with the descriptor.
+        rustix::fs::flock(&*self.file, rustix::fs::FlockOperation::Unlock).ok();
     }
 }
 
@@ -270,6 +273,14 @@ pub(crate) fn read_at(file: &File, offset: u64, seq: u64) -> io::Result<Record> 
     read_frame(&mut bytes.as_slice(), seq)?.map(|(record, _)| record).ok_or_else(damaged)
 }
 
+/// The first record that a tombstone leaves, and where it begins. Its signature is for whoever opens the log to check; a wrong
+/// place shows, for a record is bound to its number.
+fn behind_purge(tombstone: &str) -> Option<(u64, u64)> {
+    let first = tombstone.lines().nth(1)?.parse().ok()?;
+    let offset = tombstone.lines().find_map(|line| line.strip_prefix(SEQUENCE_LINE)?.parse().ok())?;
+    Some((first, offset))
+}
+
 /// The file read from front to back by somebody who does not write it.
 #[derive(Debug)]
 pub(crate) struct Records {
@@ -279,7 +290,7 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Opens the sequence file in a log's folder.
+    /// Opens the sequence file in a log's folder, at the first record that was not purged.
     pub(crate) fn open(dir: &Path) -> Result<Self, LedgerError> {
         let path = dir.join("sequence");
         let mut reader =
@@ -289,15 +300,25 @@ impl Records {
         if header != *HEADER {
             return Err(LedgerError::Rewritten(format!("{} is not a sequence file", path.display())));
         }
-        Ok(Self { reader, path, next: 0 })
-    }
-
-    pub(crate) fn next(&self) -> u64 {
-        self.next
+        let next = match std::fs::read_to_string(dir.join(PRUNED)) {
+            Ok(tombstone) => {
+                let (first, offset) = behind_purge(&tombstone).ok_or_else(|| {
+                    LedgerError::Rewritten(format!("{PRUNED} does not say where the log goes on"))
+                })?;
+                reader.seek(io::SeekFrom::Start(offset)).map_err(LedgerError::io(&path))?;
+                first
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
+            Err(e) => return Err(LedgerError::io(dir.join(PRUNED))(e)),
+        };
+        Ok(Self { reader, path, next })
     }
 
     /// The record `seq`, which lies at or behind the place reached.
     pub(crate) fn skip_to(&mut self, seq: u64) -> Result<Record, LedgerError> {
+        if seq < self.next {
+            return Err(LedgerError::Purged { asked: seq, first: self.next });
+        }
         loop {
             let number = self.next;
             let found = read_frame(&mut self.reader, number).map_err(LedgerError::io(&self.path))?;

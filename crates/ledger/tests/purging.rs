@@ -63,6 +63,17 @@ async fn the_end_of_the_logs_own_term_leaves_a_tombstone_and_a_tree_that_verifie
             ledger.query(&Filter { camera: Some("ENS-C01".to_owned()), ..Filter::default() }).unwrap();
         assert_eq!(found.first().map(|(seq, _)| *seq), Some(256));
         drop(ledger);
+        // Whoever holds the months' keys reads what is left, as an audit does.
+        let months = ledger::MonthKeys::open(&root.path().join("keys/ledger-months")).unwrap();
+        let mut details = months.details(&dir).unwrap();
+        let log = ledger::Published::open(&dir, &vkey).unwrap();
+        let mut opened = 0;
+        for (seq, leaf) in ledger::leaves_in_order(&log) {
+            let details = details.of(seq, &leaf.unwrap()).unwrap();
+            opened += u64::from(details.is_some_and(|details| details.actor.as_deref() == Some("a")));
+        }
+        assert_eq!(opened, 900 - 256);
+        assert!(matches!(details.of(3, b"{}"), Err(LedgerError::Purged { asked: 3, .. })));
         if round == 0 {
             continue;
         }

@@ -8,7 +8,7 @@
 mod findings;
 mod lines;
 
-use super::{LogAndKeys, say, verify};
+use super::{LogAndKeys, purpose::Purpose, say, verify};
 use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, ValueEnum};
@@ -40,8 +40,11 @@ pub(crate) struct Audit {
     on: Option<NaiveDate>,
     /// The folder of the months' keys: authorisations with their terms, and who never used theirs. The log's folder must hold
     /// the sequence file
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", requires = "purpose")]
     months: Option<PathBuf>,
+    /// For what the log is read; it stands in the report
+    #[arg(long, value_enum)]
+    purpose: Option<Purpose>,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -125,7 +128,9 @@ impl Audit {
             let at = entry.at.parse::<DateTime<Utc>>().ok();
             // A month whose key died with its log term has no details any more.
             let opened = match &mut details {
-                Some(details) => details.of(seq).with_context(|| format!("the details of entry {seq}"))?,
+                Some(details) => {
+                    details.of(seq, &leaf).with_context(|| format!("the details of entry {seq}"))?
+                }
                 None => None,
             };
             if let Some(opened) = &opened {
@@ -233,8 +238,14 @@ impl Audit {
                     (report.name(), json!({ "title": title, "count": lines.count(), "lines": lines.rows() }))
                 })
                 .collect();
-            say(json!({ "entries": found.entries, "on": on, "reports": reports }));
+            let purpose = self.purpose.map(Purpose::word);
+            say(json!({ "entries": found.entries, "on": on, "purpose": purpose, "reports": reports }));
             return;
+        }
+        if let Some(purpose) = self.purpose {
+            let names =
+                if self.months.is_some() { ", with the names that the months' keys open" } else { "" };
+            say(format!("read for the purpose {}{names}", purpose.word()));
         }
         say(format!("{} entries in the range", found.entries));
         for (_, title, lines) in sections {

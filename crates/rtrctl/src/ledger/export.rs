@@ -1,22 +1,23 @@
 //! `export`: a range of entries as JSON lines that prove themselves. The first line says what the file is and carries the
-//! signed checkpoint; each entry brings the path that leads to it; the last line counts them. With `--sign` a signed note
-//! over the whole file lies beside it, so that nobody can take lines out either.
+//! signed checkpoint; each entry brings the path that leads to it; the last line counts them. A whole range shows by its numbers
+//! that nothing was taken out; with `--sign` a signed note over the whole file lies beside it, which says so of a selection too.
 
-use super::{LogAndKeys, keys::Policy, say};
+mod check;
+
+pub(super) use check::check;
+
+use super::{LogAndKeys, purpose::Purpose, say};
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
-use ledger::{
-    InclusionProof, MonthKeys, Published,
-    note::{self, Checkpoint, LogKey},
-    tree::{NodeHash, leaf_hash},
-};
+use ledger::{MonthKeys, Published, note::LogKey, tree::leaf_hash};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::{
     fs::{self, File},
-    io::{BufRead as _, BufReader, BufWriter, Write as _},
+    io::{BufWriter, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -38,15 +39,11 @@ pub(crate) struct Export {
     /// End, exclusive; the whole log otherwise
     #[arg(long)]
     to: Option<u64>,
-    /// Only entries from this instant on, for example 2026-11-01T00:00:00Z
-    #[arg(long)]
-    since: Option<DateTime<Utc>>,
-    /// Only entries before this instant
-    #[arg(long)]
-    until: Option<DateTime<Utc>>,
-    /// Only entries about this municipality
-    #[arg(long)]
-    municipality: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
+    /// For what the entries are handed over; it stands in the export's first line
+    #[arg(long, value_enum)]
+    purpose: Purpose,
     /// Opens names and the texts behind commitments with the months' keys in this folder, for as long as those exist
     #[arg(long, value_name = "FOLDER")]
     names: Option<PathBuf>,
@@ -78,17 +75,19 @@ impl Export {
         let mut out = Sink { file: BufWriter::new(File::create_new(&self.out)?), hash: Sha256::new() };
         out.line(&json!({
             "schema": SCHEMA, "origin": checkpoint.origin, "checkpoint": checkpoint.note,
-            "from": from, "to": until, "since": self.since, "until": self.until, "municipality": self.municipality,
+            "from": from, "to": until, "since": self.selection.since, "until": self.selection.until,
+            "municipality": self.selection.municipality, "purpose": self.purpose.word(),
+            "made_at": Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
             "persons": if names.is_some() { "opened" } else { "pseudonymised" },
             "leaf": "RFC 8785; its hash is SHA-256(0x00 || leaf)",
-            "check": "rtrctl ledger verify --export FILE --policy POLICY",
+            "check": "rtrctl ledger verify --export FILE --policy POLICY [--months FOLDER]",
         }))?;
         let mut count = 0_u64;
         for seq in from..until {
             let leaf = log.leaf(seq)?;
             let value: Value =
                 serde_json::from_slice(&leaf).with_context(|| format!("entry {seq} is not JSON"))?;
-            if !self.wanted(&value) {
+            if !self.selection.takes(&value) {
                 continue;
             }
             let proof = log
@@ -101,7 +100,7 @@ impl Export {
             let path: Vec<String> = proof.hashes.iter().map(|hash| BASE64_STANDARD.encode(hash)).collect();
             let mut line = json!({ "seq": seq, "leaf": value, "proof": path });
             if let (Some(names), Some(fields)) = (&mut names, line.as_object_mut())
-                && let Some(details) = names.of(seq)?
+                && let Some(details) = names.of(seq, &leaf)?
             {
                 fields.insert("details".to_owned(), serde_json::to_value(details)?);
             }
@@ -119,8 +118,25 @@ impl Export {
         say(format!("{count} entries of {from}..{until} in {}", self.out.display()));
         Ok(ExitCode::SUCCESS)
     }
+}
 
-    fn wanted(&self, entry: &Value) -> bool {
+/// Which entries of the range: all of them where nothing is named. Stands in the export's head, so that a check knows whether
+/// numbers may be missing.
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Selection {
+    /// Only entries from this instant on, for example 2026-11-01T00:00:00Z
+    #[arg(long)]
+    since: Option<DateTime<Utc>>,
+    /// Only entries before this instant
+    #[arg(long)]
+    until: Option<DateTime<Utc>>,
+    /// Only entries about this municipality
+    #[arg(long)]
+    municipality: Option<String>,
+}
+
+impl Selection {
+    fn takes(&self, entry: &Value) -> bool {
         let at = || entry.get("at")?.as_str()?.parse::<DateTime<Utc>>().ok();
         let municipality = entry.pointer("/object/municipality").and_then(Value::as_str);
         (self.since.is_none() && self.until.is_none()
@@ -128,6 +144,19 @@ impl Export {
                 self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
             }))
             && (self.municipality.is_none() || self.municipality.as_deref() == municipality)
+    }
+
+    /// What it says, for people; none when it takes everything.
+    fn words(&self) -> Option<String> {
+        let words: Vec<String> = [
+            self.since.map(|since| format!("since {since}")),
+            self.until.map(|until| format!("until {until}")),
+            self.municipality.as_ref().map(|municipality| format!("municipality {municipality}")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        (!words.is_empty()).then(|| words.join(", "))
     }
 }
 
@@ -159,85 +188,4 @@ impl Sink {
         self.file.get_ref().sync_all()?;
         Ok(self.hash.finalize().to_vec())
     }
-}
-
-/// Checks an export by itself: the checkpoint's signatures, and each entry's path to its root.
-pub(crate) fn verify(file: &Path, policy: &Policy, signer: Option<&str>) -> Result<ExitCode> {
-    let mut lines = BufReader::new(File::open(file).with_context(|| file.display().to_string())?).lines();
-    let head: Value = serde_json::from_str(&lines.next().context("an empty file")??)?;
-    ensure!(head["schema"] == SCHEMA, "{} is no export of a log", file.display());
-    let checkpoint = Checkpoint::read(head["checkpoint"].as_str().unwrap_or_default(), &policy.log)?;
-    let (mut count, mut ended) = (0_u64, false);
-    for (number, line) in (2..).zip(lines) {
-        let line: Value = serde_json::from_str(&line?).with_context(|| format!("line {number}"))?;
-        if let Some(end) = line.get("end") {
-            ended = end.as_u64() == Some(count);
-            break;
-        }
-        let held = (|| {
-            let seq = line.get("seq")?.as_u64()?;
-            let leaf = ledger::canonical::to_canonical(line.get("leaf")?).ok()?;
-            let hashes: Vec<NodeHash> = line
-                .get("proof")?
-                .as_array()?
-                .iter()
-                .map(|hash| BASE64_STANDARD.decode(hash.as_str()?).ok()?.try_into().ok())
-                .collect::<Option<_>>()?;
-            let proof = InclusionProof { seq, size: checkpoint.size, root: checkpoint.root, hashes };
-            let opened = line.get("details").is_none_or(|details| opens(line.get("leaf"), details));
-            (proof.holds_for(leaf.as_bytes()) && opened).then_some(())
-        })();
-        if held.is_none() {
-            say(format!("WRONG: line {number}, entry {}: not what was signed", line["seq"]));
-            return Ok(ExitCode::FAILURE);
-        }
-        count += 1;
-    }
-    if !ended {
-        say(format!("WRONG: the file ends after {count} entries, without the line that counts them"));
-        return Ok(ExitCode::FAILURE);
-    }
-    say(format!(
-        "{count} entries, each proven in the log of {} entries that {} signed",
-        checkpoint.size, checkpoint.origin
-    ));
-    for witness in &policy.witnesses {
-        match witness.cosigned_at(&checkpoint.note) {
-            Some(at) => say(format!("cosigned by {} at {at}", witness.name())),
-            None => say(format!("ATTENTION: not cosigned by {}", witness.name())),
-        }
-    }
-    let beside = note_beside(file);
-    if let Ok(text) = fs::read_to_string(&beside) {
-        let hash = Sha256::digest(fs::read(file)?);
-        let expected = statement(&checkpoint.origin, count, &hash);
-        let signed = match signer {
-            Some(key) => note::read_text(&text, key).is_ok_and(|signed| signed == expected),
-            None => text.starts_with(&format!("{expected}\n")),
-        };
-        if !signed {
-            say(format!("WRONG: {} is about another file, or signed by another key", beside.display()));
-            return Ok(ExitCode::FAILURE);
-        }
-        say(match signer {
-            Some(_) => "the whole file is signed: nothing was taken out",
-            None => "a note about this very file lies beside it; check its signature with --signer-key",
-        });
-    } else if signer.is_some() {
-        say(format!("WRONG: {} is missing", beside.display()));
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Whether the opened texts are those that the entry committed to.
-fn opens(leaf: Option<&Value>, details: &Value) -> bool {
-    let details: Result<ledger::Details, _> = serde_json::from_value(details.clone());
-    details.is_ok_and(|details| {
-        details.committed.iter().all(|(place, opening)| {
-            let pointer = format!("/{}", place.replace('.', "/"));
-            let committed = leaf.and_then(|leaf| leaf.pointer(&pointer)).and_then(Value::as_str);
-            committed == Some(opening.commitment(place).as_str())
-        })
-    })
 }

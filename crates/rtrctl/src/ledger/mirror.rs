@@ -2,10 +2,10 @@
 //! new since the last time, believes nothing before the keys say so, and never replaces a copy by a shorter or another
 //! history: the copy is what convicts.
 
-use super::{keys::Keys, say, verify};
+use super::{keys::Keys, purpose::Purpose, say, verify};
 use crate::session;
 use anyhow::{Context as _, Result, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ledger::{
     Known,
     note::Checkpoint,
@@ -24,30 +24,6 @@ use tokio::task::JoinSet;
 
 /// Files that are fetched at the same time.
 const AT_ONCE: usize = 8;
-
-/// For what the law lets the log be read (Wpg 32a lid 2).
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Purpose {
-    /// Checking that data were processed lawfully
-    Lawfulness,
-    /// Internal control
-    InternalControl,
-    /// Integrity and security of the data
-    Integrity,
-    /// Criminal proceedings
-    CriminalProceedings,
-}
-
-impl Purpose {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Lawfulness => "lawfulness",
-            Self::InternalControl => "internal_control",
-            Self::Integrity => "integrity",
-            Self::CriminalProceedings => "criminal_proceedings",
-        }
-    }
-}
 
 /// `rtrctl ledger mirror`
 #[derive(Args)]

@@ -6,8 +6,11 @@ mod epoch;
 mod export;
 mod keys;
 mod mirror;
+mod purpose;
 mod query;
 mod readable;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use clap::{Args, Subcommand};

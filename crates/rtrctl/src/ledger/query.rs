@@ -1,6 +1,6 @@
 //! `query` and `rebuild-index`.
 
-use super::{LogAndKeys, readable::Readable, say};
+use super::{LogAndKeys, purpose::Purpose, readable::Readable, say};
 use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -28,8 +28,11 @@ pub(crate) struct Query {
     #[arg(long, requires = "months")]
     case: Option<String>,
     /// The folder of the months' keys
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", requires = "purpose")]
     months: Option<PathBuf>,
+    /// For what a person or a case is looked for
+    #[arg(long, value_enum)]
+    purpose: Option<Purpose>,
     /// The camera
     #[arg(long)]
     camera: Option<String>,
@@ -128,7 +131,8 @@ impl Query {
             }
         }
         let more = if found.len() == self.limit { "; there may be more (--limit)" } else { "" };
-        eprintln!("{} entries found in {:.1} ms{more}", found.len(), took.as_secs_f64() * 1000.0);
+        let purpose = self.purpose.map_or_else(String::new, |purpose| format!(", for {}", purpose.word()));
+        eprintln!("{} entries found in {:.1} ms{more}{purpose}", found.len(), took.as_secs_f64() * 1000.0);
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -164,7 +168,7 @@ impl Rebuild {
             };
             let tag = match &mut details {
                 Some(details) if leaf.windows(13).any(|w| w == b"\"case_number\"") => {
-                    details.case_tag(seq)?
+                    details.case_tag(seq, &leaf)?
                 }
                 _ => None,
             };

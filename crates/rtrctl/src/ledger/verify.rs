@@ -8,7 +8,9 @@ use super::{
 use anyhow::{Context as _, Result, bail, ensure};
 use chrono::Utc;
 use clap::Args;
-use ledger::{InclusionProof, KeptProof, Known, Published, Verified, note::Checkpoint, tree::leaf_hash};
+use ledger::{
+    InclusionProof, KeptProof, Known, MonthKeys, Published, Verified, note::Checkpoint, tree::leaf_hash,
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -46,6 +48,9 @@ pub(crate) struct Verify {
     /// The public key of whoever signed the export as a whole
     #[arg(long, value_name = "VKEY", requires = "export")]
     signer_key: Option<String>,
+    /// The folder of the months' keys, so that the names an export opens are checked too
+    #[arg(long, value_name = "FOLDER", requires = "export")]
+    months: Option<PathBuf>,
     /// The log that this one follows after a loss, or what is left of it: checks that its end and this beginning are tied by a
     /// grant that a given witness signed
     #[arg(long, value_name = "DIR", requires = "previous_key")]
@@ -66,7 +71,10 @@ impl Verify {
             return self.run_proof(file, &policy.log);
         }
         if let Some(file) = &self.export {
-            return export::verify(file, &policy, self.signer_key.as_deref());
+            let months = self.months.as_deref().map(MonthKeys::open).transpose()?;
+            let checked = export::check(file, &policy, self.signer_key.as_deref(), months.as_ref())?;
+            checked.lines.iter().for_each(say);
+            return Ok(if checked.holds { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         let dir = super::folder(self.dir.as_deref().unwrap_or(Path::new(".")));
         if let Some(seq) = self.entry {
