@@ -4,7 +4,7 @@
 use crate::{
     decision::FactRef,
     facts::{ExtraKind, Fact, FactBody},
-    ids::{DecreeId, MunicipalityId, OrganisationId, WindowId},
+    ids::{AreaId, DecreeId, MunicipalityId, OrganisationId, PersonId, WindowId},
     policy::Policy,
     register::Register,
 };
@@ -86,6 +86,15 @@ pub struct Unconfirmed {
     pub decree: DecreeId,
     /// The municipality.
     pub municipality: Option<MunicipalityId>,
+    /// The area; none: every area of the decree.
+    #[serde(default)]
+    pub area: Option<AreaId>,
+    /// When the mayor ordered it (UTC).
+    #[serde(default)]
+    pub ordered_at: Option<DateTime<Utc>>,
+    /// Who entered it. The register does not know: the journal says it, where there is one.
+    #[serde(default)]
+    pub entered_by: Option<PersonId>,
     /// Start (UTC).
     pub from: DateTime<Utc>,
     /// End.
@@ -206,6 +215,9 @@ pub fn unconfirmed(register: &Register, at: DateTime<Utc>) -> Vec<Unconfirmed> {
                     fact: fact.reference(),
                     municipality: register.decree(&f.decree).map(|decree| decree.municipality.clone()),
                     decree: f.decree.clone(),
+                    area: f.area.clone(),
+                    ordered_at: f.ordered_at,
+                    entered_by: None,
                     from: f.from,
                     until: f.until,
                     due_at,

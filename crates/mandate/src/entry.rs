@@ -193,10 +193,15 @@ impl<'a> Look<'a> {
         self.known(known, field, id.as_str())
     }
 
+    /// Whether this is a new version that ends where it starts: what had not begun is called off, and opens nothing.
+    fn empties(&self, from: DateTime<Utc>, until: Option<DateTime<Utc>>) -> bool {
+        until == Some(from) && self.earlier().is_some()
+    }
+
     /// A start before an end.
     fn ordered(&mut self, from: DateTime<Utc>, until: Option<DateTime<Utc>>, field: &'static str) {
         self.need(
-            until.is_none_or(|until| from < until),
+            until.is_none_or(|until| from < until) || self.empties(from, until),
             field,
             "policy",
             ("het einde moet na het begin liggen", "the end must lie after the start"),

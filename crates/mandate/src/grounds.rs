@@ -181,6 +181,8 @@ impl Grounds {
                 .remove(&camera.id)
                 .unwrap_or_default()
                 .into_iter()
+                // One that was called off before it began hangs nowhere, and hides no other.
+                .filter(|(position, _)| position.until.is_none_or(|until| position.from < until))
                 .map(|(position, fact)| {
                     let masks = loose.masks.remove(&position.id).unwrap_or_default();
                     // Of several masks for one position the one verified last counts.

@@ -159,6 +159,19 @@ impl<'a> Look<'a> {
                 "Gemeentewet 151c lid 2",
                 ("een besluit verandert niet van gemeente", "a decree does not change its municipality"),
             );
+            // What was published is what holds (Awb 3:40): a later end is published as an extension, or, of a decree that has
+            // not begun, with the decree again.
+            let begun = self.at.is_none_or(|at| earlier.valid_from <= at);
+            let published_again = earlier.published_at < f.published_at;
+            self.need(
+                f.valid_until <= earlier.valid_until || (published_again && !begun),
+                "valid_until",
+                "Awb 3:40",
+                (
+                    "een later einde is een verlenging: leg een verlenging vast, met haar bekendmaking",
+                    "a later end is an extension: enter an extension, with its publication",
+                ),
+            );
         }
     }
 
@@ -288,6 +301,17 @@ impl<'a> Look<'a> {
                 "an extension ends later than what it extends",
             ),
         );
+        if let Some(FactBody::Extension(earlier)) = self.earlier() {
+            self.need(
+                f.valid_until <= earlier.valid_until,
+                "valid_until",
+                "Awb 3:40",
+                (
+                    "een later einde is een nieuwe verlenging: leg de volgende vast, met haar bekendmaking",
+                    "a later end is another extension: enter the next one, with its publication",
+                ),
+            );
+        }
         let limit = self.ordinance_of(&decree.ordinance).and_then(|o| longest(o, decree.valid_from));
         self.need(
             limit.is_none_or(|limit| f.valid_until <= limit),

@@ -13,6 +13,21 @@ impl Look<'_> {
         let organisation = self.with.organisation(&f.organisation);
         self.known(organisation.is_some(), "organisation", f.organisation.as_str());
         self.past(f.secrecy_signed_at, "secrecy_signed_at");
+        if let (Some(FactBody::Person(earlier)), Some(at)) = (self.earlier(), self.at) {
+            let bound = self.with.authorisations(&f.id).find(|a| at < a.until && a.from < a.until);
+            let nl = format!(
+                "autorisatie `{}` geldt voor het werk bij `{}`; beëindig die eerst en leg na de overstap een nieuwe vast",
+                bound.map_or("", |a| a.id.as_str()),
+                earlier.organisation
+            );
+            let en = format!(
+                "authorisation `{}` is for the work at `{}`; end it first and enter a new one after the change",
+                bound.map_or("", |a| a.id.as_str()),
+                earlier.organisation
+            );
+            let stays = earlier.organisation == f.organisation;
+            self.need(stays || bound.is_none(), "organisation", "Wpg 6", (&nl, &en));
+        }
         let twin = self.others().find_map(|body| match body {
             FactBody::Person(other)
                 if f.personnel_no.is_some()
@@ -99,6 +114,8 @@ impl Look<'_> {
         }
         let clash = self.with.authorisations(&f.person).find(|other| {
             other.id != f.id
+                && f.from < f.until
+                && other.from < other.until
                 && other.from < f.until
                 && f.from < other.until
                 && roles::conflict(f.role, other.role)
@@ -130,7 +147,7 @@ impl Look<'_> {
         );
         let twice = self.others().any(|body| {
             matches!(body, FactBody::Shift(other)
-                if other.person == f.person && other.from < f.until && f.from < other.until)
+                if other.person == f.person && other.from < other.until && other.from < f.until && f.from < other.until)
         });
         self.expect(
             !twice,

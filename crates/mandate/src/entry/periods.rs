@@ -2,7 +2,7 @@
 
 use super::{Look, decrees::has};
 use crate::{
-    facts::{Consultation, ExtraKind, ExtraWindow, FactBody, Period, Use, WeeklyWindow},
+    facts::{Consultation, ExtraKind, ExtraWindow, FactBody, LiveOutsideWindow, Period, Use, WeeklyWindow},
     grounds::competent,
     ids::{AreaId, ConsultationId, DecreeId, MunicipalityId},
     outlook::{Interval, union, without},
@@ -10,6 +10,16 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
+
+/// A year with both changes of the clock.
+const YEAR: chrono::Days = chrono::Days::new(370);
+
+/// When windows are open between two instants.
+fn spans(windows: &[WeeklyWindow], from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Interval> {
+    let windows: Vec<(WeeklyWindow, ())> = windows.iter().map(|w| (w.clone(), ())).collect();
+    let spans = windows::compile(&windows, from, until);
+    union(spans.into_iter().map(|span| Interval { from: span.from, until: span.until }).collect())
+}
 
 impl Look<'_> {
     pub(super) fn consultation(&mut self, f: &Consultation) {
@@ -85,7 +95,9 @@ impl Look<'_> {
             self.known(false, "decree", f.decree.as_str());
             return;
         };
-        self.inside(&f.decree, f.effective_from, f.effective_until, "effective_until");
+        if !self.empties(f.effective_from, f.effective_until) {
+            self.inside(&f.decree, f.effective_from, f.effective_until, "effective_until");
+        }
         self.consulted(f.consultation.as_ref(), &decree.municipality, f.effective_from);
         if let Some(FactBody::Period(earlier)) = self.earlier() {
             self.need(
@@ -97,21 +109,74 @@ impl Look<'_> {
                     "a period belongs to one decree; give the new one a name of its own",
                 ),
             );
+            self.not_wider(earlier, f, decree.live_outside_window);
+        }
+    }
+
+    /// The consultation comes before the period (151c lid 3): what a running period would newly open was not in it. A start
+    /// that is still to come may be changed freely: then the consultation, whichever it names, precedes it.
+    fn not_wider(&mut self, earlier: &Period, f: &Period, of_decree: LiveOutsideWindow) {
+        let Some(at) = self.at.filter(|at| earlier.effective_from <= *at) else { return };
+        let longer = match (earlier.effective_until, f.effective_until) {
+            (Some(old), Some(new)) => old < new,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        let wider = (
+            "een lopende periode wordt hiermee langer dan waarover is overlegd; leg een nieuwe periode vast, met een \
+             eigen overleg",
+            "this makes a running period longer than what was consulted about; enter a new period with its own \
+             consultation",
+        );
+        self.need(!longer, "effective_until", "Gemeentewet 151c lid 3", wider);
+        let rank = |period: &Period| match period.live_outside_window.unwrap_or(of_decree) {
+            LiveOutsideWindow::Never => 0,
+            LiveOutsideWindow::PoliceIncident => 1,
+            LiveOutsideWindow::Free => 2,
+        };
+        self.need(
+            rank(f) <= rank(earlier),
+            "live_outside_window",
+            "Gemeentewet 151c lid 3",
+            (
+                "een lopende periode gaat hiermee verder open dan waarover is overlegd; leg een nieuwe periode vast, met \
+                 een eigen overleg",
+                "this opens a running period further than what was consulted about; enter a new period with its own \
+                 consultation",
+            ),
+        );
+        let until = at.checked_add_days(YEAR).unwrap_or(at);
+        let used = |period: &Period| match &period.used {
+            Use::Continuous => vec![Interval { from: at, until }],
+            Use::Weekly { windows } => spans(windows, at, until),
+        };
+        for (field, new, old) in [
+            ("use", used(f), used(earlier)),
+            ("live", spans(&f.live, at, until), spans(&earlier.live, at, until)),
+        ] {
+            if let Some(opens) = without(&new, &old).first() {
+                let nl = format!(
+                    "op {} opent dit een lopende periode verder dan waarover is overlegd; leg een nieuwe periode \
+                     vast, met een eigen overleg",
+                    opens.from
+                );
+                let en = format!(
+                    "at {} this opens a running period further than what was consulted about; enter a new period \
+                     with its own consultation",
+                    opens.from
+                );
+                self.need(false, field, "Gemeentewet 151c lid 3", (&nl, &en));
+            }
         }
     }
 
     /// Every live window lies in the windows of use, over a year with both changes of the clock.
     fn live_inside_use(&mut self, used: &[WeeklyWindow], f: &Period) {
         let from = f.effective_from;
-        let until = from.checked_add_days(chrono::Days::new(370)).unwrap_or(from);
-        let spans = |windows: &[WeeklyWindow]| {
-            let windows: Vec<(WeeklyWindow, ())> = windows.iter().map(|w| (w.clone(), ())).collect();
-            let spans = windows::compile(&windows, from, until);
-            union(spans.into_iter().map(|span| Interval { from: span.from, until: span.until }).collect())
-        };
-        let used = spans(used);
+        let until = from.checked_add_days(YEAR).unwrap_or(from);
+        let used = spans(used, from, until);
         for window in &f.live {
-            if let Some(outside) = without(&spans(std::slice::from_ref(window)), &used).first() {
+            if let Some(outside) = without(&spans(std::slice::from_ref(window), from, until), &used).first() {
                 let nl = format!(
                     "`{}` loopt op {} buiten de gebruiksperiode; uitkijken kan alleen tijdens \
                      gebruik",
@@ -159,8 +224,19 @@ impl Look<'_> {
                 "Gemeentewet 151c lid 3",
                 ("noem de aanleiding", "name the ground"),
             );
+            // The first version takes effect on one person's word: it is marked until a second one has seen the letter.
+            let first = self.at.is_some() && self.earlier().is_none();
+            self.need(
+                !first || f.written_confirmation_at.is_none(),
+                "written_confirmation_at",
+                "Gemeentewet 151c lid 3",
+                (
+                    "laat dit weg: de schriftelijke bevestiging wordt daarna vastgelegd, met een tweede persoon",
+                    "leave this out: the written confirmation is entered afterwards, with a second person",
+                ),
+            );
             self.expect(
-                f.written_confirmation_at.is_some(),
+                first || f.written_confirmation_at.is_some(),
                 "written_confirmation_at",
                 "policy",
                 (
@@ -204,7 +280,9 @@ impl Look<'_> {
                 ),
             );
         }
-        self.inside(&f.decree, f.from, Some(f.until), "until");
+        if !self.empties(f.from, Some(f.until)) {
+            self.inside(&f.decree, f.from, Some(f.until), "until");
+        }
         self.consulted(f.consultation.as_ref(), &decree.municipality, f.from);
     }
 

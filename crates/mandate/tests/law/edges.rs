@@ -434,3 +434,16 @@ fn the_newest_instruction_for_a_camera_is_found() {
     assert_eq!(found("2026-06-13T13:00:00Z").as_deref(), Some("I1"));
     assert_eq!(found("2026-06-13T14:00:00Z"), None);
 }
+
+/// A position that was called off before it began hangs nowhere, and hides no other.
+#[test]
+fn what_was_called_off_is_as_if_it_were_not() {
+    let mut facts = without_period();
+    facts.push(period("PE1", json!([window("L1", EVERY_DAY, "00:00", "00:00")]), "never"));
+    facts.push(fact(json!({"kind": "position", "id": "P8", "camera": "CAM1", "point": [9.0, 9.0],
+        "from": "2026-06-01T00:00:00Z", "until": "2026-06-01T00:00:00Z"})));
+    let register = Register::build(&facts, at("2026-05-01T00:00:00Z")).unwrap();
+    for t in ["2026-05-31T23:59:59Z", "2026-06-01T00:00:00Z", "2026-07-01T00:00:00Z"] {
+        assert!(decide(&register, &watch("observer"), at(t)).is_permit(), "{t}");
+    }
+}

@@ -8,9 +8,9 @@ use mandate::{
 };
 use serde_json::{Value, json};
 
-const NOW: &str = "2026-06-15T12:00:00Z";
+pub(crate) const NOW: &str = "2026-06-15T12:00:00Z";
 
-fn facts() -> Vec<Fact> {
+pub(crate) fn facts() -> Vec<Fact> {
     let mut facts = without_period();
     facts.push(period("PE1", json!([window("L1", &["fri", "sat"], "21:00", "06:00")]), "police_incident"));
     facts.push(fact(json!({"kind": "organisation", "id": "gemeente", "name": "g", "type": "municipality"})));
@@ -21,7 +21,7 @@ fn facts() -> Vec<Fact> {
     facts
 }
 
-fn look(facts: &[Fact], bodies: &[Value], at: Option<DateTime<Utc>>) -> Vec<Finding> {
+pub(crate) fn look(facts: &[Fact], bodies: &[Value], at: Option<DateTime<Utc>>) -> Vec<Finding> {
     let bodies: Vec<FactBody> =
         bodies.iter().map(|body| serde_json::from_value(body.clone()).unwrap()).collect();
     let before = Register::build(facts, crate::common::at(NOW)).unwrap();
@@ -29,7 +29,7 @@ fn look(facts: &[Fact], bodies: &[Value], at: Option<DateTime<Utc>>) -> Vec<Find
 }
 
 /// A fact of each kind in which nothing is wrong.
-fn good(kind: &str) -> Value {
+pub(crate) fn good(kind: &str) -> Value {
     let mut body = match kind {
         "municipality" => json!({"id": "borne", "name": "Borne"}),
         "organisation" => json!({"id": "om", "name": "OM", "type": "public_prosecutor"}),
@@ -60,8 +60,7 @@ fn good(kind: &str) -> Value {
         }
         "extra_window" => json!({"id": "X9", "decree": "D1", "area": "AR1", "type": "emergency",
             "from": NOW, "until": "2026-06-15T20:00:00Z", "ordered_by": "mayor",
-            "ordered_at": "2026-06-15T11:00:00Z", "consultation": "C1", "ground": "g",
-            "written_confirmation_at": "2026-06-15T11:59:00Z"}),
+            "ordered_at": "2026-06-15T11:00:00Z", "consultation": "C1", "ground": "g"}),
         "signage" => {
             json!({"id": "S9", "area": "AR1", "location": "east", "placed_at": "2026-06-01T00:00:00Z"})
         }
@@ -92,7 +91,7 @@ fn good(kind: &str) -> Value {
 }
 
 /// A good fact with some attributes changed; null takes one away.
-fn but(kind: &str, changes: Value) -> Value {
+pub(crate) fn but(kind: &str, changes: Value) -> Value {
     let mut body = good(kind);
     for (field, value) in changes.as_object().unwrap() {
         body[field] = value.clone();
@@ -222,6 +221,7 @@ fn what_is_wrong_is_refused_with_the_attribute() {
         ("extra_window", json!({"ordered_at": null}), "ordered_at"),
         ("extra_window", json!({"ordered_at": "2026-06-15T12:00:01Z"}), "ordered_at"),
         ("extra_window", json!({"written_confirmation_at": "2026-06-15T12:00:01Z"}), "written_confirmation_at"),
+        ("extra_window", json!({"written_confirmation_at": "2026-06-15T11:59:00Z"}), "written_confirmation_at"),
         ("extra_window", json!({"ground": ""}), "ground"),
         ("extra_window", json!({"type": "event", "from": "2026-06-15T11:59:59Z"}), "from"),
         ("extra_window", json!({"decree": "D7"}), "decree"),
@@ -339,7 +339,6 @@ fn what_is_remarkable_is_said_and_accepted() {
         ("revocation", json!({"reason": null}), "reason"),
         ("consultation", json!({"outcome": null}), "outcome"),
         ("period", json!({"use": {"mode": "continuous"}}), "motivation"),
-        ("extra_window", json!({"written_confirmation_at": null}), "written_confirmation_at"),
         ("extra_window", json!({"type": "event", "from": NOW, "ground": null}), "ground"),
         ("signage", json!({"placed_at": null}), "placed_at"),
         ("camera", json!({"audio": true}), "audio"),
@@ -428,7 +427,11 @@ fn a_new_version_of_a_good_fact_is_a_good_fact() {
         fact
     }));
     for kind in KINDS.iter().filter(|kind| **kind != "revocation") {
-        assert_eq!(look(&facts, &[good(kind)], Some(at(NOW))), [], "{kind}");
+        let findings = look(&facts, &[good(kind)], Some(at(NOW)));
+        let fields: Vec<_> = findings.iter().map(|finding| (finding.severity, finding.field)).collect();
+        // Only that the mayor's letter is still to come.
+        let waits = [(Severity::Remark, "written_confirmation_at")];
+        assert_eq!(fields, if *kind == "extra_window" { &waits[..] } else { &[] }, "{kind}");
     }
     // What binds two versions to one thing.
     for (kind, changes, field) in [

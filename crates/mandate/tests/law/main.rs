@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod basis;
 mod common;
 mod daylight_saving;
 mod edges;
@@ -18,3 +19,4 @@ mod looking_ahead;
 mod properties;
 mod records;
 mod scenarios;
+mod versions;

@@ -1,0 +1,140 @@
+//! What a new version of a fact may change, and what takes another fact: an extension, a period with its own consultation, a
+//! new authorisation. What has not begun can be called off.
+
+use crate::{
+    common::{EVERY_DAY, FROM, at, fact, window},
+    entry::{NOW, but, facts, good, look},
+};
+use mandate::{Fact, FactBody, entry::Severity};
+use serde_json::{Value, json};
+
+/// The fields of the objections to a fact.
+fn objected(facts: &[Fact], body: Value) -> Vec<&'static str> {
+    let findings = look(facts, &[body], Some(at(NOW)));
+    findings.iter().filter(|f| f.severity == Severity::Objection).map(|f| f.field).collect()
+}
+
+/// What was published holds for as long as was published (Awb 3:40, GW-12).
+#[test]
+fn a_later_end_of_a_decree_is_an_extension() {
+    let mut facts = facts();
+    let FactBody::Decree(decree) = &mut facts.iter_mut().find(|f| &*f.reference().id == "D1").unwrap().body
+    else {
+        panic!("a decree")
+    };
+    decree.valid_until = at("2030-01-01T00:00:00Z");
+    facts.push(fact(good("decree")));
+    facts.push(fact(but("extension", json!({"valid_until": "2030-06-01T00:00:00Z"}))));
+    let running = |until: &str| {
+        let from = FROM;
+        let changes = json!({"id": "D1", "signed_at": null, "published_at": from, "valid_from": from,
+            "valid_until": until});
+        objected(&facts, but("decree", changes))
+    };
+    assert_eq!(running("2030-01-01T00:00:01Z"), ["valid_until"]);
+    assert_eq!(running("2030-01-01T00:00:00Z"), [""; 0]);
+    assert_eq!(running("2029-01-01T00:00:00Z"), [""; 0]);
+    let to_come = |published_at: &str, until: &str| {
+        objected(&facts, but("decree", json!({"published_at": published_at, "valid_until": until})))
+    };
+    assert_eq!(to_come("2026-06-14T00:00:00Z", "2027-08-01T00:00:00Z"), ["valid_until"]);
+    assert_eq!(to_come("2026-06-15T00:00:00Z", "2027-08-01T00:00:00Z"), [""; 0], "published again");
+    let extension = |until: &str| objected(&facts, but("extension", json!({"valid_until": until})));
+    assert_eq!(extension("2030-06-01T00:00:01Z"), ["valid_until"]);
+    assert_eq!(extension("2030-05-01T00:00:00Z"), [""; 0]);
+}
+
+/// The consultation comes before the period (GW-06), so a running one only narrows.
+#[test]
+fn a_running_period_opens_no_further_than_was_consulted_about() {
+    let mut facts = facts();
+    facts.push(fact(good("period")));
+    facts.push(fact(but(
+        "period",
+        json!({"id": "PE8", "effective_from": FROM, "effective_until": "2027-01-01T00:00:00Z"}),
+    )));
+    let nights = |days: &[&str], start: &str| json!([window("L1", days, start, "06:00")]);
+    let running = |live: Value, outside: &str, used: Value| {
+        objected(
+            &facts,
+            but(
+                "period",
+                json!({"id": "PE1", "effective_from": FROM, "use": used, "live": live,
+                "live_outside_window": outside}),
+            ),
+        )
+    };
+    let continuous = json!({"mode": "continuous"});
+    let as_it_is = || nights(&["fri", "sat"], "21:00");
+    let weekly = json!({"mode": "weekly", "windows": [window("U1", EVERY_DAY, "18:00", "07:00")]});
+    assert_eq!(running(as_it_is(), "police_incident", continuous.clone()), [""; 0]);
+    assert_eq!(running(nights(&["sat"], "22:00"), "never", weekly), [""; 0], "narrower in everything");
+    assert_eq!(
+        running(nights(&["thu", "fri", "sat"], "21:00"), "police_incident", continuous.clone()),
+        ["live"]
+    );
+    assert_eq!(running(nights(&["fri", "sat"], "20:59"), "police_incident", continuous.clone()), ["live"]);
+    assert_eq!(running(as_it_is(), "free", continuous.clone()), ["live_outside_window"]);
+    let of_nights = |changes: Value| {
+        let mut body = but(
+            "period",
+            json!({"id": "PE8", "effective_from": FROM,
+            "effective_until": "2027-01-01T00:00:00Z"}),
+        );
+        for (field, value) in changes.as_object().unwrap() {
+            body[field] = value.clone();
+        }
+        objected(&facts, body)
+    };
+    assert_eq!(of_nights(json!({"use": continuous})), ["use"]);
+    assert_eq!(of_nights(json!({"effective_until": "2027-01-01T00:00:01Z"})), ["effective_until"]);
+    assert_eq!(of_nights(json!({"effective_until": null})), ["effective_until"]);
+    assert_eq!(of_nights(json!({"effective_until": "2026-12-01T00:00:00Z"})), [""; 0]);
+    // What is still to come is changed freely: its consultation precedes it.
+    let to_come = json!({"use": {"mode": "continuous"}, "live": [window("L9", &["mon"], "10:00", "12:00")]});
+    assert_eq!(objected(&facts, but("period", to_come)), [""; 0]);
+}
+
+#[test]
+fn what_has_not_begun_is_called_off() {
+    let mut facts = facts();
+    let event = json!({"id": "X1", "type": "event", "from": "2026-07-01T00:00:00Z",
+        "until": "2026-07-02T00:00:00Z", "ordered_at": null});
+    let position = json!({"camera": "CAM9", "from": "2026-07-01T00:00:00Z"});
+    let instruction = json!({"from": "2026-06-15T13:00:00Z"});
+    facts.push(fact(good("camera")));
+    for (kind, changes, field) in [
+        ("period", json!({}), "effective_until"),
+        ("extra_window", event, "until"),
+        ("position", position, "until"),
+        ("authorisation", json!({}), "until"),
+        ("shift", json!({}), "until"),
+        ("instruction", instruction, "until"),
+    ] {
+        let first = but(kind, changes);
+        let start = if kind == "period" { "effective_from" } else { "from" };
+        let mut called_off = first.clone();
+        called_off[field] = first[start].clone();
+        assert!(objected(&facts, called_off.clone()).contains(&field), "a first {kind} that is empty");
+        facts.push(fact(first));
+        assert_eq!(objected(&facts, called_off), [""; 0], "{kind}");
+    }
+}
+
+#[test]
+fn whoever_changes_employer_is_authorised_anew() {
+    let facts = facts();
+    let moved = |id: &str| {
+        objected(&facts, but("person", json!({"id": id, "organisation": "politie", "personnel_no": null})))
+    };
+    assert_eq!(moved("observer"), ["organisation"]);
+    assert_eq!(moved("police"), [""; 0], "who stays, stays");
+    let mut ended = facts.clone();
+    for fact in &mut ended {
+        if let FactBody::Authorisation(authorisation) = &mut fact.body {
+            authorisation.until = at(NOW);
+        }
+    }
+    let body = but("person", json!({"id": "observer", "organisation": "politie", "personnel_no": null}));
+    assert_eq!(objected(&ended, body), [""; 0]);
+}
