@@ -1,7 +1,10 @@
 //! What an actor says about a request: purpose, case, target, and what is to be configured. A statement is data, not
 //! evidence. A value outside a vocabulary is kept as text and satisfies no condition that needs a particular value.
 
-use crate::{facts::Role, ids::DecreeId, ids::PersonId};
+use crate::{
+    facts::Role,
+    ids::{DecreeId, OrdinanceId, PersonId},
+};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -140,6 +143,9 @@ pub enum FigureSource {
 /// The facts of a decree or a window about to be entered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Proposal {
+    /// The ordinance that a decree rests on; none: any of the municipality's that carries it.
+    #[serde(default)]
+    pub ordinance: Option<OrdinanceId>,
     /// The decree that a window belongs to.
     #[serde(default)]
     pub decree: Option<DecreeId>,

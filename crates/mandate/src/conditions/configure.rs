@@ -21,16 +21,23 @@ pub(crate) fn decree(walk: &mut Walk<'_>) -> Step {
         return refuse(ReasonCode::NoDecreeForMunicipality, None);
     };
     let starts = proposal.valid_from.unwrap_or(walk.at);
-    let ordinance = walk.grounds().ordinances(municipality).find(|o| {
-        o.grants_power && o.in_force_from <= starts && o.in_force_until.is_none_or(|until| starts < until)
-    });
-    let Some(ordinance) = ordinance else {
-        return refuse(ReasonCode::OrdinanceNotInForce, None);
+    // The one it names; where it names none, any that carries it.
+    let carrying = || {
+        walk.grounds().ordinances(municipality).filter(|o| {
+            o.grants_power
+                && proposal.ordinance.as_ref().is_none_or(|named| *named == o.id)
+                && o.in_force_from <= starts
+                && o.in_force_until.is_none_or(|until| starts < until)
+        })
     };
+    need(carrying().next().is_some(), ReasonCode::OrdinanceNotInForce)?;
     // "For a definite duration": a decree without an end exceeds every ordinance.
-    let limit = ordinance.max_duration_months.map(|months| windows::months_later(starts, months));
     let definite = proposal.valid_until.is_some_and(|until| {
-        until > starts && limit.is_none_or(|limit| limit.is_some_and(|limit| until <= limit))
+        until > starts
+            && carrying().any(|ordinance| {
+                let limit = ordinance.max_duration_months.map(|months| windows::months_later(starts, months));
+                limit.is_none_or(|limit| limit.is_some_and(|limit| until <= limit))
+            })
     });
     need(definite, ReasonCode::DecreeExceedsOrdinance)?;
     verified(walk, municipality)?;

@@ -604,6 +604,7 @@ impl<'a> World<'a> {
             level: word(said, "level"),
             source: word(said, "source"),
             proposal: Proposal {
+                ordinance: None,
                 decree: text(said, "decree_id").map(Into::into),
                 from: at(said, "from"),
                 until: at(said, "until"),
