@@ -45,6 +45,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) request: &'a Request,
     pub(crate) at: DateTime<Utc>,
     pub(crate) basis: Basis,
+    /// Every fact that the answer rests on is in the basis.
+    pub(crate) complete: bool,
     pub(crate) until: Option<DateTime<Utc>>,
     pub(crate) obligations: Obligations,
 }
@@ -52,13 +54,18 @@ pub(crate) struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub(crate) fn new(register: &'a Register, request: &'a Request, at: DateTime<Utc>) -> Self {
         let obligations = Obligations::new(roles::logged_as(request.action));
-        Self { register, request, at, basis: Basis::new(), until: None, obligations }
+        Self { register, request, at, basis: Basis::new(), complete: true, until: None, obligations }
     }
 
-    /// The answer rests on this fact. The capacity exceeds the longest chain; were it ever full, the fact would be
-    /// missing from the log entry only.
+    /// The answer rests on this fact. The capacity exceeds the longest chains; a range of footage can still exceed it, and then
+    /// the permit says that it names not all.
     pub(crate) fn rests_on(&mut self, fact: &FactRef) {
-        if !self.basis.is_full() && !self.basis.contains(fact) {
+        if self.basis.contains(fact) {
+            return;
+        }
+        if self.basis.is_full() {
+            self.complete = false;
+        } else {
             self.basis.push(fact.clone());
         }
     }

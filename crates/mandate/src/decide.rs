@@ -33,7 +33,8 @@ pub fn decide(register: &Register, request: &Request, at: DateTime<Utc>) -> Deci
     let mut walk = Walk::new(register, request, at);
     match conditions(&mut walk) {
         Ok(()) => {
-            Decision::Permit(Permit { basis: walk.basis, until: walk.until, obligations: walk.obligations })
+            let Walk { basis, complete, until, obligations, .. } = walk;
+            Decision::Permit(Permit { basis, complete, until, obligations })
         }
         Err(Refusal { code, fact }) => {
             Decision::Deny(Denial { code, fact, until: walk.until, obligations: walk.obligations })

@@ -169,8 +169,10 @@ impl Obligations {
     }
 }
 
-/// The most facts one decision can rest on: person chain 7, basis chain 11, mask, instruction, incident, and room.
-pub(crate) const BASIS_CAPACITY: usize = 24;
+/// The most facts that one decision names. A look: person chain 7, basis chain 12, mask, incident, instruction and its author. A
+/// short replay adds the chain of what it shows, as known now and as known then; a range across two decrees, a second one. What
+/// rests on more says so ([`Permit::is_complete`]).
+pub(crate) const BASIS_CAPACITY: usize = 48;
 
 /// The facts that a permit rests on, without an allocation.
 pub(crate) type Basis = ArrayVec<FactRef, BASIS_CAPACITY>;
@@ -179,6 +181,7 @@ pub(crate) type Basis = ArrayVec<FactRef, BASIS_CAPACITY>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit {
     pub(crate) basis: Basis,
+    pub(crate) complete: bool,
     pub(crate) until: Option<DateTime<Utc>>,
     pub(crate) obligations: Obligations,
 }
@@ -187,6 +190,12 @@ impl Permit {
     /// The facts it rests on, with their versions: one complete chain.
     pub fn basis(&self) -> &[FactRef] {
         &self.basis
+    }
+
+    /// Whether the basis names every fact: a range of footage over many changes of the register may rest on more than there is
+    /// room for.
+    pub fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// The first fact of a kind in the basis.

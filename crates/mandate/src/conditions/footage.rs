@@ -117,7 +117,8 @@ pub(crate) fn lawful(walk: &mut Walk<'_>) -> Step {
             walk.obligations.destroy_at = expiry(walk);
             return refuse(ReasonCode::UnlawfullyRecorded, unlawful.fact);
         }
-        for fact in piece.basis {
+        // Lawful as known now and as known then: it rests on both.
+        for fact in piece.basis.into_iter().chain(piece.basis_then) {
             walk.rests_on(fact);
         }
         match piece.same_until {

@@ -93,21 +93,21 @@ fn secrecy(walk: &mut Walk<'_>, person: &PersonGround) -> Step {
 
 /// A processor agreement of the police, with this processor or (for the platform) with anyone.
 fn processor_agreement(walk: &mut Walk<'_>, processor: Option<&OrganisationId>) -> Step {
-    let people = walk.register.people();
-    let of_processor = people.processor_agreements().filter(|(agreement, _)| {
+    let found = processor_in_force(walk, processor);
+    let Some((_, fact)) = found.found else {
+        return refuse(ReasonCode::ProcessorAgreementLapsed, found.lacking());
+    };
+    walk.rests_on(fact);
+    Ok(())
+}
+
+fn processor_in_force<'a>(walk: &mut Walk<'a>, processor: Option<&OrganisationId>) -> InForce<'a> {
+    let of_processor = walk.register.people().processor_agreements().filter(|(agreement, _)| {
         processor.is_none_or(|processor| agreement.parties.get(1) == Some(processor))
     });
-    match in_force(of_processor, walk.at) {
-        InForce { found: Some((_, fact)), changes } => {
-            walk.changes(changes);
-            walk.rests_on(fact);
-            Ok(())
-        }
-        InForce { found: None, changes } => {
-            walk.changes(changes);
-            refuse(ReasonCode::ProcessorAgreementLapsed, None)
-        }
-    }
+    let found = in_force(of_processor, walk.at);
+    walk.changes(found.changes);
+    found
 }
 
 /// The platform runs at the processor's, so without the agreement it may not record (WP-10).
@@ -115,46 +115,83 @@ fn platform(walk: &mut Walk<'_>) -> Step {
     processor_agreement(walk, None)
 }
 
-/// The company's chain: police – processor – company, each link in force, and the controller's written consent.
+/// The company's chain: police – processor – company, each link in force, and the controller's written consent. Of several
+/// companies' agreements in force any complete chain will do, the first in order; else the one that gets furthest is
+/// reported.
 fn company_agreements(walk: &mut Walk<'_>, company: &OrganisationId) -> Step {
     let people = walk.register.people();
-    let subprocessor = in_force(people.agreements_of(AgreementKind::Subprocessor, company), walk.at);
-    // The first link is tested first; which processor it must name is known only when there is a second.
-    let processor = subprocessor.found.and_then(|(agreement, _)| agreement.parties.first());
+    let with_company = || people.agreements_of(AgreementKind::Subprocessor, company);
+    let subprocessor = in_force(with_company(), walk.at);
     walk.changes(subprocessor.changes);
-    processor_agreement(walk, processor)?;
-    let Some((agreement, fact)) = subprocessor.found else {
-        return refuse(ReasonCode::SubprocessorAgreementLapsed, None);
-    };
-    if agreement.controller_consent_ref.as_ref().is_none_or(|consent| consent.trim().is_empty()) {
-        return refuse(ReasonCode::SubprocessorNotApproved, Some(fact));
+    if subprocessor.found.is_none() {
+        // The first link is tested first; which processor it must name nobody says.
+        processor_agreement(walk, None)?;
+        return refuse(ReasonCode::SubprocessorAgreementLapsed, subprocessor.lacking());
     }
-    walk.rests_on(fact);
-    Ok(())
+    let mut furthest: Option<(ReasonCode, Option<&FactRef>)> = None;
+    let at = walk.at;
+    for (agreement, fact) in with_company().filter(|(agreement, _)| holds(agreement, at)) {
+        let processor = processor_in_force(walk, agreement.parties.first());
+        let broken = match (processor.found, consented(agreement)) {
+            (Some((_, main)), true) => {
+                walk.rests_on(main);
+                walk.rests_on(fact);
+                return Ok(());
+            }
+            (Some(_), false) => (ReasonCode::SubprocessorNotApproved, Some(fact)),
+            (None, _) => (ReasonCode::ProcessorAgreementLapsed, processor.lacking()),
+        };
+        if furthest.is_none_or(|(code, _)| code < broken.0) {
+            furthest = Some(broken);
+        }
+    }
+    let (code, fact) = furthest.unwrap_or((ReasonCode::SubprocessorAgreementLapsed, None));
+    refuse(code, fact)
+}
+
+fn holds(agreement: &Agreement, at: DateTime<Utc>) -> bool {
+    agreement.valid_from <= at && agreement.valid_until.is_none_or(|until| at < until)
+}
+
+fn consented(agreement: &Agreement) -> bool {
+    agreement.controller_consent_ref.as_ref().is_some_and(|consent| !consent.trim().is_empty())
 }
 
 struct InForce<'a> {
     found: Option<&'a (Agreement, FactRef)>,
+    /// When the answer could change.
     changes: Option<DateTime<Utc>>,
+    /// The one that ended last.
+    ended: Option<&'a (Agreement, FactRef)>,
+    /// The one that starts next.
+    starts: Option<&'a (Agreement, FactRef)>,
 }
 
-/// The agreement in force, preferring one with consent, and when that could change.
+impl<'a> InForce<'a> {
+    /// What is missing where none is in force: the one that ended last, else the one that starts next.
+    fn lacking(&self) -> Option<&'a FactRef> {
+        self.ended.or(self.starts).map(|(_, fact)| fact)
+    }
+}
+
+/// The first agreement in force, and when that could change.
 fn in_force<'a>(
     agreements: impl Iterator<Item = &'a (Agreement, FactRef)>,
     at: DateTime<Utc>,
 ) -> InForce<'a> {
-    let mut answer = InForce { found: None, changes: None };
+    let mut answer = InForce { found: None, changes: None, ended: None, starts: None };
     for candidate in agreements {
         let (agreement, _) = candidate;
-        answer.changes = sooner(answer.changes, Some(agreement.valid_from), at);
-        if agreement.valid_from <= at && agreement.valid_until.is_none_or(|until| at < until) {
+        if holds(agreement, at) {
             answer.changes = sooner(answer.changes, agreement.valid_until, at);
-            let better = answer.found.is_none_or(|(found, _)| {
-                found.controller_consent_ref.is_none() && agreement.controller_consent_ref.is_some()
-            });
-            if better {
-                answer.found = Some(candidate);
+            answer.found = answer.found.or(Some(candidate));
+        } else if at < agreement.valid_from {
+            answer.changes = sooner(answer.changes, Some(agreement.valid_from), at);
+            if answer.starts.is_none_or(|(other, _)| agreement.valid_from < other.valid_from) {
+                answer.starts = Some(candidate);
             }
+        } else if answer.ended.is_none_or(|(other, _)| other.valid_until < agreement.valid_until) {
+            answer.ended = Some(candidate);
         }
     }
     answer
@@ -185,8 +222,11 @@ fn shift(walk: &mut Walk<'_>, person: &PersonGround, role: Role) -> Step {
         walk.rests_on(fact);
         return Ok(());
     }
-    walk.changes(person.shifts.get(next).map(|(shift, _)| shift.from));
-    refuse(ReasonCode::NotOnShift, None)
+    let to_come = person.shifts.get(next);
+    walk.changes(to_come.map(|(shift, _)| shift.from));
+    // What is missing: the shift that ended last, else the one that starts next.
+    let over = person.shifts.iter().take(next).max_by_key(|(shift, _)| shift.until);
+    refuse(ReasonCode::NotOnShift, over.or(to_come).map(|(_, fact)| fact))
 }
 
 /// The role can exist in the person's organisation (`decisions.md` 6). Tested last, where its code stands.
