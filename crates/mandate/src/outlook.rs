@@ -83,6 +83,37 @@ pub struct PersonOutlook {
     pub cameras: Vec<(CameraId, Vec<Interval>)>,
 }
 
+impl PersonOutlook {
+    /// Goes on with the outlook of the stretch that follows: what touches and rests on the same is one.
+    pub fn append(&mut self, later: Self) {
+        for role in later.roles {
+            let known =
+                self.roles.iter_mut().find(|r| r.role == role.role && r.municipality == role.municipality);
+            let Some(known) = known else {
+                self.roles.push(role);
+                continue;
+            };
+            for opening in role.openings {
+                match known.openings.last_mut() {
+                    Some(last) if last.until == opening.from && last.basis == opening.basis => {
+                        last.until = opening.until;
+                    }
+                    _ => known.openings.push(opening),
+                }
+            }
+        }
+        for (camera, intervals) in later.cameras {
+            match self.cameras.iter_mut().find(|(known, _)| *known == camera) {
+                Some((_, known)) => {
+                    known.extend(intervals);
+                    *known = union(std::mem::take(known));
+                }
+                None => self.cameras.push((camera, intervals)),
+            }
+        }
+    }
+}
+
 /// When a camera is used or watched between two instants.
 pub fn camera_openings(
     register: &Register,

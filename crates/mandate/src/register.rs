@@ -1,7 +1,8 @@
 //! The register as known at one instant: an immutable snapshot, ready to be asked.
 //!
 //! Building it resolves every reference, polygon and wall-clock window once, so that deciding only looks up. What was
-//! known at an earlier instant is compiled when a question about old footage first needs it, and kept.
+//! known at an earlier instant is compiled ahead ([`Register::warm`]) or when a question about old footage first needs it, and
+//! kept, also by the registers that follow ([`Register::share_known`]).
 
 use crate::{
     decision::{FactKind, FactRef},
@@ -47,20 +48,24 @@ pub enum RegisterError {
     },
 }
 
+/// An instant at which more became known about the basis, and what was known from then on; compiled when it is first asked
+/// about, and shared with later snapshots.
+type Epoch = (DateTime<Utc>, Arc<OnceLock<Arc<Grounds>>>);
+
 /// The facts as known at one instant, resolved and compiled.
 #[derive(Debug)]
 pub struct Register {
     known_at: DateTime<Utc>,
     policy: Policy,
     policy_version: Arc<str>,
-    now: Grounds,
+    now: Arc<Grounds>,
     people: People,
     /// The newest version of every fact.
     current: Vec<Fact>,
     /// Facts about the basis, kept for the question "as known then".
     history: Vec<Fact>,
     /// The instants at which what is known about the basis changed, with what was known from then on.
-    epochs: Vec<(DateTime<Utc>, OnceLock<Grounds>)>,
+    epochs: Vec<Epoch>,
     /// Known before anything was.
     nothing: Grounds,
 }
@@ -116,11 +121,11 @@ impl Register {
             known_at,
             policy,
             policy_version: policy_version.into(),
-            now,
+            now: Arc::new(now),
             people: People::compile(&known),
             current: known.into_iter().cloned().collect(),
             history,
-            epochs: instants.into_iter().map(|at| (at, OnceLock::new())).collect(),
+            epochs: instants.into_iter().map(|at| (at, Arc::default())).collect(),
             nothing: Grounds::compile(&[]),
         })
     }
@@ -266,12 +271,52 @@ impl Register {
         let grounds = match next.checked_sub(1).and_then(|index| self.epochs.get(index)) {
             None => &self.nothing,
             Some(_) if more_known_at.is_none() => &self.now,
-            Some((known_from, grounds)) => grounds.get_or_init(|| {
-                // `build` has found that no version is there twice, so an earlier choice among them exists too.
-                Grounds::compile(&as_known(&self.history, *known_from).unwrap_or_default())
-            }),
+            Some(epoch) => self.compiled(epoch),
         };
         (grounds, more_known_at)
+    }
+
+    fn compiled<'a>(&'a self, (known_from, grounds): &'a Epoch) -> &'a Grounds {
+        grounds.get_or_init(|| {
+            // `build` has found that no version is there twice, so an earlier choice among them exists too.
+            let grounds = Grounds::compile(&as_known(&self.history, *known_from).unwrap_or_default());
+            grounds.prepare(*known_from);
+            Arc::new(grounds)
+        })
+    }
+
+    /// Compiles what was known at every instant of `from..until` (UTC), so that deciding about footage of then only looks up.
+    pub fn warm(&self, from: DateTime<Utc>, until: DateTime<Utc>) {
+        let first = self.epochs.partition_point(|(known_from, _)| *known_from <= from).saturating_sub(1);
+        // The last of them is what is known now, which is compiled.
+        let last = self.epochs.len().saturating_sub(1);
+        for epoch in self.epochs.iter().take(last).skip(first).take_while(|(at, _)| *at < until) {
+            self.compiled(epoch);
+        }
+    }
+
+    /// Takes over what another register of the same journal has compiled of what was known at earlier instants. Only where
+    /// both know the same: a fact more, and the instant is compiled anew.
+    pub fn share_known(&mut self, other: &Self) {
+        let same =
+            self.history.iter().zip(&other.history).take_while(|(one, another)| one == another).count();
+        let beyond = |history: &[Fact]| history.iter().skip(same).map(|fact| fact.known_from).min();
+        let differs_from = beyond(&self.history).into_iter().chain(beyond(&other.history)).min();
+        let current = other.epochs.len().checked_sub(1);
+        for (known_from, grounds) in &mut self.epochs {
+            if differs_from.is_some_and(|differs| differs <= *known_from) {
+                continue;
+            }
+            if let Ok(index) = other.epochs.binary_search_by_key(known_from, |(at, _)| *at)
+                && let Some((_, known)) = other.epochs.get(index)
+            {
+                grounds.clone_from(known);
+                if Some(index) == current {
+                    // What the other knows now is what was known then.
+                    grounds.get_or_init(|| Arc::clone(&other.now));
+                }
+            }
+        }
     }
 }
 

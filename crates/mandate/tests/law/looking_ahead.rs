@@ -360,3 +360,18 @@ fn what_was_never_lawful_does_not_turn() {
     assert!(!judge(&register, &"CAM1".into(), from, until)[0].is_lawful());
     assert_eq!(turned_unlawful(&register, &register, &"CAM1".into(), from, until), []);
 }
+
+/// A year of a person is asked for in pieces; joined they say what the whole says.
+#[test]
+fn pieces_of_a_person_s_outlook_join() {
+    let mut facts = without_period();
+    facts.push(period("PE1", json!([window("L1", &["fri", "sat"], "21:00", "06:00")]), "never"));
+    let register = Register::build(&facts, at("2026-06-15T00:00:00Z")).unwrap();
+    let person = "observer".into();
+    // The second piece begins in the middle of an open night.
+    let instants = ["2026-06-15T00:00:00Z", "2026-06-20T00:00:00Z", "2026-07-20T00:00:00Z"].map(at);
+    let mut pieces = of_person(&register, &person, instants[0], instants[1]).unwrap();
+    pieces.append(of_person(&register, &person, instants[1], instants[2]).unwrap());
+    assert_eq!(pieces, of_person(&register, &person, instants[0], instants[2]).unwrap());
+    assert!(pieces.cameras[0].1.iter().any(|open| open.from < instants[1] && instants[1] < open.until));
+}
