@@ -52,6 +52,7 @@ prop_compose! {
         authorisation in (stretch(), stretch()), agreement in stretch(), wpbr in HOURS,
         mask in proptest::option::weighted(0.8, -100_i64..100), secrecy in proptest::option::weighted(0.9, -100_i64..50),
         outside in 0_usize..3, instruction in stretch(), late in proptest::option::weighted(0.3, (HOURS, any::<prop::sample::Index>())),
+        second_version in proptest::option::weighted(0.5, (HOURS, any::<prop::sample::Index>(), proptest::option::of(HOURS))),
     ) -> Vec<Fact> {
         let mut facts: Vec<Fact> = without_period()
             .into_iter()
@@ -121,21 +122,59 @@ prop_compose! {
             let index = which.index(facts.len());
             facts[index].known_from = hour(known);
         }
+        // Later somebody corrects a fact, or ends it another time.
+        let of_detective = |fact: &Fact| fact.reference().id.contains("detective");
+        let chosen = second_version.map(|(known, which, end)| (known, which.index(facts.len()), end));
+        // Whoever is asked about lawfulness below keeps their own right to ask.
+        if let Some((known, which, end)) = chosen.filter(|(_, which, _)| !of_detective(&facts[*which])) {
+            let mut corrected = facts[which].clone();
+            corrected.known_from = corrected.known_from.max(hour(known));
+            corrected.version = 2;
+            if let Some(end) = end {
+                let end = match &corrected.body {
+                    // It hangs no longer than it did: the next one hangs there then.
+                    FactBody::Position(position) => position.until.map_or(hour(end), |until| until.min(hour(end))),
+                    _ => hour(end),
+                };
+                end_body(&mut corrected.body, end);
+            }
+            facts.push(corrected);
+        }
         facts
     }
+}
+
+/// Ends what a fact says, where it has an end.
+fn end_body(body: &mut FactBody, end: DateTime<Utc>) -> bool {
+    match body {
+        FactBody::Ordinance(f) => f.in_force_until = Some(end),
+        FactBody::Extension(f) => f.valid_until = end,
+        FactBody::Period(f) => f.effective_until = Some(end),
+        FactBody::ExtraWindow(f) => f.until = end,
+        FactBody::Signage(f) => f.removed_at = Some(end),
+        FactBody::Position(f) => f.until = Some(end),
+        FactBody::Mask(f) => f.verified_at = None,
+        FactBody::Agreement(f) => f.valid_until = Some(end),
+        FactBody::Authorisation(f) => f.until = end,
+        FactBody::Shift(f) => f.until = end,
+        FactBody::Instruction(f) => f.until = end,
+        _ => return false,
+    }
+    true
 }
 
 fn request() -> impl Strategy<Value = Request> {
     let person = prop_oneof![4 => Just("observer"), 2 => Just("coordinator"), 2 => Just("police"), 1 => Just("detective")];
     let action = prop_oneof![
         6 => Just(Action::LiveView), 1 => Just(Action::Snapshot), 1 => Just(Action::ListCameras),
-        3 => Just(Action::Replay), 2 => Just(Action::Record),
+        3 => Just(Action::Replay), 2 => Just(Action::Record), 1 => Just(Action::PtzControl), 1 => Just(Action::ShareLive),
+        1 => Just(Action::RequestExport), 1 => Just(Action::SetHold),
     ];
     (person, action, HOURS, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
         |(person, action, captured, incident, instruction, offence)| {
             let camera: mandate::CameraId = "CAM1".into();
             let object = match action {
-                Action::Replay => Object::Footage {
+                Action::Replay | Action::RequestExport | Action::SetHold => Object::Footage {
                     camera,
                     from: hour(captured),
                     until: hour(captured) + TimeDelta::seconds(1),
@@ -156,6 +195,8 @@ fn request() -> impl Strategy<Value = Request> {
                 request = request.saying(Statement {
                     purpose: Some(Purpose::Investigation),
                     offence_ref: Some("Sr 141".to_owned()),
+                    case_number: Some("DEMO-1".to_owned()),
+                    target: Some(mandate::statement::Target { public_place: true, in_area: true }),
                     ..Statement::default()
                 });
             }
@@ -199,22 +240,9 @@ fn ended(facts: &[Fact], which: &FactRef, end: DateTime<Utc>) -> Vec<Fact> {
         return facts;
     }
     let index = facts.iter().position(|fact| fact.reference() == *which).unwrap();
-    match &mut facts[index].body {
-        FactBody::Ordinance(f) => f.in_force_until = Some(end),
-        FactBody::Extension(f) => f.valid_until = end,
-        FactBody::Period(f) => f.effective_until = Some(end),
-        FactBody::ExtraWindow(f) => f.until = end,
-        FactBody::Signage(f) => f.removed_at = Some(end),
-        FactBody::Position(f) => f.until = Some(end),
-        FactBody::Mask(f) => f.verified_at = None,
-        FactBody::Agreement(f) => f.valid_until = Some(end),
-        FactBody::Authorisation(f) => f.until = end,
-        FactBody::Shift(f) => f.until = end,
-        FactBody::Instruction(f) => f.until = end,
+    if !end_body(&mut facts[index].body, end) {
         // These have no end: they go.
-        _ => {
-            facts.remove(index);
-        }
+        facts.remove(index);
     }
     facts
 }
@@ -315,10 +343,11 @@ proptest! {
             FactKind::Consultation, FactKind::Signage];
         prop_assert_eq!(needs(pictures, &chain), None);
         prop_assert!(!pictures || has(FactKind::Period) || has(FactKind::ExtraWindow));
-        let masked = matches!(request.action, Action::LiveView | Action::Snapshot | Action::Record);
+        let live = matches!(request.action, Action::LiveView | Action::Snapshot | Action::PtzControl | Action::ShareLive);
+        let masked = live || request.action == Action::Record;
         prop_assert_eq!(needs(masked, &[FactKind::Mask]), None);
         // Watching is in a window, or in one that an event opens, or free, or leans on the incident.
-        let watched = matches!(request.action, Action::LiveView | Action::Snapshot);
+        let watched = live;
         let free = facts.iter().any(|fact| matches!(&fact.body, FactBody::Decree(decree)
             if decree.live_outside_window == mandate::facts::LiveOutsideWindow::Free));
         let opened = free || has(FactKind::Window) || has(FactKind::ExtraWindow) || has(FactKind::Incident);
@@ -434,18 +463,22 @@ proptest! {
             purpose: Some(Purpose::Investigation), offence_ref: Some("Sr 141".to_owned()), ..Statement::default()
         });
         let asked = hour(captured + 24);
-        let mut later = facts.clone();
-        let index = late % later.len();
-        later[index].known_from = hour(captured + 1);
-        // Known at once, it may help; known after the capture, it may not help more.
-        let late = decide(&register(&later), &request, asked);
-        let mut never = facts.clone();
-        never.remove(index);
-        let never = decide(&register(&never), &request, asked);
-        let is_ground = !matches!(facts[index].reference().kind, FactKind::Person | FactKind::Authorisation | FactKind::Organisation
+        // Everything is known from the beginning, but for this one.
+        let mut at_once = facts;
+        for fact in &mut at_once {
+            fact.known_from = at("2020-01-01T00:00:00Z");
+        }
+        let index = late % at_once.len();
+        let is_ground = !matches!(at_once[index].reference().kind, FactKind::Person | FactKind::Authorisation | FactKind::Organisation
             | FactKind::ProcessorAgreement | FactKind::SubprocessorAgreement | FactKind::Shift);
-        if is_ground && late.is_permit() {
-            prop_assert!(never.is_permit(), "what nobody knew at capture made it lawful");
+        let mut later = at_once.clone();
+        later[index].known_from = hour(captured + 1);
+        let mut never = at_once.clone();
+        never.remove(index);
+        let decided = |facts: &[Fact]| decide(&register(facts), &request, asked).is_permit();
+        if is_ground && decided(&later) {
+            prop_assert!(decided(&never), "what nobody knew at capture made it lawful");
+            prop_assert!(decided(&at_once), "what was known only later forgave what it forbids");
         }
     }
 
