@@ -22,12 +22,12 @@ use crate::{
     tally::Acts,
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use entries::{entry_of, look_id, operation};
+use entries::{entry_of, incomplete, look_id, operation};
 use lease::Held;
 use ledger::{Operation, Outcome};
 use mandate::{
-    Action, Actor, CameraId, Decision, Denial, FactKind, FactRef, Object, ReasonCode, Request, decide,
-    next_opening,
+    Action, Actor, CameraId, Decision, Denial, FactKind, FactRef, IncidentId, Object, ReasonCode, Request,
+    decide, next_opening,
     outlook::{View, camera_openings},
 };
 use protocol::{
@@ -35,7 +35,7 @@ use protocol::{
     socket::EndCause,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -160,10 +160,20 @@ struct Inner {
     clock_doubted: AtomicBool,
     /// Since when a silent witness counts, if one is asked for.
     witness_since: OnceLock<DateTime<Utc>>,
+    /// Incidents that were closed since the start: nothing rests on them any more (V12).
+    closed: Mutex<HashSet<IncidentId>>,
     /// Refusals that are told one by one, and those that are counted.
     refusals: Coalesced<(Actor, Action, Option<CameraId>, &'static str, String)>,
     /// What was asked since the counters were last written: no person, no session.
     acts: Mutex<Acts>,
+}
+
+/// Footage may be older than what a snapshot has compiled ahead, where a hold keeps it: then it is compiled here, so that
+/// deciding itself never waits.
+fn warm(snapshot: &Snapshot, request: &Request) {
+    if let Object::Footage { from, until, .. } = &request.object {
+        snapshot.register.warm(*from, *until);
+    }
 }
 
 /// The gate. Cheap to clone.
@@ -183,6 +193,7 @@ impl Gate {
             denials: AtomicU64::new(0),
             clock_doubted: AtomicBool::new(false),
             witness_since: OnceLock::new(),
+            closed: Mutex::default(),
             refusals: Coalesced::new(REFUSALS_WITHIN, REFUSALS_EACH),
             acts: Mutex::default(),
         }))
@@ -237,7 +248,9 @@ impl Gate {
 
     /// What the answer would be now. Shows nothing, opens nothing, logs nothing.
     pub fn preview(&self, request: &Request) -> Decision {
-        decide(&self.snapshot().register, request, self.0.clock.now())
+        let snapshot = self.snapshot();
+        warm(&snapshot, request);
+        decide(&snapshot.register, request, self.0.clock.now())
     }
 
     /// The same, as a tile shows it.
@@ -307,9 +320,14 @@ impl Gate {
         look: Option<&str>,
     ) -> Result<Pass, Refused> {
         let now = self.0.clock.now();
+        warm(snapshot, request);
         let decision = decide(&snapshot.register, request, now);
+        let mut complete = true;
         let basis = match &decision {
-            Decision::Permit(permit) => permit.basis().to_vec(),
+            Decision::Permit(permit) => {
+                complete = permit.is_complete();
+                permit.basis().to_vec()
+            }
             Decision::Deny(denial) if effect == Effect::Propose && denial.code == ReasonCode::FourEyes => {
                 Vec::new()
             }
@@ -331,6 +349,9 @@ impl Gate {
                 entry_of(ask, operation(decision.obligations().log), suffix, now, snapshot, &basis, until);
             entry.look = look.map(ToOwned::to_owned);
             entry.outcome = Outcome::Permit;
+            if !complete {
+                entry.data = Some(incomplete());
+            }
             let receipt = self.0.log.append(entry).await.map_err(|error| {
                 tracing::error!(%error, "the log refused an entry; nothing is shown without one");
                 Refused::LogUnavailable
@@ -421,6 +442,17 @@ impl Gate {
             openings.first().map(|opening| opening.from)
         });
         Refusal { code: denial.code, sentence: Sentence { nl, en }, decree, until: denial.until, opens_at }
+    }
+
+    /// An incident was closed: looks that rest on it end now, those that another basis carries go on (V12). Remembered, so that
+    /// a look which was asked for a moment before and begins a moment later does not outlive it.
+    pub fn incident_closed(&self, incident: &IncidentId) {
+        self.closed().insert(incident.clone());
+        self.review(self.0.clock.now(), true);
+    }
+
+    fn closed(&self) -> MutexGuard<'_, HashSet<IncidentId>> {
+        self.0.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn held(&self) -> MutexGuard<'_, BTreeMap<u64, Held>> {

@@ -262,6 +262,9 @@ pub(super) async fn change_incident(
     ask.request.resolved.incident = Some(id.clone());
     app.gate.act(&ask).await?;
     let changed = app.incidents.change(&id, &change, app.gate.clock().now())?;
+    if change.close {
+        app.gate.incident_closed(&id);
+    }
     changed.map(Json).ok_or(ApiError::NotFound)
 }
 

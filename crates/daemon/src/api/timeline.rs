@@ -1,7 +1,12 @@
 //! The time axis of a camera: what is recorded, why not where it is not, where something moved, and what this session may
 //! see of it. No picture leaves here, so only a refusal to list is logged; looking is asked at the gate when it begins.
 
-use super::{App, Caller, Endpoint, Needs, ask, endpoint, problem::ApiError, query::Asked, room::in_scope};
+use super::{
+    App, Caller, Endpoint, Needs, ask, endpoint,
+    problem::ApiError,
+    query::Asked,
+    room::{in_scope, live_request},
+};
 use crate::{
     clock::{instant, micros},
     pieces::Pieces,
@@ -67,6 +72,7 @@ async fn one(
         ..Statement::default()
     });
     let incident = asked.text("incident").map(IncidentId::new);
+    replay.request.resolved = live_request(&app, &session, &camera).resolved;
     replay.request.resolved.incident =
         incident.and_then(|id| app.incidents.resolve(&id, &camera).ok().flatten());
     let pieces = Pieces::of(&app, &replay.request, &camera, (from, until))?;

@@ -51,6 +51,11 @@ pub(super) fn entry_of(
     entry
 }
 
+/// What an entry says whose basis has no room for every fact: the rest follows from the register's head that it names.
+pub(super) fn incomplete() -> serde_json::Value {
+    serde_json::json!({ "basis_complete": false })
+}
+
 /// To whom the request would give data (LED 25, Bpg 6:4): nobody, unless it is about handing over.
 fn recipient(request: &Request) -> Option<Recipient> {
     use Action::{ApproveExport, DownloadExport, RequestExport, ShareLive};

@@ -2,16 +2,43 @@
 
 use super::{
     GRACE, Gate, HEARTBEAT, PROBE,
-    entries::{code_text, entry_of, fact_text, personal},
+    entries::{code_text, entry_of, fact_text, incomplete, personal},
     lease::{Held, LeaseState},
     log_unavailable, unwitnessed, witness,
 };
 use crate::journal::Snapshot;
 use chrono::{DateTime, Utc};
 use ledger::{Entry, Operation, Outcome};
-use mandate::{Decision, decide};
+use mandate::{Actor, CameraId, Decision, IncidentId, InstructionId, Request, decide};
 use protocol::socket::EndCause;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+/// The instruction that covers the camera now: a look goes on under a follow-up as it would begin under it (V12). What was
+/// found for a camera is remembered for the length of one review.
+fn instruct(
+    snapshot: &Snapshot,
+    request: &mut Request,
+    now: DateTime<Utc>,
+    found: &mut HashMap<CameraId, Option<InstructionId>>,
+) {
+    if let (Actor::Person { .. }, Some(camera)) = (&request.actor, request.object.camera()) {
+        let of_camera = found.entry(camera.clone()).or_insert_with_key(|camera| {
+            snapshot.register.instruction_for(camera, now).map(|i| i.id.clone())
+        });
+        if request.resolved.instruction != *of_camera {
+            request.resolved.instruction.clone_from(of_camera);
+        }
+    }
+}
+
+/// The request without the incident that it names, where that was closed: it carries nothing any more. What the log says of
+/// the look keeps it.
+fn without_closed(request: &Request, closed: &HashSet<IncidentId>) -> Option<Request> {
+    request.resolved.incident.as_ref().filter(|incident| closed.contains(*incident))?;
+    let mut request = request.clone();
+    request.resolved.incident = None;
+    Some(request)
+}
 
 impl Gate {
     pub(super) fn log_stop(&self, held: &Held, outcome: Outcome) {
@@ -127,11 +154,13 @@ impl Gate {
     }
 
     /// Decides again what is due, or everything when the register changed.
-    fn review(&self, now: DateTime<Utc>, all: bool) {
+    pub(super) fn review(&self, now: DateTime<Utc>, all: bool) {
         let snapshot = self.snapshot();
         let mut cuts = Vec::new();
         let mut continued = HashMap::new();
+        let mut instructed = HashMap::new();
         {
+            let closed = self.closed();
             let mut held = self.held();
             let due: Vec<u64> = held
                 .iter()
@@ -140,7 +169,9 @@ impl Gate {
                 .collect();
             for id in due {
                 let Some(entry) = held.get_mut(&id) else { continue };
-                match decide(&snapshot.register, &entry.ask.request, now) {
+                instruct(&snapshot, &mut entry.ask.request, now, &mut instructed);
+                let without = without_closed(&entry.ask.request, &closed);
+                match decide(&snapshot.register, without.as_ref().unwrap_or(&entry.ask.request), now) {
                     Decision::Permit(permit) if entry.pending.as_deref() == Some(permit.basis()) => {
                         entry.review_at = permit.until();
                     }
@@ -166,14 +197,14 @@ impl Gate {
                         if let Some(entry) = held.remove(&id) {
                             // The effect first, for all of them; words and entries take their time afterwards.
                             entry.ticket.stop();
-                            cuts.push((entry, denial));
+                            cuts.push((entry, without, denial));
                         }
                     }
                 }
             }
         }
-        for (held, denial) in cuts {
-            let refusal = self.refusal(&held.ask.request, &denial);
+        for (held, without, denial) in cuts {
+            let refusal = self.refusal(without.as_ref().unwrap_or(&held.ask.request), &denial);
             self.cut(held, EndCause::Refused(refusal), code_text(denial.code));
         }
         if !continued.is_empty() {
@@ -208,6 +239,9 @@ impl Gate {
                 );
                 entry.look = Some(first.look.clone());
                 entry.outcome = Outcome::Permit;
+                if !permit.is_complete() {
+                    entry.data = Some(incomplete());
+                }
                 entry
             } else {
                 let mut entry = Entry::new(now, Operation::Consult, "looks.continue");
@@ -218,7 +252,11 @@ impl Gate {
                     .map(|(h, p)| {
                         let basis: Vec<_> =
                             p.basis().iter().filter(|f| !personal(f.kind)).map(fact_text).collect();
-                        serde_json::json!({ "look": h.look, "basis": basis })
+                        let mut of_look = serde_json::json!({ "look": h.look, "basis": basis });
+                        if !p.is_complete() {
+                            of_look["basis_complete"] = false.into();
+                        }
+                        of_look
                     })
                     .collect();
                 entry.data = Some(serde_json::json!({ "looks": looks }));

@@ -6,7 +6,7 @@ use crate::{
     journal::{Journal, Provenance},
     testing::{FakeLog, journal},
 };
-use mandate::{FactBody, PersonId, Role};
+use mandate::{FactBody, IncidentId, PersonId, Role};
 use tokio_util::sync::CancellationToken;
 
 struct Room {
@@ -295,4 +295,89 @@ async fn five_hundred_looks_are_decided_again_within_a_second() {
     println!("{LOOKS} looks: under a new version after {renewed:?}, ended by a revocation after {revoked:?}");
     let second = std::time::Duration::from_secs(1);
     assert!(renewed < second && revoked < second, "{renewed:?}, {revoked:?}");
+}
+
+/// The room under a decree that opens a picture on an incident outside the windows too (V12).
+async fn on_call() -> Room {
+    let room = room().await;
+    let decree = room.journal.snapshot().facts.iter().find_map(|f| match &f.body {
+        FactBody::Decree(d) => Some(d.clone()),
+        _ => None,
+    });
+    let mut decree = decree.unwrap();
+    decree.live_outside_window = mandate::facts::LiveOutsideWindow::PoliceIncident;
+    room.journal.record(FactBody::Decree(decree), Provenance::default()).await.unwrap();
+    room
+}
+
+/// The same, ninety minutes after the window.
+async fn by_day() -> Room {
+    let room = on_call().await;
+    room.clock.set("2026-06-14T05:30:00Z".parse().unwrap());
+    room
+}
+
+fn on_incident(person: &str, role: Role, incident: &str) -> Ask {
+    let mut ask = live(person, role);
+    ask.request = ask.request.for_incident(IncidentId::new(incident));
+    ask
+}
+
+async fn instruct(room: &Room, id: &str, from: &str, until: &str) {
+    let body = serde_json::json!({ "kind": "instruction", "id": id, "cameras": ["C1"], "from": from, "until": until,
+        "entered_by": "bert" });
+    room.journal.record(serde_json::from_value(body).unwrap(), Provenance::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_rests_on_an_incident_ends_when_it_is_closed() {
+    let room = on_call().await;
+    let mut inside = room.gate.look(on_incident("bert", Role::PoliceOperator, "1")).await.unwrap();
+    room.gate.incident_closed(&IncidentId::new("1"));
+    settle().await;
+    assert!(inside.ticket().covers(room.clock.now()), "the window carries it");
+    room.clock.set("2026-06-14T04:00:00Z".parse().unwrap());
+    assert!(matches!(end(&mut inside).await, EndCause::Refused(_)), "and nothing else");
+
+    let room = by_day().await;
+    let mut mine = room.gate.look(on_incident("bert", Role::PoliceOperator, "1")).await.unwrap();
+    let other = room.gate.look(on_incident("bert", Role::PoliceOperator, "2")).await.unwrap();
+    room.gate.incident_closed(&IncidentId::new("1"));
+    assert!(!mine.ticket().running(), "at once");
+    let EndCause::Refused(refusal) = end(&mut mine).await else { panic!("another end") };
+    assert_eq!(refusal.code, ReasonCode::OutsideLiveWindow);
+    assert_eq!(refusal.opens_at, Some("2026-06-14T19:00:00Z".parse().unwrap()), "not at once again");
+    settle().await;
+    assert!(other.ticket().covers(room.clock.now()), "another incident is open");
+    // Asked for while it was open, begun when it was closed.
+    let mut late = room.gate.look(on_incident("bert", Role::PoliceOperator, "1")).await.unwrap();
+    assert!(matches!(end(&mut late).await, EndCause::Refused(_)));
+    let entries = room.log.entries.lock().unwrap();
+    let stop = entries.iter().find(|e| e.action == "live_view.stop").unwrap();
+    assert_eq!(stop.justification.incident.as_deref(), Some("1"), "the log keeps what it was for");
+}
+
+#[tokio::test]
+async fn a_look_goes_on_under_the_instruction_that_follows() {
+    let room = on_call().await;
+    room.clock.set("2026-06-14T04:30:00Z".parse().unwrap());
+    instruct(&room, "I1", "2026-06-14T04:00:00Z", "2026-06-14T05:00:00Z").await;
+    let mut ask = on_incident("anna", Role::Observer, "1");
+    ask.request.resolved.instruction = Some("I1".into());
+    let mut look = room.gate.look(ask).await.unwrap();
+    instruct(&room, "I2", "2026-06-14T05:00:00Z", "2026-06-14T05:20:00Z").await;
+    room.clock.set("2026-06-14T05:00:00Z".parse().unwrap());
+    loop {
+        let LeaseState::Running { basis, .. } = look.changed().await else { panic!("it broke") };
+        if basis.iter().any(|fact| fact.kind == FactKind::Instruction && &*fact.id == "I2") {
+            break;
+        }
+    }
+    let entry = |action: &str| {
+        let entries = room.log.entries.lock().unwrap();
+        entries.iter().find(|e| e.action == action).unwrap().justification.instruction.clone()
+    };
+    assert_eq!(entry("live_view.continue").as_deref(), Some("I2"));
+    room.clock.set("2026-06-14T05:20:00Z".parse().unwrap());
+    assert!(matches!(end(&mut look).await, EndCause::Refused(_)));
 }
