@@ -11,6 +11,7 @@ mod history;
 mod proposals;
 mod schema;
 mod settle;
+mod streams;
 
 pub use history::Recorded;
 pub use proposals::{Ending, Outcome as ProposalOutcome, Proposed};
@@ -21,11 +22,9 @@ use crate::{
     identity::{hex, random},
     log::SharedLog,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use ledger::{Change, Entry, Object, Operation, Outcome};
-use mandate::{CameraId, Fact, FactBody, MunicipalityId, PersonId, Policy, Register};
-use media::StreamId;
-use protocol::api::StreamRole;
+use mandate::{Fact, FactBody, MunicipalityId, PersonId, Policy, Register};
 use rusqlite::{Connection, params};
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -192,7 +191,7 @@ impl Journal {
             let name = |h: &str| if h.is_empty() { "none".to_owned() } else { h.to_owned() };
             return Err(JournalError::Apart { journal: name(&head), ledger: name(ledger_head) });
         }
-        let snapshot = watch::Sender::new(Arc::new(snapshot(facts, &head, clock.now(), &policy)?));
+        let snapshot = watch::Sender::new(Arc::new(published(facts, &head, clock.now(), &policy, None)?));
         Ok(Self(Arc::new(Inner {
             store: Mutex::new(store),
             log,
@@ -217,7 +216,7 @@ impl Journal {
     /// Compiles the register anew for the present: its windows reach a bounded way ahead.
     pub fn refresh(&self) -> Result<(), JournalError> {
         let old = self.snapshot();
-        let fresh = snapshot(old.facts.to_vec(), &old.head, self.0.clock.now(), &self.0.policy)?;
+        let fresh = published(old.facts.to_vec(), &old.head, self.0.clock.now(), &self.0.policy, Some(&old))?;
         self.0.snapshot.send_replace(Arc::new(fresh));
         Ok(())
     }
@@ -304,7 +303,8 @@ impl Journal {
     }
 
     fn publish(&self, facts: Vec<Fact>, head: &str) -> Result<(), JournalError> {
-        let fresh = snapshot(facts, head, self.0.clock.now(), &self.0.policy)?;
+        let old = self.snapshot();
+        let fresh = published(facts, head, self.0.clock.now(), &self.0.policy, Some(&old))?;
         self.0.snapshot.send_replace(Arc::new(fresh));
         Ok(())
     }
@@ -413,25 +413,6 @@ impl Journal {
         Ok(last.map_or(1, |seq| seq as u64 + 1))
     }
 
-    /// The number under which a camera's stream is filed, made on first use and kept for ever.
-    pub fn stream(&self, camera: &CameraId, role: StreamRole) -> Result<StreamId, JournalError> {
-        let role = match role {
-            StreamRole::Main => "main",
-            StreamRole::Sub => "sub",
-        };
-        let store = self.store();
-        store.execute(
-            "INSERT OR IGNORE INTO streams (camera, role) VALUES (?, ?)",
-            params![camera.as_str(), role],
-        )?;
-        let number: u32 = store.query_row(
-            "SELECT stream FROM streams WHERE camera = ? AND role = ?",
-            params![camera.as_str(), role],
-            |row| row.get(0),
-        )?;
-        Ok(StreamId(number))
-    }
-
     pub(crate) fn store(&self) -> MutexGuard<'_, Connection> {
         self.0.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -482,6 +463,26 @@ fn with_added(
         facts.push(Fact { known_from: now, version, body });
     }
     (facts, first)
+}
+
+/// Footage of this age may be asked about any moment (151c lid 9), held footage apart.
+const ASKED_ABOUT: TimeDelta = TimeDelta::days(28);
+
+/// A snapshot that is to be decided by: what was known at any instant of the longest term is compiled before anybody asks, so
+/// that deciding never waits for it. What `before` has compiled is shared.
+fn published(
+    facts: Vec<Fact>,
+    head: &str,
+    now: DateTime<Utc>,
+    policy: &Policy,
+    before: Option<&Snapshot>,
+) -> Result<Snapshot, JournalError> {
+    let mut fresh = snapshot(facts, head, now, policy)?;
+    if let Some(before) = before {
+        fresh.register.share_known(&before.register);
+    }
+    fresh.register.warm(now - ASKED_ABOUT, now);
+    Ok(fresh)
 }
 
 fn snapshot(

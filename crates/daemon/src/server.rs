@@ -312,7 +312,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     tokio::spawn(stores.journal.clone().keep_settled());
     let recorder = Recorder::new(gate.clone(), ingest.clone(), vault.clone(), streams.clone(), &recording);
     let recorder = tokio::spawn(recorder.run(stop.clone()));
-    let keeper = Keeper::new(gate.clone(), streams.clone(), vault.clone(), captured);
+    let keeper = Keeper::new(gate.clone(), streams.clone(), vault.clone(), captured, stores.journal.clone());
     let keeper = tokio::spawn(keeper.run(stop.clone()));
     let counter =
         tokio::spawn(tally::count(tally, gate.clone(), ingest.clone(), streams.clone(), stop.clone()));

@@ -5,6 +5,7 @@ use super::{Captured, CapturedError, Quarantined};
 use crate::{
     clock::{instant, micros},
     gate::{Gate, word},
+    journal::Journal,
     recorder::record_request,
     streams::Streams,
 };
@@ -22,6 +23,8 @@ use vault::{SpanKind, Vault};
 const LONGEST_TERM: TimeDelta = TimeDelta::days(28);
 /// How often an open row notes that it still holds, so that a crash leaves little in doubt.
 const STILL: TimeDelta = TimeDelta::seconds(10);
+/// So long after a change of the register footage is judged once more: the recorder was still closing what it had begun.
+const CLOSING: TimeDelta = TimeDelta::seconds(5);
 /// How often rows past every term are removed.
 const CLEAN: TimeDelta = TimeDelta::hours(1);
 
@@ -38,19 +41,28 @@ pub struct Keeper {
     streams: Arc<Streams>,
     vault: Vault,
     captured: Arc<Captured>,
+    journal: Journal,
     running: std::collections::HashMap<CameraId, Running>,
 }
 
 impl Keeper {
-    /// A keeper for the configured streams.
-    pub fn new(gate: Gate, streams: Arc<Streams>, vault: Vault, captured: Arc<Captured>) -> Self {
-        Self { gate, streams, vault, captured, running: std::collections::HashMap::new() }
+    /// A keeper that notes the bases of the configured streams, and judges those of every stream that the journal has ever
+    /// numbered: footage outlives its camera's place in the settings.
+    pub fn new(
+        gate: Gate,
+        streams: Arc<Streams>,
+        vault: Vault,
+        captured: Arc<Captured>,
+        journal: Journal,
+    ) -> Self {
+        Self { gate, streams, vault, captured, journal, running: std::collections::HashMap::new() }
     }
 
     /// Runs until the daemon stops.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut register = self.gate.register();
-        let mut judged = true;
+        let mut judge_at = Some(self.gate.clock().now());
+        let mut once_more = None;
         let mut clean_at = self.gate.clock().now();
         loop {
             register.borrow_and_update();
@@ -62,9 +74,9 @@ impl Keeper {
                     now + STILL
                 }
             };
-            if judged {
-                self.judge(now).await;
-                judged = false;
+            if judge_at.is_some_and(|at| at <= now) {
+                // What could not be judged is judged again: a list that is short says that all is well.
+                judge_at = if self.judge(now).await { once_more.take() } else { Some(now + STILL) };
             }
             if now >= clean_at {
                 clean_at = now + CLEAN;
@@ -74,12 +86,13 @@ impl Keeper {
             }
             let clock = self.gate.clock().clone();
             tokio::select! {
-                () = clock.reached(next) => {}
+                () = clock.reached(judge_at.map_or(next, |at| next.min(at))) => {}
                 changed = register.changed() => {
                     if changed.is_err() {
                         break;
                     }
-                    judged = true;
+                    let now = self.gate.clock().now();
+                    (judge_at, once_more) = (Some(now), Some(now + CLOSING));
                 }
                 () = stop.cancelled() => break,
             }
@@ -125,15 +138,24 @@ impl Keeper {
         Ok(next.max(now + TimeDelta::milliseconds(20)))
     }
 
-    /// Judges all footage by what is known now, off the async threads; logs and keeps what turned out unlawful.
-    async fn judge(&self, now: DateTime<Utc>) {
-        let (gate, streams) = (self.gate.clone(), self.streams.clone());
+    /// Judges all footage by what is known now, off the async threads; logs and keeps what turned out unlawful. Says whether
+    /// all of it could be judged.
+    async fn judge(&self, now: DateTime<Utc>) -> bool {
+        let (gate, journal) = (self.gate.clone(), self.journal.clone());
         let (vault, captured) = (self.vault.clone(), self.captured.clone());
         let judged = tokio::task::spawn_blocking(move || {
             let snapshot = gate.snapshot();
-            for camera in streams.iter() {
+            let streams = match journal.recorded_streams() {
+                Ok(streams) => streams,
+                Err(error) => {
+                    tracing::error!(%error, "the streams could not be listed to judge their footage");
+                    return false;
+                }
+            };
+            let mut all = true;
+            for (stream, camera) in streams {
                 let from = now - LONGEST_TERM;
-                let footage = match vault.spans(camera.main.stream, micros(from), micros(now)) {
+                let footage = match vault.spans(stream, micros(from), micros(now)) {
                     Ok(spans) => union(
                         spans
                             .iter()
@@ -142,21 +164,25 @@ impl Keeper {
                             .collect(),
                     ),
                     Err(error) => {
-                        tracing::error!(camera = %camera.camera, %error, "footage could not be listed to be judged");
+                        tracing::error!(%camera, %error, "footage could not be listed to be judged");
+                        all = false;
                         continue;
                     }
                 };
-                match captured.judge(&snapshot.register, &camera.camera, &footage, now) {
+                match captured.judge(&snapshot.register, &camera, &footage, now) {
                     Ok(found) => found.iter().for_each(|found| log_found(&gate, found)),
                     Err(error) => {
-                        tracing::error!(camera = %camera.camera, %error, "footage could not be judged");
+                        tracing::error!(%camera, %error, "footage could not be judged");
+                        all = false;
                     }
                 }
             }
+            all
         });
-        if let Err(error) = judged.await {
+        judged.await.unwrap_or_else(|error| {
             tracing::error!(%error, "footage could not be judged");
-        }
+            false
+        })
     }
 }
 
@@ -174,4 +200,67 @@ fn log_found(gate: &Gate, found: &Quarantined) {
     }));
     gate.log().append_spooled(entry);
     tracing::warn!(camera = %found.camera, code = word(&found.code), "footage turned out to lack a basis; it is closed off");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::{Clock as _, ManualClock},
+        journal::Provenance,
+        testing::{FakeLog, journal},
+    };
+    use bytes::Bytes;
+    use media::{AccessUnit, Codec, Parameters, Ticks};
+    use protocol::api::StreamRole;
+    use vault::{StreamPolicy, VaultConfig};
+
+    /// A camera that was taken out of the settings has left footage, and a revocation turns out to lie before it. While the
+    /// list cannot be kept the keeper says so, and is asked again.
+    #[tokio::test]
+    async fn footage_of_a_camera_that_is_configured_no_more_is_judged_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new("2026-06-13T20:00:00Z".parse().unwrap());
+        let log = FakeLog::new(&clock);
+        let journal = journal(folder.path(), &log, &clock).await;
+        let gate = Gate::new(journal.watch(), log.clone(), Arc::new(clock.clone()));
+        let at = |name: &str| folder.path().join(name);
+        let vault = Vault::open(VaultConfig::new(at("vault"), [at("a"), at("b")])).unwrap();
+        let stream = journal.stream(&"C1".into(), StreamRole::Main).unwrap();
+        vault.set_policy(stream, StreamPolicy { retention_class: 28, importance: 1 });
+        let record = Bytes::new();
+        let parameters =
+            Arc::new(Parameters { generation: 1, codec: Codec::H264, width: 2, height: 2, record });
+        for frame in 0..25 {
+            let captured = micros(clock.now()).plus(frame * 40_000);
+            vault.accept(AccessUnit {
+                stream,
+                parameters: parameters.clone(),
+                captured,
+                media_time: Ticks(captured.0 * 9 / 100),
+                duration: 3600,
+                key: frame == 0,
+                discontinuity: false,
+                received: captured,
+                camera_time: None,
+                received_within: 0,
+                payload: Bytes::from(vec![7; 1000]),
+            });
+        }
+        vault.flush().unwrap();
+        let revocation =
+            serde_json::json!({ "kind": "revocation", "decree": "D1", "revoked_from": clock.now() });
+        clock.advance(TimeDelta::minutes(1));
+        journal.record(serde_json::from_value(revocation).unwrap(), Provenance::default()).await.unwrap();
+        let captured = Arc::new(Captured::open(&at("footage.sqlite")).unwrap());
+        let keeper = Keeper::new(gate, Arc::default(), vault, captured.clone(), journal);
+        captured.0.lock().execute_batch("ALTER TABLE quarantine RENAME TO away").unwrap();
+        assert!(!keeper.judge(clock.now()).await, "what cannot be kept is not done");
+        captured.0.lock().execute_batch("ALTER TABLE away RENAME TO quarantine").unwrap();
+        assert!(keeper.judge(clock.now()).await);
+        let listed = captured.quarantined().unwrap();
+        assert_eq!(listed.len(), 1, "{listed:?}");
+        assert_eq!(listed[0].camera.as_str(), "C1");
+        assert!(log.actions().contains(&"quarantine.found deny".to_owned()));
+    }
 }
