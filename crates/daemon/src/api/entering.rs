@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | municipality, organisation, agreement, ordinance, decree, area, extension, consultation, signage, position | legal admin | municipal officer of that municipality, legal admin of another organisation |
 //! | period, event or emergency window | legal admin | the same; an emergency takes effect at once (GW-20) |
-//! | revocation | legal admin | nobody: it only takes, and takes effect at once (GW-11) |
+//! | revocation | legal admin | nobody: it only takes, and takes effect at once (GW-11); undoing or postponing one: as the others |
 //! | camera | system admin | legal admin, municipal officer |
 //! | mask | police operator | another police operator |
 //! | person, shift | user admin | nobody |
@@ -17,8 +17,8 @@
 use crate::journal::{Snapshot, municipality_of};
 use chrono::{DateTime, TimeDelta, Utc};
 use mandate::{
-    Action, Decision, FactBody, Object, Operation, PersonId, ReasonCode, Request, Role, Statement, decide,
-    facts::ExtraKind, statement,
+    Action, Decision, FactBody, MunicipalityId, Object, Operation, PersonId, ReasonCode, Request, Role,
+    Statement, decide, facts::ExtraKind, statement,
 };
 
 /// Roles that may ever confirm an entry.
@@ -51,7 +51,13 @@ pub(super) fn way_in(snapshot: &Snapshot, body: &FactBody) -> WayIn {
         | FactBody::Consultation(_)
         | FactBody::Signage(_)
         | FactBody::Position(_) => (Action::ConfigureDecree, DECISION),
-        FactBody::Revocation(_) => (Action::ConfigureDecree, &[]),
+        // Revoking, or revoking earlier, takes. What undoes or postpones a revocation gives back.
+        FactBody::Revocation(new) => match newest(snapshot, body) {
+            Some(FactBody::Revocation(old)) if old.revoked_from < new.revoked_from => {
+                (Action::ConfigureDecree, DECISION)
+            }
+            _ => (Action::ConfigureDecree, &[]),
+        },
         FactBody::ExtraWindow(w) if w.kind == ExtraKind::Emergency && newest(snapshot, body).is_none() => {
             (Action::ConfigureWindow, &[])
         }
@@ -90,6 +96,7 @@ fn takes(snapshot: &Snapshot, new: &FactBody) -> bool {
                 && new.role == old.role
                 && old.from <= new.from
                 && new.until <= old.until
+                && new.document_ref == old.document_ref
                 && new.municipalities.iter().all(|m| old.municipalities.contains(m))
         }
         (FactBody::Period(mut old), FactBody::Period(new)) => {
@@ -123,6 +130,21 @@ fn takes(snapshot: &Snapshot, new: &FactBody) -> bool {
             ends && old == new
         }
         _ => false,
+    }
+}
+
+/// With what a version that only takes leaves as it was, of what only the daemon may say: who granted.
+pub(super) fn keeping(snapshot: &Snapshot, body: FactBody) -> FactBody {
+    match (newest(snapshot, &body), body) {
+        (Some(FactBody::Authorisation(old)), FactBody::Authorisation(new))
+            if takes(snapshot, &FactBody::Authorisation(new.clone())) =>
+        {
+            FactBody::Authorisation(mandate::facts::Authorisation {
+                granted_by: old.granted_by.clone(),
+                ..new
+            })
+        }
+        (_, body) => body,
     }
 }
 
@@ -170,6 +192,7 @@ fn statement_of(known: &Snapshot, snapshot: &Snapshot, body: &FactBody, now: Dat
     match body {
         FactBody::Decree(d) => {
             said.proposal = statement::Proposal {
+                ordinance: Some(d.ordinance.clone()),
                 valid_from: Some(d.valid_from),
                 valid_until: Some(d.valid_until),
                 published_at: d.published_at,
@@ -178,12 +201,12 @@ fn statement_of(known: &Snapshot, snapshot: &Snapshot, body: &FactBody, now: Dat
             };
         }
         FactBody::Period(p) => {
-            let decree = snapshot.register.decree(&p.decree);
             let (consultation_ref, consultation_held_at) = consultation(p.consultation.as_ref());
             said.proposal = statement::Proposal {
                 decree: Some(p.decree.clone()),
                 from: Some(changes_from(p.effective_from)),
-                until: p.effective_until.or(decree.map(|d| d.valid_until)),
+                // Without an end of its own it ends with the decree, at the end of its last extension.
+                until: p.effective_until.or_else(|| snapshot.register.decree_end(&p.decree)),
                 consultation_ref,
                 consultation_held_at,
                 ..statement::Proposal::default()
@@ -206,6 +229,12 @@ fn statement_of(known: &Snapshot, snapshot: &Snapshot, body: &FactBody, now: Dat
             said.subject = Some(a.person.clone());
             said.role = Some(a.role);
             said.authorisation_ref.clone_from(&a.document_ref);
+        }
+        // A first mask is drawn; of a known one somebody else verifies what it covers now. Nothing here lifts one: there is
+        // no fact that does.
+        FactBody::Mask(_) => {
+            let known = newest(known, body).is_some();
+            said.operation = Some(if known { Operation::Verify } else { Operation::Add });
         }
         // Taking on or changing a person or a shift gives no role.
         FactBody::Person(_) | FactBody::Shift(_) => said.operation = Some(Operation::Revoke),
@@ -261,6 +290,31 @@ pub(super) fn request_for(
         _ => action,
     };
     Request::new(entered_by.clone(), role, asked, object).saying(statement_of(known, supposed, body, now))
+}
+
+/// A municipality of a grant that lies outside the scope of whoever enters or confirms it: nobody gives elsewhere what they do
+/// not have themselves (Wpg 6 lid 2). Where nobody in their role has any scope yet, as in a municipality that was just taken
+/// in, somebody must begin: there the second person is what stands against abuse.
+pub(super) fn beyond_scope(
+    snapshot: &Snapshot,
+    person: &PersonId,
+    role: Role,
+    body: &FactBody,
+    at: DateTime<Utc>,
+) -> bool {
+    let FactBody::Authorisation(grant) = body else { return false };
+    if takes(snapshot, body) {
+        return false;
+    }
+    let holds = |who: &PersonId, municipality: &MunicipalityId| {
+        snapshot.register.authorisations(who).any(|a| {
+            a.role == role && a.from <= at && at < a.until && a.municipalities.contains(municipality)
+        })
+    };
+    grant.municipalities.iter().any(|municipality| {
+        !holds(person, municipality)
+            && snapshot.register.persons().any(|other| holds(&other.id, municipality))
+    })
 }
 
 /// What the law will say when a second person confirms: the code of a refusal that no second person could lift. So that
@@ -330,6 +384,17 @@ mod tests {
             json!({ "kind": "revocation", "decree": "D1", "revoked_from": "2026-06-13T20:00:00Z" })
         ));
         assert!(!needs(
+            json!({ "kind": "authorisation", "id": "AUT-anna", "person": "anna", "role": "observer",
+                "municipalities": ["enschede"], "from": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z",
+                "document_ref": "D" })
+        ));
+        assert!(
+            needs(json!({ "kind": "authorisation", "id": "AUT-anna", "person": "anna", "role": "observer",
+                "municipalities": ["enschede"], "from": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z",
+                "document_ref": "another" })),
+            "on another document"
+        );
+        assert!(!needs(
             json!({ "kind": "shift", "id": "X", "person": "anna", "from": "2026-06-14T20:00:00Z",
             "until": "2026-06-15T04:00:00Z" })
         ));
@@ -340,6 +405,99 @@ mod tests {
                 "until": "2026-06-13T23:00:00Z", "ordered_by": "mayor", "consultation": "O1" })
         };
         assert!(needs(window("event")) && !needs(window("emergency")));
+    }
+
+    /// A journal with facts beside those of the small register.
+    async fn with(more: Vec<Value>) -> (tempfile::TempDir, crate::journal::Journal) {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new("2026-06-13T20:00:00Z".parse().unwrap());
+        let journal = journal(folder.path(), &FakeLog::new(&clock), &clock).await;
+        for value in more {
+            journal.record(body(value), crate::journal::Provenance::default()).await.unwrap();
+        }
+        (folder, journal)
+    }
+
+    #[tokio::test]
+    async fn a_revocation_is_not_undone_by_one_person() {
+        let revoked = |from: &str| json!({ "kind": "revocation", "decree": "D1", "revoked_from": from });
+        let (_folder, journal) = with(vec![revoked("2026-07-01T00:00:00Z")]).await;
+        let snapshot = journal.snapshot();
+        let needs = |from: &str| !way_in(&snapshot, &body(revoked(from))).confirm.is_empty();
+        assert!(!needs("2026-06-14T00:00:00Z"), "earlier only takes");
+        assert!(!needs("2026-07-01T00:00:00Z"), "with better reasons");
+        assert!(needs("2026-07-01T00:00:01Z"), "later gives back");
+    }
+
+    #[tokio::test]
+    async fn a_mask_is_drawn_and_verified_and_the_law_permits_both() {
+        let (_folder, snapshot) = snapshot().await;
+        let asked = |mask: Value| {
+            let body = body(mask);
+            let now = "2026-06-13T20:00:00Z".parse().unwrap();
+            let request = request_for(&snapshot, &snapshot, &"bert".into(), Role::PoliceOperator, &body, now);
+            foreseen(&snapshot, &request, now)
+        };
+        assert_eq!(asked(json!({ "kind": "mask", "id": "C1-M2", "position": "C1-P" })), None, "a new one");
+        let better = json!({ "kind": "mask", "id": "C1-M", "position": "C1-P", "geometry_ref": "v2" });
+        assert_eq!(asked(better), None, "a better one");
+    }
+
+    #[tokio::test]
+    async fn a_period_without_an_end_of_its_own_lives_on_the_extension() {
+        let extension = json!({ "kind": "extension", "decree": "D1", "number": 1,
+            "published_at": "2026-06-01T00:00:00Z", "valid_until": "2028-01-01T00:00:00Z" });
+        let (_folder, journal) = with(vec![extension]).await;
+        let snapshot = journal.snapshot();
+        let period = body(json!({ "kind": "period", "id": "P2", "decree": "D1", "consultation": "O1",
+            "effective_from": "2027-02-01T00:00:00Z", "use": { "mode": "continuous" } }));
+        let now = "2026-06-13T20:00:00Z".parse().unwrap();
+        let said = statement_of(&snapshot, &snapshot, &period, now);
+        assert_eq!(said.proposal.until, Some("2028-01-01T00:00:00Z".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn nobody_gives_elsewhere_what_they_do_not_have_themselves() {
+        let admin = |id: &str, places: &[&str]| {
+            json!({ "kind": "authorisation", "id": id, "person": "carla", "role": "user_admin",
+                "municipalities": places, "from": "2026-01-01T00:00:00Z", "until": "2028-01-01T00:00:00Z",
+                "document_ref": "D" })
+        };
+        let carla = json!({ "kind": "person", "id": "carla", "name": "Carla", "organisation": "politie" });
+        let dirk = json!({ "kind": "person", "id": "dirk", "name": "Dirk", "organisation": "politie" });
+        let mut other = admin("AUT-dirk", &["hengelo"]);
+        other["person"] = json!("dirk");
+        let hengelo = json!({ "kind": "municipality", "id": "hengelo", "name": "Hengelo" });
+        let borne = json!({ "kind": "municipality", "id": "borne", "name": "Borne" });
+        let facts = vec![carla, dirk, hengelo, borne, admin("AUT-carla", &["enschede"]), other];
+        let (_folder, journal) = with(facts).await;
+        let snapshot = journal.snapshot();
+        let now = "2026-06-13T20:00:00Z".parse().unwrap();
+        let beyond = |places: &[&str]| {
+            let mut grant = admin("AUT-new", places);
+            grant["person"] = json!("bert");
+            beyond_scope(&snapshot, &"carla".into(), Role::UserAdmin, &body(grant), now)
+        };
+        assert!(!beyond(&["enschede"]));
+        assert!(beyond(&["hengelo"]) && beyond(&["enschede", "hengelo"]));
+        assert!(!beyond(&["borne"]), "where nobody may yet, somebody must begin");
+        assert!(!beyond_scope(
+            &snapshot,
+            &"carla".into(),
+            Role::UserAdmin,
+            &body(admin("AUT-dirk", &[])),
+            now
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_shorter_grant_keeps_who_granted_it() {
+        let (_folder, snapshot) = snapshot().await;
+        let shorter = body(json!({ "kind": "authorisation", "id": "AUT-anna", "person": "anna",
+            "role": "observer", "municipalities": ["enschede"], "from": "2026-01-01T00:00:00Z",
+            "until": "2026-07-01T00:00:00Z", "document_ref": "D" }));
+        let FactBody::Authorisation(kept) = keeping(&snapshot, shorter) else { panic!("a grant stays one") };
+        assert_eq!(kept.granted_by, Some("carla".into()));
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ pub(crate) mod holds;
 mod openapi;
 mod outlook;
 pub mod problem;
+mod proposing;
 mod quarantine;
 mod query;
 mod records;
