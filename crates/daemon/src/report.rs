@@ -12,7 +12,7 @@ use mandate::{
     outlook::{View, camera_openings, joined},
     retention_term,
 };
-use protocol::api::{CostKey, Counted, Figure, MunicipalityReport, Report};
+use protocol::api::{CostKey, Counted, Figure, Hours, MunicipalityReport, Report};
 use std::collections::BTreeMap;
 
 const HOUR_SECONDS: f64 = 3600.0;
@@ -44,6 +44,12 @@ pub enum ReportError {
     Incidents(#[from] IncidentError),
 }
 
+/// The hour after the last that has a part before `until`: counters are kept by the hour, so an hour that a period begins or
+/// ends in is told whole, and one that begins when the period ends belongs to the next.
+fn end_hour(until: DateTime<Utc>) -> i64 {
+    hour_of(until - TimeDelta::microseconds(1)) + 1
+}
+
 /// The figures of `from <= t < until`, for the municipalities that whoever asks may see. Costs are shared among all.
 pub fn make(
     figures: &Figures<'_>,
@@ -53,11 +59,11 @@ pub fn make(
     seen: &[MunicipalityId],
 ) -> Result<Report, ReportError> {
     let smallest = figures.settings.smallest_count;
-    let counts = figures.tally.counts(hour_of(from), hour_of(until) + 1)?;
+    let counts = figures.tally.counts(hour_of(from), end_hour(until))?;
     let incidents = figures.incidents.between(from, until)?;
     let mut all = Vec::new();
     for municipality in figures.register.municipalities() {
-        let mut m = of_cameras(figures, &municipality.id, from, until)?;
+        let (mut m, watched) = of_cameras(figures, &municipality.id, from, until)?;
         m.name.clone_from(&municipality.name);
         let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
         for incident in &incidents {
@@ -82,29 +88,31 @@ pub fn make(
         m.requests = Figure::suppressed(requests, smallest);
         m.disclosures = Figure::suppressed(disclosures, smallest);
         m.refusals = refusals.into_iter().map(counted).collect();
-        all.push(m);
+        m.watched_hours = Hours::suppressed(watched, smallest);
+        all.push((m, watched));
     }
     let settings::CostKey { cameras, watched_hours, stored_terabyte_days } = figures.settings.costs;
     let cost_key = CostKey { cameras, watched_hours, stored_terabyte_days };
     share(&mut all, cost_key);
-    all.retain(|m| seen.contains(&m.id));
-    Ok(Report { from, until, made_at: now, demo: figures.demo, municipalities: all, cost_key })
+    let municipalities = all.into_iter().map(|(m, _)| m).filter(|m| seen.contains(&m.id)).collect();
+    Ok(Report { from, until, made_at: now, demo: figures.demo, municipalities, cost_key })
 }
 
-/// What follows from decisions and counters, camera by camera.
+/// What follows from decisions and counters, camera by camera; with the hours that were watched, which are told only when
+/// they are many.
 fn of_cameras(
     figures: &Figures<'_>,
     municipality: &MunicipalityId,
     from: DateTime<Utc>,
     until: DateTime<Utc>,
-) -> Result<MunicipalityReport, ReportError> {
+) -> Result<(MunicipalityReport, f64), ReportError> {
     let mut sum = MunicipalityReport {
         id: municipality.clone(),
         name: String::new(),
         cameras: 0,
         use_hours: 0.0,
         live_hours: 0.0,
-        watched_hours: 0.0,
+        watched_hours: Hours::Exact(0.0),
         recorded_hours: 0.0,
         recorded_share: None,
         stored_terabyte_days: 0.0,
@@ -114,6 +122,7 @@ fn of_cameras(
         refusals: Vec::new(),
         cost_share: 0.0,
     };
+    let mut watched = 0.0;
     let hours = |view, camera| {
         let openings = camera_openings(figures.register, camera, view, from, until);
         joined(&openings).iter().map(|i| (i.until - i.from).as_seconds_f64() / HOUR_SECONDS).sum::<f64>()
@@ -125,9 +134,9 @@ fn of_cameras(
         sum.live_hours += hours(View::Live, &camera.id);
         // What was captured before the period may still be stored in it, for as long as the longest term.
         let first = hour_of(from - TimeDelta::days(28));
-        for hour in figures.tally.camera_hours(&camera.id, first, hour_of(until) + 1)? {
+        for hour in figures.tally.camera_hours(&camera.id, first, end_hour(until))? {
             if hour.hour >= hour_of(from) {
-                sum.watched_hours += hour.watched_us as f64 / 1e6 / HOUR_SECONDS;
+                watched += hour.watched_us as f64 / 1e6 / HOUR_SECONDS;
                 sum.recorded_hours += hour.recorded_us as f64 / 1e6 / HOUR_SECONDS;
             }
             let Some(begin) = DateTime::from_timestamp(hour.hour * 3600, 0) else { continue };
@@ -140,18 +149,18 @@ fn of_cameras(
         }
     }
     sum.recorded_share = (sum.use_hours > 0.0).then(|| (sum.recorded_hours / sum.use_hours).min(1.0));
-    Ok(sum)
+    Ok((sum, watched))
 }
 
 /// Splits the costs: of each key each municipality's part, weighed as configured. A key of which there is nothing
 /// counts for nothing.
-fn share(all: &mut [MunicipalityReport], key: CostKey) {
+fn share(all: &mut [(MunicipalityReport, f64)], key: CostKey) {
     /// What one key measures.
-    type Measure = fn(&MunicipalityReport) -> f64;
+    type Measure = fn(&(MunicipalityReport, f64)) -> f64;
     let keys: [(f64, Measure); 3] = [
-        (key.cameras, |m| m.cameras as f64),
-        (key.watched_hours, |m| m.watched_hours),
-        (key.stored_terabyte_days, |m| m.stored_terabyte_days),
+        (key.cameras, |(m, _)| m.cameras as f64),
+        (key.watched_hours, |(_, watched)| *watched),
+        (key.stored_terabyte_days, |(m, _)| m.stored_terabyte_days),
     ];
     let totals: Vec<f64> = keys.iter().map(|(_, of)| all.iter().map(of).sum()).collect();
     let live = || keys.iter().zip(&totals).filter(|((weight, _), total)| *weight > 0.0 && **total > 0.0);
@@ -160,7 +169,8 @@ fn share(all: &mut [MunicipalityReport], key: CostKey) {
         return;
     }
     for m in all {
-        m.cost_share = live().map(|((weight, of), total)| weight / weights * of(m) / total).sum();
+        let share = live().map(|((weight, of), total)| weight / weights * of(m) / total).sum();
+        m.0.cost_share = share;
     }
 }
 
@@ -339,7 +349,8 @@ mod tests {
         assert!((m.use_hours - 24.0).abs() < 1e-9, "{}", m.use_hours);
         // 21:00 to 06:00 in Amsterdam: until 04:00 and from 19:00 UTC.
         assert!((m.live_hours - 9.0).abs() < 1e-9, "{}", m.live_hours);
-        assert!((m.watched_hours - 0.5).abs() < 1e-9 && (m.recorded_hours - 1.0).abs() < 1e-9);
+        assert_eq!(m.watched_hours, Hours::Fewer { fewer_than: 5 }, "half an hour could be about somebody");
+        assert!((m.recorded_hours - 1.0).abs() < 1e-9);
         assert!((m.stored_terabyte_days - 1.0).abs() < 1e-9, "{}", m.stored_terabyte_days);
         assert!((m.cost_share - 1.0).abs() < 1e-9);
         assert_eq!(m.requests, Figure::Fewer { fewer_than: 5 });
@@ -359,5 +370,40 @@ mod tests {
             assert!(!text.contains("anna"), "a person stands in a report");
         }
         assert!(make(&figures, from, until, clock.now(), &[]).unwrap().municipalities.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_hour_counts_in_one_of_two_periods_that_touch() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new(at("2026-06-20T20:00:00Z"));
+        let journal = journal(folder.path(), &FakeLog::new(&clock), &clock).await;
+        let tally = Tally::open(&folder.path().join("tally.sqlite")).unwrap();
+        let incidents = Incidents::open(&folder.path().join("incidents.sqlite")).unwrap();
+        let (from, middle, until) =
+            (at("2026-06-13T00:00:00Z"), at("2026-06-14T00:00:00Z"), at("2026-06-15T00:00:00Z"));
+        let full = 3_600_000_000;
+        for hour in hour_of(from)..hour_of(until) {
+            let counted =
+                CameraHour { hour, watched_us: full, viewer_us: full, recorded_us: full, bytes: 1_000_000 };
+            let act = ((Some("enschede".into()), "request_export".to_owned(), "permit".to_owned()), 1);
+            tally.add(&[("C1".into(), counted)], &[act].into(), hour).unwrap();
+        }
+        let snapshot = journal.snapshot();
+        let settings = settings::ReportSettings::default();
+        let figures = Figures {
+            register: &snapshot.register,
+            tally: &tally,
+            incidents: &incidents,
+            settings,
+            demo: true,
+        };
+        let of = |from, until| {
+            let report = make(&figures, from, until, clock.now(), &["enschede".into()]).unwrap();
+            let m = report.municipalities[0].clone();
+            (m.recorded_hours, m.watched_hours, m.requests)
+        };
+        assert_eq!(of(from, middle), (24.0, Hours::Exact(24.0), Figure::Exact(24)));
+        assert_eq!(of(middle, until), (24.0, Hours::Exact(24.0), Figure::Exact(24)));
+        assert_eq!(of(from, until), (48.0, Hours::Exact(48.0), Figure::Exact(48)));
     }
 }

@@ -45,6 +45,8 @@ pub(crate) enum Verb {
         /// Everything that waits and that your role may confirm
         #[arg(long, conflicts_with = "proposals")]
         all: bool,
+        #[command(flatten)]
+        ahead: Ahead,
         /// Do not ask
         #[arg(long, short)]
         yes: bool,
@@ -153,6 +155,17 @@ pub(crate) enum Verb {
     Report(Report),
 }
 
+/// Where what a change opens and closes is looked at.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Ahead {
+    /// Look at what opens and closes from here; now, if not given
+    #[arg(long, value_parser = show::read_instant)]
+    from: Option<DateTime<Utc>>,
+    /// And until here, at most 366 days later; four weeks after the last change, if not given
+    #[arg(long, value_parser = show::read_instant)]
+    until: Option<DateTime<Utc>>,
+}
+
 #[derive(Args)]
 pub(crate) struct Apply {
     /// The folder (or one file)
@@ -160,6 +173,8 @@ pub(crate) struct Apply {
     /// Only print the differences
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    ahead: Ahead,
     /// Why, for the second person
     #[arg(long)]
     note: Option<String>,
@@ -296,7 +311,7 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> anyhow::Result<()> {
         Verb::Enter { file, note } => enter(session, &file, note).await,
         Verb::Apply(apply) => apply_folder(session, apply).await,
         Verb::Proposals { all, json } => proposals(session, all, json).await,
-        Verb::Verify { proposals, all, yes } => verify(session, proposals, all, yes).await,
+        Verb::Verify { proposals, all, ahead, yes } => verify(session, proposals, all, ahead, yes).await,
         Verb::Withdraw { proposal } => withdraw(session, proposal).await,
         Verb::Facts(facts) => list_facts(session, facts).await,
         Verb::History { kind, id, json } => history(session, &kind, &id, json).await,

@@ -12,7 +12,7 @@ use super::{
     register::{Scope, flaw},
 };
 use crate::{
-    gate::{Ask, actor, origin},
+    gate::{Ask, actor, origin, word},
     journal::{Provenance, Snapshot},
 };
 use axum::{
@@ -75,9 +75,23 @@ async fn waiting(
 ) -> Result<Json<Vec<Unconfirmed>>, ApiError> {
     app.gate.list(&ask(&session, Action::ReadRegister, Object::None, "register.emergencies")).await?;
     let mut scope = Scope::new(&app, &session);
-    let mut waiting = unconfirmed(&app.gate.snapshot().register, app.gate.clock().now());
+    let mut waiting = unconfirmed_windows(&app, &app.gate.snapshot(), app.gate.clock().now())?;
     waiting.retain(|window| scope.holds(window.municipality.as_ref()));
     Ok(Json(waiting))
+}
+
+/// Emergency windows that wait for the mayor's letter, with who entered each: that stands in the journal.
+pub(super) fn unconfirmed_windows(
+    app: &App,
+    snapshot: &Snapshot,
+    now: DateTime<Utc>,
+) -> Result<Vec<Unconfirmed>, ApiError> {
+    let mut waiting = unconfirmed(&snapshot.register, now);
+    for window in &mut waiting {
+        let history = app.journal.history(&word(&window.fact.kind), window.window.as_str())?;
+        window.entered_by = history.into_iter().next().and_then(|first| first.entered_by);
+    }
+    Ok(waiting)
 }
 
 /// Whether the decree carries the whole window: the law tests that behind the second person, whom this path does not

@@ -2,7 +2,9 @@
 //! was permitted on a night long ago.
 
 use super::{
-    App, Caller, Endpoint, Needs, ask, endpoint,
+    App, Caller, Endpoint, Needs, ask,
+    emergency::unconfirmed_windows,
+    endpoint,
     entering::{newest, request_for, unstamped, way_in},
     problem::{ApiError, read_body},
     query::Asked,
@@ -25,14 +27,17 @@ use mandate::{
     Request, Role, Statement, decide, endings, entry, outlook,
     roles::{ROLE_MATRIX, may_ever},
 };
-use protocol::api::{ChangeState, Difference, Endings, Explanation, NewPreview, Outlook, Preview, Sentence};
+use protocol::api::{
+    ChangeState, Difference, Endings, Explanation, LONGEST_OF_PERSON_DAYS, NewPreview, Outlook, Preview,
+    Sentence,
+};
 use std::{collections::HashSet, sync::Arc};
 
-/// How far a proposal's consequences are looked at.
+/// How far a proposal's consequences are looked at after they begin.
 const PREVIEW: TimeDelta = TimeDelta::days(28);
 /// The longest stretch that may be asked about; people's costs a look at every camera.
 const LONGEST: TimeDelta = TimeDelta::days(366);
-const LONGEST_OF_PERSON: TimeDelta = TimeDelta::days(31);
+const LONGEST_OF_PERSON: TimeDelta = TimeDelta::days(LONGEST_OF_PERSON_DAYS);
 /// What ends within so many days, if nothing else is asked.
 const ENDINGS_DAYS: i64 = 90;
 
@@ -183,7 +188,7 @@ async fn ends(
     let mut scope = Scope::new(&app, &session);
     let mut endings = endings::endings(&snapshot.register, now, now + days);
     endings.retain(|e| e.municipalities.is_empty() || e.municipalities.iter().any(|m| scope.holds(Some(m))));
-    let mut unconfirmed = endings::unconfirmed(&snapshot.register, now);
+    let mut unconfirmed = unconfirmed_windows(&app, &snapshot, now)?;
     unconfirmed.retain(|w| scope.holds(w.municipality.as_ref()));
     let mut duties = Vec::new();
     if may_ever(session.role, Action::ReadRecords) {
@@ -204,7 +209,7 @@ async fn preview(
         .find(|action| may_ever(session.role, *action))
         .unwrap_or(Action::ReadRegister);
     app.gate.list(&ask(&session, action, Object::None, "register.preview")).await?;
-    let NewPreview { bodies, proposals, complete } = read_body(&body)?;
+    let NewPreview { bodies, proposals, complete, from, until } = read_body(&body)?;
     let bodies: Vec<FactBody> = bodies.into_iter().map(unstamped).collect();
     let mut all = Vec::new();
     for id in proposals {
@@ -213,7 +218,17 @@ async fn preview(
     all.extend(bodies);
     let differences = differences(&app, &session, &all, complete)?;
     let now = app.gate.clock().now();
-    let (from, until) = (now, now + PREVIEW);
+    let from = from.unwrap_or(now);
+    let until = until.unwrap_or_else(|| {
+        let last = all.iter().flat_map(|body| turns(&app.gate.snapshot(), body)).fold(from, Ord::max);
+        (last + PREVIEW).min(from + LONGEST)
+    });
+    if until <= from || until - from > LONGEST {
+        return Err(malformed(&format!(
+            "`until` must lie after `from`, by at most {} days",
+            LONGEST.num_days()
+        )));
+    }
     let changing: Vec<FactBody> = all
         .into_iter()
         .zip(&differences)
@@ -234,6 +249,33 @@ async fn preview(
         });
     }
     Ok(Json(Preview { differences, changes, from, until }))
+}
+
+/// The instants at which a fact begins and ends, or ended before: where what it opens and closes is to be looked for.
+fn turns(snapshot: &Snapshot, body: &FactBody) -> Vec<DateTime<Utc>> {
+    let bounds = |body: &FactBody| match body {
+        FactBody::Ordinance(f) => [Some(f.in_force_from), f.in_force_until],
+        FactBody::Decree(f) => [Some(f.valid_from), Some(f.valid_until)],
+        FactBody::Extension(f) => [snapshot.register.decree_end(&f.decree), None],
+        FactBody::Revocation(f) => [Some(f.revoked_from), None],
+        FactBody::Period(f) => [Some(f.effective_from), f.effective_until],
+        FactBody::ExtraWindow(f) => [Some(f.from), Some(f.until)],
+        FactBody::Position(f) => [Some(f.from), f.until],
+        FactBody::Agreement(f) => [Some(f.valid_from), f.valid_until],
+        FactBody::Authorisation(f) => [Some(f.from), Some(f.until)],
+        FactBody::Shift(f) => [Some(f.from), Some(f.until)],
+        FactBody::Instruction(f) => [Some(f.from), Some(f.until)],
+        _ => [None, None],
+    };
+    let [from, until] = bounds(body);
+    match newest(snapshot, body).map(bounds) {
+        // Of a new one its beginning; its end is where what it opened is over.
+        None => from.into_iter().collect(),
+        Some([old_from, old_until]) => {
+            let moved = |new: Option<_>, old: Option<_>| if new == old { [None, None] } else { [new, old] };
+            moved(from, old_from).into_iter().chain(moved(until, old_until)).flatten().collect()
+        }
+    }
 }
 
 /// As it will be once it is confirmed: a mask is looked at as verified.

@@ -143,7 +143,7 @@ pub struct Difference {
 }
 
 /// `POST /register/preview`: what would change if these facts were recorded. Nothing is entered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewPreview {
     /// The facts, references first.
     #[serde(default)]
@@ -154,6 +154,12 @@ pub struct NewPreview {
     /// Whether facts of the same municipalities that are not named count as gone.
     #[serde(default)]
     pub complete: bool,
+    /// From when what they open and close is looked at (UTC); now, if not given.
+    #[serde(default)]
+    pub from: Option<DateTime<Utc>>,
+    /// Until when, at most 366 days later; if not given four weeks after the last of them begins or ends.
+    #[serde(default)]
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// Answer to `POST /register/preview`.
@@ -168,6 +174,9 @@ pub struct Preview {
     /// End.
     pub until: DateTime<Utc>,
 }
+
+/// A person's outlook is asked for so many days at a time: it looks at every camera. The client asks for more in pieces.
+pub const LONGEST_OF_PERSON_DAYS: i64 = 31;
 
 /// `GET /register/outlook`: when something is open between two instants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -35,6 +35,40 @@ impl std::fmt::Display for Figure {
     }
 }
 
+/// Hours in which somebody did something. Few ones are not told, like small counts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Hours {
+    /// The hours.
+    Exact(f64),
+    /// Some, but fewer than this.
+    Fewer {
+        /// The least that is told.
+        fewer_than: u64,
+    },
+}
+
+impl Hours {
+    /// Hours, hidden when they lie between zero and `smallest`.
+    pub fn suppressed(hours: f64, smallest: u64) -> Self {
+        if hours > 0.0 && hours < smallest as f64 {
+            Self::Fewer { fewer_than: smallest }
+        } else {
+            Self::Exact(hours)
+        }
+    }
+}
+
+/// With as many decimals as are asked for.
+impl std::fmt::Display for Hours {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(hours) => std::fmt::Display::fmt(hours, f),
+            Self::Fewer { fewer_than } => write!(f, "<{fewer_than}"),
+        }
+    }
+}
+
 /// A word with its count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counted {
@@ -86,7 +120,7 @@ pub struct MunicipalityReport {
     /// Hours of live viewing that the decisions opened.
     pub live_hours: f64,
     /// Hours in which a camera was watched by at least one person.
-    pub watched_hours: f64,
+    pub watched_hours: Hours,
     /// Hours that were recorded.
     pub recorded_hours: f64,
     /// Recorded share of the hours of use, 0 to 1; none when there were none.

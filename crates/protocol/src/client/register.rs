@@ -3,10 +3,10 @@
 use super::{Client, ClientError, Session, segment};
 use crate::api::{
     CaptureBasis, DestroyQuarantined, Emergency, Endings, Enrolled, Enrolment, Explanation, FactRecord,
-    FirstStart, Invitation, Me, NewEmergency, NewFirstStart, NewInvitation, NewPreview, NewProposal, Outlook,
-    PeriodView, Preview, Proposal, Quarantine, Verification,
+    FirstStart, Invitation, LONGEST_OF_PERSON_DAYS, Me, NewEmergency, NewFirstStart, NewInvitation,
+    NewPreview, NewProposal, Outlook, PeriodView, Preview, Proposal, Quarantine, Verification,
 };
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use mandate::{CameraId, Fact, MunicipalityId, PersonId, endings::Unconfirmed};
 
 /// Which facts are wanted; an absent field does not restrict.
@@ -137,8 +137,45 @@ impl Session {
         self.post("register/preview", preview).await
     }
 
-    /// When something is open between two instants.
+    /// When something is open between two instants. A person's year is asked for month by month and joined: each is answered
+    /// from the register as it is then.
     pub async fn outlook(
+        &self,
+        of: &OutlookOf,
+        from: Option<DateTime<Utc>>,
+        until: Option<DateTime<Utc>>,
+    ) -> Result<Outlook, ClientError> {
+        let month = TimeDelta::days(LONGEST_OF_PERSON_DAYS);
+        let (OutlookOf::Person(_), Some(until)) = (of, until) else {
+            return self.outlook_piece(of, from, until).await;
+        };
+        let mut from = from.unwrap_or_else(Utc::now);
+        // What is longer than a year is refused by the daemon, in its own words.
+        if until - from <= month || until - from > TimeDelta::days(366) {
+            return self.outlook_piece(of, Some(from), Some(until)).await;
+        }
+        let mut joined: Option<Outlook> = None;
+        while from < until {
+            let end = (from + month).min(until);
+            let piece = self.outlook_piece(of, Some(from), Some(end)).await?;
+            match &mut joined {
+                None => joined = Some(piece),
+                Some(joined) => {
+                    joined.until = piece.until;
+                    if let (Some(before), Some(after)) = (&mut joined.person, piece.person) {
+                        before.append(after);
+                    }
+                }
+            }
+            from = end;
+        }
+        match joined {
+            Some(joined) => Ok(joined),
+            None => self.outlook_piece(of, Some(from), Some(until)).await,
+        }
+    }
+
+    async fn outlook_piece(
         &self,
         of: &OutlookOf,
         from: Option<DateTime<Utc>>,

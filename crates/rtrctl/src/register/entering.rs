@@ -1,6 +1,6 @@
 //! Entering: files and folders as proposals, the second person, and the acts that are one call.
 
-use super::{Apply, Emergency, agreed};
+use super::{Ahead, Apply, Emergency, agreed};
 use crate::show;
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -72,7 +72,13 @@ pub(super) async fn apply_folder(session: &Session, apply: Apply) -> anyhow::Res
     if bodies.is_empty() {
         bail!("{} holds no facts", apply.folder.display());
     }
-    let asked = NewPreview { bodies: bodies.clone(), proposals: Vec::new(), complete: true };
+    let asked = NewPreview {
+        bodies: bodies.clone(),
+        complete: true,
+        from: apply.ahead.from,
+        until: apply.ahead.until,
+        ..NewPreview::default()
+    };
     let preview = session.preview(&asked).await?;
     show::preview(&preview);
     let role = session.me().role;
@@ -123,22 +129,27 @@ pub(super) async fn verify(
     session: &Session,
     mut proposals: Vec<u64>,
     all: bool,
+    ahead: Ahead,
     yes: bool,
 ) -> anyhow::Result<()> {
+    let of = |proposals: &[u64]| NewPreview {
+        proposals: proposals.to_vec(),
+        from: ahead.from,
+        until: ahead.until,
+        ..NewPreview::default()
+    };
     let open = session.open_proposals().await?;
     if all {
         proposals = open.iter().map(|p| p.id).collect();
     }
-    let asked = NewPreview { bodies: Vec::new(), proposals: proposals.clone(), complete: false };
-    let mut preview: Preview = session.preview(&asked).await?;
+    let mut preview: Preview = session.preview(&of(&proposals)).await?;
     if all {
         // What another role confirms is left for them.
         let role: Role = session.me().role;
         let may: Vec<bool> = preview.differences.iter().map(|d| d.confirm.contains(&role)).collect();
         let mine = proposals.iter().zip(&may).filter(|(_, may)| **may).map(|(id, _)| *id).collect();
         proposals = mine;
-        let asked = NewPreview { bodies: Vec::new(), proposals: proposals.clone(), complete: false };
-        preview = session.preview(&asked).await?;
+        preview = session.preview(&of(&proposals)).await?;
     }
     if proposals.is_empty() {
         println!("Nothing waits for you.");
@@ -169,16 +180,17 @@ pub(super) async fn end(
     let Some(mut body) = facts.into_iter().find(|body| &*body.key().1 == id) else {
         bail!("there is no {kind} `{id}`");
     };
+    // What has not begun by then is called off: it ends where it would have begun.
     match &mut body {
-        FactBody::Period(f) => f.effective_until = Some(at),
-        FactBody::ExtraWindow(f) => f.until = at,
-        FactBody::Position(f) => f.until = Some(at),
-        FactBody::Agreement(f) => f.valid_until = Some(at),
-        FactBody::Authorisation(f) => f.until = at,
-        FactBody::Shift(f) => f.until = at,
-        FactBody::Instruction(f) => f.until = at,
+        FactBody::Period(f) => f.effective_until = Some(at.max(f.effective_from)),
+        FactBody::ExtraWindow(f) => f.until = at.max(f.from),
+        FactBody::Position(f) => f.until = Some(at.max(f.from)),
+        FactBody::Agreement(f) => f.valid_until = Some(at.max(f.valid_from)),
+        FactBody::Authorisation(f) => f.until = at.max(f.from),
+        FactBody::Shift(f) => f.until = at.max(f.from),
+        FactBody::Instruction(f) => f.until = at.max(f.from),
         FactBody::Signage(f) => f.removed_at = Some(at),
-        FactBody::Ordinance(f) => f.in_force_until = Some(at),
+        FactBody::Ordinance(f) => f.in_force_until = Some(at.max(f.in_force_from)),
         FactBody::Decree(_) => bail!("a decree is revoked: rtrctl revoke {id} --reason …"),
         _ => bail!("a {kind} has no end"),
     }

@@ -112,10 +112,19 @@ pub(super) async fn endings(session: &Session, days: u32, json: bool) -> anyhow:
     for window in &endings.unconfirmed {
         let overdue = if window.overdue { "OVERDUE" } else { "waits" };
         println!(
-            "{overdue}  emergency window {} ({}) must be confirmed in writing by {}",
+            "{overdue}  emergency window {} ({}{}) must be confirmed in writing by {}",
             window.window,
             window.decree,
+            window.area.as_ref().map(|area| format!(", {area}")).unwrap_or_default(),
             show::instant(window.due_at)
+        );
+        let unknown = || "?".to_owned();
+        println!(
+            "       {} – {}, ordered {}, entered by {}",
+            show::instant(window.from),
+            show::instant(window.until),
+            window.ordered_at.map_or_else(unknown, show::instant),
+            window.entered_by.as_ref().map_or_else(unknown, ToString::to_string)
         );
     }
     for duty in &endings.duties {
