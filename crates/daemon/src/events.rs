@@ -49,10 +49,10 @@
 //! | somebody logs out | admin | `session.stop` | daemon/src/api/sessions.rs | tests/tests/events.rs |
 //! | an account is offered | admin | `account.invite` | daemon/src/api/accounts.rs | tests/tests/first_start.rs |
 //! | it is taken up | admin | `account.enrolled` | daemon/src/api/accounts.rs | tests/tests/first_start.rs |
-//! | a fact is proposed | admin | `register.propose` | daemon/src/api/register.rs | tests/tests/register.rs |
-//! | a fact that needs no second person is entered | admin | `register.enter` | daemon/src/api/register.rs | tests/tests/register.rs |
-//! | a proposal is confirmed | admin | `register.verify` | daemon/src/api/register.rs | tests/tests/register.rs |
-//! | a proposal is withdrawn | admin | `register.withdraw` | daemon/src/api/register.rs | tests/tests/register.rs |
+//! | a fact is proposed | admin | `register.propose` | daemon/src/api/proposing.rs | tests/tests/register.rs |
+//! | a fact that needs no second person is entered | admin | `register.enter` | daemon/src/api/proposing.rs | tests/tests/register.rs |
+//! | a proposal is confirmed | admin | `register.verify` | daemon/src/api/proposing.rs | tests/tests/register.rs |
+//! | a proposal is withdrawn | admin | `register.withdraw` | daemon/src/api/proposing.rs | tests/tests/register.rs |
 //! | a fact takes effect: old and new | admin | `register.record` | daemon/src/journal.rs | tests/tests/events.rs |
 //! | one takes effect whose entry was durable late | admin | `register.settled` | daemon/src/journal/settle.rs | daemon/src/journal/tests.rs |
 //! | an emergency window is declared | admin | `register.emergency` | daemon/src/api/emergency.rs | tests/tests/register.rs |
