@@ -135,6 +135,11 @@ pub fn micros(instant: DateTime<Utc>) -> Micros {
     Micros(instant.timestamp_micros())
 }
 
+/// An instant cut to whole microseconds, the grain of media time: no piece of a range is shorter.
+pub fn to_micros(at: DateTime<Utc>) -> DateTime<Utc> {
+    instant(micros(at))
+}
+
 /// Media time as an instant; the ends of chrono's range stand for what lies beyond.
 pub fn instant(micros: Micros) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros.0).unwrap_or(if micros.0 < 0 {

@@ -241,6 +241,26 @@ impl Pieces {
     }
 }
 
+/// A range in pieces, from the key frame on from which its first picture is decoded, where that may be seen too; and where
+/// it begins.
+///
+/// # Errors
+/// When what is there cannot be looked up.
+pub(crate) async fn decodable(
+    app: &App,
+    request: &Request,
+    camera: &CameraId,
+    stream: StreamId,
+    (from, until): Stretch,
+) -> Result<(DateTime<Utc>, Pieces), ApiError> {
+    let key = reach_back(app, camera, stream, from).await?;
+    let pieces = Pieces::of(app, request, camera, (key, until))?;
+    if pieces.refused.iter().any(|piece| piece.from < from) {
+        return Ok((from, Pieces::of(app, request, camera, (from, until))?));
+    }
+    Ok((key, pieces))
+}
+
 /// The key frame from which the picture of an instant is decoded, or the instant itself where there is none near.
 pub(crate) fn decodable_from(
     vault: &Vault,

@@ -9,7 +9,7 @@ mod motion;
 
 use crate::{
     api::{App, ask},
-    clock::{instant, micros},
+    clock::{instant, micros, to_micros},
     gate::{Lease, LeaseState, Ticket},
     identity::Session,
     live::unknown_camera,
@@ -90,7 +90,8 @@ async fn look(
         return Err(unknown_camera());
     };
     let stream = streams.stream(StreamRole::Main);
-    let until = back.until.min(app.gate.clock().now());
+    let back = Back { from: to_micros(back.from), until: to_micros(back.until), ..back };
+    let until = back.until.min(to_micros(app.gate.clock().now()));
     if back.from >= until || until - back.from > LONGEST {
         return Err(EndCause::Invalid { sentence: bad_range() });
     }

@@ -42,12 +42,26 @@ pub struct Plan {
     pub existing: Option<Vec<SimulatedCamera>>,
     /// Further arguments of camsim.
     pub camsim: Vec<String>,
+    /// What the daemon and the witness find in their environment beside ours.
+    pub environment: Environment,
 }
+
+/// Names and values.
+pub type Environment = Vec<(&'static str, String)>;
 
 impl Plan {
     /// A room of this many simulated cameras, main and sub streams.
     pub fn new(data: PathBuf, cameras: usize, periods: Periods) -> Self {
-        Self { data, cameras, footage: None, periods, main_only: false, existing: None, camsim: Vec::new() }
+        Self {
+            data,
+            cameras,
+            footage: None,
+            periods,
+            main_only: false,
+            existing: None,
+            camsim: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 }
 
@@ -74,6 +88,8 @@ pub struct Room {
     pub control_port: u16,
     /// `rtrd`.
     pub daemon: Process,
+    /// What the daemon and the witness find in their environment when they are started next.
+    pub environment: Environment,
     bin: PathBuf,
     config: PathBuf,
     /// The witness that reads the log's folder; none once a story has ended it.
@@ -142,6 +158,7 @@ pub struct Prepared {
     bin: PathBuf,
     data: PathBuf,
     config: PathBuf,
+    environment: Environment,
     camsim: Option<Process>,
     simulated: Simulated,
 }
@@ -157,33 +174,49 @@ impl Prepared {
     /// # Errors
     /// When a program does not start; the message names the log to read.
     pub fn start(self) -> Result<Room> {
-        let Self { bin, data, config, camsim, simulated } = self;
+        let Self { bin, data, config, environment, camsim, simulated } = self;
         let accounts_file = data.join("accounts.toml");
         let mut init = Command::new(bin.join("rtrd"));
         init.arg("--config").arg(&config).arg("init").arg("--accounts").arg(&accounts_file);
-        init.stdout(log(&data, "init.log")?).stderr(log(&data, "init.err.log")?);
+        init.envs(environment.clone()).stdout(log(&data, "init.log")?).stderr(log(&data, "init.err.log")?);
         processes::run(&mut init)
             .with_context(|| format!("rtrd init failed; see {}", data.join("init.err.log").display()))?;
         let accounts = passwords(&fs::read_to_string(&accounts_file)?)?;
-        let (daemon, url) = serve(&bin, &data, &config)?;
+        let (daemon, url) = serve(&bin, &data, &config, &environment)?;
 
         let state = data.join("state");
-        let witness = Some(witness(&bin, &data)?);
+        let witness = Some(witness(&bin, &data, &environment)?);
 
         let ca = state.join("tls/ca.pem");
         let (cameras, control_port) = (simulated.cameras, simulated.control_port);
-        Ok(Room { url, ca, accounts, data, cameras, control_port, daemon, bin, config, witness, camsim })
+        Ok(Room {
+            url,
+            ca,
+            accounts,
+            data,
+            cameras,
+            control_port,
+            daemon,
+            environment,
+            bin,
+            config,
+            witness,
+            camsim,
+        })
     }
 }
 
 /// Starts the police's witness beside a daemon's log.
-fn witness(bin: &Path, data: &Path) -> Result<Process> {
+fn witness(bin: &Path, data: &Path, environment: &Environment) -> Result<Process> {
     let state = data.join("state");
     let mut rtr_witness = Command::new(bin.join("rtr-witness"));
     rtr_witness.args(["cosign", "--every", "10s"]).arg("--log").arg(state.join("ledger"));
     rtr_witness.arg("--log-key").arg(state.join("ledger.vkey"));
     rtr_witness.arg("--key").arg(data.join("witness.key")).arg("--state").arg(data.join("witness.state"));
-    rtr_witness.stdout(log(data, "witness.log")?).stderr(log(data, "witness.err.log")?);
+    rtr_witness
+        .envs(environment.clone())
+        .stdout(log(data, "witness.log")?)
+        .stderr(log(data, "witness.err.log")?);
     Process::start("rtr-witness", &mut rtr_witness)
 }
 
@@ -192,8 +225,9 @@ fn log(data: &Path, name: &str) -> Result<fs::File> {
 }
 
 /// Starts the daemon and waits for its address.
-fn serve(bin: &Path, data: &Path, config: &Path) -> Result<(Process, String)> {
+fn serve(bin: &Path, data: &Path, config: &Path, environment: &Environment) -> Result<(Process, String)> {
     let mut rtrd = Command::new(bin.join("rtrd"));
+    rtrd.envs(environment.clone());
     rtrd.arg("--config").arg(config).stdout(log(data, "rtrd.log")?).stderr(log(data, "rtrd.err.log")?);
     let mut daemon = Process::start("rtrd", &mut rtrd)?;
     loop {
@@ -223,7 +257,8 @@ impl Room {
             String::from_utf8(key.context("rtr-witness cannot be started")?.stdout)?.trim().to_owned();
         fs::write(plan.data.join("witness.vkey"), format!("{witness}\n"))?;
         let config = configure(plan, &simulated.cameras, &witness)?;
-        Ok(Prepared { bin: bin.to_owned(), data: plan.data.clone(), config, camsim, simulated })
+        let (bin, data, environment) = (bin.to_owned(), plan.data.clone(), plan.environment.clone());
+        Ok(Prepared { bin, data, config, environment, camsim, simulated })
     }
 
     /// Starts everything and waits until the daemon serves.
@@ -244,7 +279,7 @@ impl Room {
         } else {
             self.daemon.stop();
         }
-        (self.daemon, self.url) = serve(&self.bin, &self.data, &self.config)?;
+        (self.daemon, self.url) = serve(&self.bin, &self.data, &self.config, &self.environment)?;
         Ok(())
     }
 
@@ -258,7 +293,7 @@ impl Room {
     /// # Errors
     /// When it does not start.
     pub fn start_witness(&mut self) -> Result<()> {
-        self.witness = Some(witness(&self.bin, &self.data)?);
+        self.witness = Some(witness(&self.bin, &self.data, &self.environment)?);
         Ok(())
     }
 

@@ -6,9 +6,10 @@ use super::{
     room::in_scope,
 };
 use crate::{
+    clock::to_micros,
     gate::Ask,
     holds::{self, HoldRow},
-    pieces::{Pieces, reach_back},
+    pieces::decodable,
 };
 use axum::{
     Extension, Json,
@@ -126,7 +127,8 @@ async fn set(
     Extension(session): Caller,
     body: Bytes,
 ) -> Result<(StatusCode, Json<HoldView>), ApiError> {
-    let new: NewHold = read_body(&body)?;
+    let mut new: NewHold = read_body(&body)?;
+    (new.from, new.until) = (to_micros(new.from), to_micros(new.until));
     let now = app.gate.clock().now();
     if new.from >= new.until || new.until > now || new.until - new.from > LONGEST {
         return Err(invalid(
@@ -153,12 +155,7 @@ async fn set(
         ..Statement::default()
     });
     // The picture at its start is decoded from the key frame before, which is secured with it where that is lawful too.
-    let mut from = reach_back(&app, &new.camera, stream, new.from).await?;
-    let mut pieces = Pieces::of(&app, &ask.request, &new.camera, (from, new.until))?;
-    if pieces.refused.iter().any(|piece| piece.from < new.from) {
-        from = new.from;
-        pieces = Pieces::of(&app, &ask.request, &new.camera, (from, new.until))?;
-    }
+    let (from, pieces) = decodable(&app, &ask.request, &new.camera, stream, (new.from, new.until)).await?;
     ask.request.object = Object::Footage { camera: new.camera.clone(), from, until: new.until };
     ask.request.resolved.holds =
         pieces.runs.iter().flat_map(|run| run.law.clone()).chain(pieces.all_law()).collect();

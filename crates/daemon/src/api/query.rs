@@ -1,6 +1,7 @@
 //! What stands behind the `?` of an address, read with errors that name the key.
 
 use super::problem::ApiError;
+use crate::clock::to_micros;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
@@ -19,10 +20,10 @@ impl Asked {
         self.text(key).ok_or_else(|| ApiError::Malformed(format!("`{key}` is missing in the query")))
     }
 
-    /// An instant (RFC 3339).
+    /// An instant (RFC 3339), cut to microseconds.
     pub(super) fn instant(&self, key: &str) -> Result<Option<DateTime<Utc>>, ApiError> {
         let read = |text: &str| {
-            DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).map_err(|_| {
+            DateTime::parse_from_rfc3339(text).map(|at| to_micros(at.to_utc())).map_err(|_| {
                 ApiError::Malformed(format!("`{key}` is not an instant like 2026-06-13T21:00:00+02:00"))
             })
         };

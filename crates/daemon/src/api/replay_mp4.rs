@@ -1,16 +1,17 @@
 //! Looking back with any player: a permitted range as fragmented MP4, through the gate like every look back. The lease is
 //! honoured throughout: when its basis ends, the stream breaks off.
 //!
-//! The stream begins with the first key frame of what may be seen and leaves out what may not. Where the camera changed its
+//! The stream begins with the key frame from which the first picture is decoded and presents from that picture on; where the
+//! key frame may not be seen, it begins with the next one. What may not be seen is left out. Where the camera changed its
 //! parameters it goes on; where it changed its codec the stream ends, and a player asks again from there. `speed=1` paces
 //! it for players that take everything at once. With `curl` or `ffplay -headers "Authorization: Bearer …"`.
 
 use super::{App, Caller, Endpoint, Needs, ask, endpoint, problem::ApiError, query::Asked};
 use crate::{
-    clock::micros,
+    clock::{micros, to_micros},
     gate::{Lease, Ticket},
     identity::Session,
-    pieces::{Pieces, Run},
+    pieces::{Run, decodable},
     replay::{LONGEST, Pacer, bad_range, check_motion},
 };
 use axum::{
@@ -65,7 +66,7 @@ async fn replay_mp4(
     asked.needed("from")?;
     let now = app.gate.clock().now();
     let from = asked.instant("from")?.unwrap_or(now);
-    let until = asked.instant("until")?.unwrap_or(now).min(now);
+    let until = asked.instant("until")?.unwrap_or(now).min(to_micros(now));
     let stream = app.streams.get(&camera).ok_or(ApiError::NotFound)?.stream(StreamRole::Main);
     if from >= until || until - from > LONGEST {
         return Err(ApiError::Invalid(bad_range()));
@@ -90,11 +91,11 @@ async fn replay_mp4(
     let incident = asked.text("incident").map(IncidentId::new);
     base.request.resolved.incident =
         incident.and_then(|id| app.incidents.resolve(&id, &camera).ok().flatten());
-    let pieces = Pieces::of(&app, &base.request, &camera, (from, until))?;
-    let (looks, _) = pieces.looks(&app.gate, &base, &camera, (from, until)).await?;
+    let (first, pieces) = decodable(&app, &base.request, &camera, stream, (from, until)).await?;
+    let (looks, _) = pieces.looks(&app.gate, &base, &camera, (first, until)).await?;
     let (out, queue) = mpsc::channel(READ_AHEAD);
     let pacer = Pacer::new(&motion, micros(from), now);
-    tokio::spawn(send(app, session, stream, looks, pacer, out));
+    tokio::spawn(send(app, session, stream, looks, Fragments::shown_from(micros(from)), pacer, out));
     let body =
         futures::stream::unfold(
             queue,
@@ -121,10 +122,10 @@ async fn send(
     session: Session,
     stream: StreamId,
     looks: Vec<(Lease, Run)>,
+    mut fragments: Fragments,
     mut pacer: Pacer,
     out: Sink,
 ) {
-    let mut fragments = Fragments::new();
     for (lease, run) in looks {
         match stretch(&app, &session, stream, &run, &lease, &mut fragments, &mut pacer, &out).await {
             End::Whole => {}

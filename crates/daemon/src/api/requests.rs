@@ -12,6 +12,7 @@ use super::{
     room::in_scope,
 };
 use crate::{
+    clock::to_micros,
     exports::{ExportError, produce},
     gate::{Ask, code_text},
     identity::Session,
@@ -231,7 +232,8 @@ async fn request(
     Extension(session): Caller,
     body: Bytes,
 ) -> Result<(StatusCode, Json<FootageRequest>), ApiError> {
-    let new: NewFootageRequest = read_body(&body)?;
+    let mut new: NewFootageRequest = read_body(&body)?;
+    (new.from, new.until) = (to_micros(new.from), to_micros(new.until));
     let now = app.gate.clock().now();
     new.check(now)?;
     let mut base = ask(&session, Action::RequestExport, Object::None, "export.request");

@@ -11,6 +11,18 @@ const EPOCH: i64 = 2_082_844_800;
 /// No rotation, no scaling.
 const UNITY: [u32; 9] = [0x0001_0000, 0, 0, 0, 0x0001_0000, 0, 0, 0, 0x4000_0000];
 
+/// One edit at normal speed: so much is presented, from this media time on.
+pub(super) fn edit(out: &mut Vec<u8>, shown: u64, skipped: i64) {
+    boxed(out, *b"edts", |out| {
+        full(out, *b"elst", 1, 0, |out| {
+            put32(out, 1);
+            put64(out, shown);
+            put64(out, skipped.cast_unsigned());
+            put32(out, 0x0001_0000);
+        });
+    });
+}
+
 /// A box around what `body` writes.
 pub(super) fn boxed(out: &mut Vec<u8>, kind: [u8; 4], body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();

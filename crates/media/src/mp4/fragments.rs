@@ -25,6 +25,7 @@ const NOT_KEY: u32 = 0x0101_0000;
 /// Media time 0 is the first picture's capture; a stretch without pictures is a leap of media time.
 #[derive(Debug, Default)]
 pub struct Fragments {
+    shown_from: Option<Micros>,
     parameters: Option<Arc<Parameters>>,
     origin: Micros,
     sequence: u32,
@@ -37,6 +38,11 @@ impl Fragments {
     /// A stream without pictures yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A stream that presents pictures from an instant on; those before it are for decoding only.
+    pub fn shown_from(from: Micros) -> Self {
+        Self { shown_from: Some(from), ..Self::default() }
     }
 
     /// Takes the next picture and gives what can be sent: the head before the first, and whole groups.
@@ -55,7 +61,7 @@ impl Fragments {
                 self.parameters = Some(Arc::clone(&unit.parameters));
                 self.origin = unit.captured;
                 self.decoded = -1;
-                out.push(head(&unit.parameters, unit.captured));
+                out.push(head(&unit.parameters, unit.captured, self.shown_from.unwrap_or(unit.captured)));
             }
             Some(known) if known.codec != unit.parameters.codec => {
                 return Err(Mp4Error::CodecChanged { from: known.codec, to: unit.parameters.codec });
@@ -160,14 +166,20 @@ impl Fragments {
     }
 }
 
-/// `ftyp` and a `moov` without samples.
-fn head(parameters: &Parameters, start: Micros) -> Bytes {
+/// `ftyp` and a `moov` without samples. The edit's duration is 0: it lasts as long as the fragments do (ISO/IEC 14496-12
+/// clause 8.6.6).
+fn head(parameters: &Parameters, first: Micros, shown_from: Micros) -> Bytes {
+    let start = first.max(shown_from);
+    let skipped = ticks(start.0.saturating_sub(first.0));
     let mut out = Vec::new();
     boxes::file_type(&mut out, *b"iso6", &[*b"iso6", *b"isom", *b"mp41"]);
     boxed(&mut out, *b"moov", |out| {
         boxes::movie_header(out, start, 0);
         boxed(out, *b"trak", |out| {
             boxes::track_header(out, start, 0, (parameters.width, parameters.height));
+            if skipped > 0 {
+                boxes::edit(out, 0, skipped);
+            }
             boxes::media(out, start, 0, |out| {
                 boxes::descriptions(out, boxes::Sets::AlsoAmongPictures, std::iter::once(parameters));
                 for kind in [*b"stts", *b"stsc"] {

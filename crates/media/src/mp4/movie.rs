@@ -200,14 +200,7 @@ impl Movie {
             boxes::movie_header(out, start, shown);
             boxed(out, *b"trak", |out| {
                 boxes::track_header(out, start, shown, size);
-                boxed(out, *b"edts", |out| {
-                    full(out, *b"elst", 1, 0, |out| {
-                        put32(out, 1);
-                        put64(out, shown);
-                        put64(out, skipped as u64);
-                        put32(out, 0x0001_0000);
-                    });
-                });
+                boxes::edit(out, shown, skipped);
                 boxes::media(out, start, media_duration, |out| self.table(out, at));
             });
             boxed(out, *b"udta", |out| {

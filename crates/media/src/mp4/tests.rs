@@ -125,6 +125,16 @@ proptest! {
     }
 
     #[test]
+    fn fragments_present_from_an_instant_on(before in 0_i64..2_000_000) {
+        let set = parameters(Codec::H265, b"one");
+        let mut fragments = Fragments::shown_from(Micros(START + before));
+        let head = fragments.push(&unit(START, true, &set, vec![1])).unwrap().concat();
+        let edits = read::track(&head).unwrap().edits;
+        let skipped = ticks(before);
+        prop_assert_eq!(edits, if skipped == 0 { vec![] } else { vec![(0, skipped)] });
+    }
+
+    #[test]
     fn a_broken_file_is_refused_and_nothing_else(
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..9),
         keep in any::<prop::sample::Index>(),
