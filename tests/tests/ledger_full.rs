@@ -1,11 +1,11 @@
 //! The ledger's disk is full: no new look, running ones end within 30 seconds, recording goes on, and the operator is
-//! told; when there is room again, looking is possible again.
+//! told; when there is room again, looking is possible again. A restart on the full disk records too.
 
 use anyhow::{Context as _, Result, ensure};
 use end_to_end::{cameras_until, log_in, pictures, plan, programs, watch};
 use protocol::{
     api::CameraState,
-    client::Incoming,
+    client::{ClientError, Incoming},
     socket::{ClientMessage, EndCause, ServerMessage},
 };
 use std::{
@@ -66,7 +66,7 @@ async fn a_full_ledger_disk_ends_looking_and_not_recording() -> Result<()> {
             .arg(plan("ledger_full", 2, Periods::Open).data.join("state/ledger"))
             .status(),
     );
-    let (disk, room) = tokio::task::spawn_blocking(move || -> Result<_> {
+    let (disk, mut room) = tokio::task::spawn_blocking(move || -> Result<_> {
         let prepared = Room::prepare(&bin, &plan("ledger_full", 2, Periods::Open))?;
         let disk = SmallDisk::mount(prepared.state().join("ledger"), 12)?;
         Ok((disk, prepared.start()?))
@@ -148,5 +148,31 @@ async fn a_full_ledger_disk_ends_looking_and_not_recording() -> Result<()> {
     }
     sender.send(&watch(1000, &camera)).await?;
     pictures(&mut media, 1000, 5, Duration::from_secs(10)).await?;
+
+    // Full again, and the daemon dies: it starts, records, and lets nobody look.
+    disk.fill()?;
+    let mut room = tokio::task::spawn_blocking(move || room.restart_daemon(true).map(|()| room)).await??;
+    let before = room.recorded_bytes();
+    let patience = Instant::now() + Duration::from_secs(30);
+    while room.recorded_bytes() <= before {
+        ensure!(Instant::now() < patience, "nothing is recorded after a start on a full ledger disk");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let refused = log_in(&room, "observant").await.err().context("somebody logged in without an entry")?;
+    let code = refused.downcast_ref::<ClientError>().and_then(|e| e.problem().map(|p| p.code.clone()));
+    ensure!(code.as_deref() == Some("log-unavailable"), "{code:?}: {refused:#}");
+    disk.empty()?;
+    let patience = Instant::now() + Duration::from_secs(30);
+    let session = loop {
+        match log_in(&room, "observant").await {
+            Ok(session) => break session,
+            Err(error) => ensure!(Instant::now() < patience, "the log did not recover: {error:#}"),
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    };
+    let (sender, mut media) = session.media().await?;
+    sender.send(&watch(1, &camera)).await?;
+    pictures(&mut media, 1, 5, Duration::from_secs(10)).await?;
+    room.daemon.stop();
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::{
     identity::Identity,
     incidents::Incidents,
     journal::{Journal, RECORD, RegisterLeaf},
-    log::SharedLog,
+    log::{SharedLog, keep_public_key},
     media_socket::Figures,
     metrics,
     recorder::{Recorder, Recording},
@@ -101,6 +101,10 @@ fn open_stores(settings: &Settings) -> anyhow::Result<Stores> {
 
 fn open_ledger(settings: &Settings) -> anyhow::Result<Ledger> {
     let data = &settings.daemon.data;
+    anyhow::ensure!(
+        !crate::epoch::half_begun(data),
+        "a new epoch of the log was begun and not finished: run `rtrd epoch begin` again with the same grant"
+    );
     let mut config =
         LedgerConfig::new(data.join("ledger"), data.join("ledger.key"), settings.daemon.origin.clone());
     config.witnesses.clone_from(&settings.daemon.witnesses);
@@ -112,8 +116,9 @@ fn open_ledger(settings: &Settings) -> anyhow::Result<Ledger> {
     })?;
     ledger.set_clock(synchronisation::read());
     // The public key is carried to the witness by hand; it stands beside the log, not in it, as no reader may take it from there.
-    fs::write(data.join("ledger.vkey"), format!("{}\n", ledger.vkey()))
-        .context("the log's public key cannot be written")?;
+    if let Err(error) = keep_public_key(&data.join("ledger.vkey"), &ledger.vkey()) {
+        tracing::error!(%error, "the log's public key cannot be written to ledger.vkey");
+    }
     Ok(ledger)
 }
 

@@ -25,20 +25,16 @@ enum Trouble {
     /// The witness cannot be reached, or does not answer.
     #[error("cannot be reached: {0}")]
     Unreachable(#[from] reqwest::Error),
-    /// It remembers a longer log than there is here.
-    #[error("has signed {signed} entries of this log, of which {here} are here: history is missing")]
-    Ahead {
-        /// Entries that it signed.
-        signed: u64,
-        /// Entries there are.
-        here: u64,
-    },
-    /// What is here does not continue what it signed.
-    #[error(
-        "says that this log does not continue what it signed ({why}): history is missing or was rewritten"
-    )]
-    Rewritten {
+    /// It says that it remembers a longer log than there is here, or another one, and does not prove it.
+    #[error("says that it signed another log than this ({why}), and does not show what it signed")]
+    Claims {
         /// What it says.
+        why: String,
+    },
+    /// It showed what it signed, with the log's own signature and its own: what is here does not carry that.
+    #[error("shows that history is missing: {why}")]
+    Proven {
+        /// What is missing.
         why: String,
     },
     /// It refuses.
@@ -59,7 +55,8 @@ impl Trouble {
     fn code(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "unreachable",
-            Self::Ahead { .. } | Self::Rewritten { .. } => "history",
+            Self::Claims { .. } => "history_claimed",
+            Self::Proven { .. } => "history",
             Self::Refused { .. } => "refused",
             Self::Log(_) => "answer",
         }
@@ -108,14 +105,15 @@ impl Road {
         let mut trouble: Option<&'static str> = None;
         loop {
             match self.bring(&ledger).await {
-                Ok(size) => {
+                Ok(None) => {}
+                Ok(Some(size)) => {
                     if trouble.take().is_some() {
                         tracing::info!(url = %self.url, size, "the witness signs again");
                         self.log(&ledger, "witness.signs", None);
                     }
                 }
                 Err(error) => {
-                    if matches!(error, Trouble::Ahead { .. } | Trouble::Rewritten { .. }) {
+                    if matches!(error, Trouble::Proven { .. }) {
                         // Whatever were appended here would be another history.
                         ledger.disown(&format!("the witness {} {error}", self.url));
                     }
@@ -148,8 +146,9 @@ impl Road {
         ledger.append_spooled(entry);
     }
 
-    /// Brings the newest published checkpoint; returns its size once the cosignature is taken.
-    async fn bring(&mut self, ledger: &Ledger) -> Result<u64, Trouble> {
+    /// Brings the newest published checkpoint; returns its size once the cosignature is taken, or nothing while what is
+    /// durable here still has to be published.
+    async fn bring(&mut self, ledger: &Ledger) -> Result<Option<u64>, Trouble> {
         let own = ledger.clone();
         let note = blocking(move || own.checkpoint()).await?;
         let checkpoint = Checkpoint::read(&note, &ledger.vkey())?;
@@ -157,7 +156,7 @@ impl Road {
         // Twice: a witness that signed something else last says what, and is asked again from there.
         for _ in 0..2 {
             if self.old > here {
-                return Err(Trouble::Ahead { signed: self.old, here });
+                return self.behind(ledger).await;
             }
             let (own, old) = (ledger.clone(), self.old);
             let proof = blocking(move || own.consistency(old, here)).await?;
@@ -168,19 +167,50 @@ impl Road {
                     let (own, cosigned) = (ledger.clone(), checkpoint.with_cosignatures(&answer));
                     blocking(move || own.record_cosignature(&cosigned)).await?;
                     self.old = here;
-                    return Ok(here);
+                    return Ok(Some(here));
                 }
                 409 => match answer.trim().parse::<u64>() {
                     Ok(size) if size != self.old => self.old = size,
                     // Another tree of the same size (tlog-witness), or a witness that makes no sense.
                     Ok(_) => return Err(Trouble::Refused { status, why: answer }),
-                    Err(_) => return Err(Trouble::Rewritten { why: answer }),
+                    Err(_) => return Err(self.accused(ledger, answer).await),
                 },
-                422 => return Err(Trouble::Rewritten { why: answer }),
+                422 => return Err(self.accused(ledger, answer).await),
                 _ => return Err(Trouble::Refused { status, why: answer }),
             }
         }
         Err(Trouble::Refused { status: 409, why: "it says two sizes one after the other".to_owned() })
+    }
+
+    /// It signed more than is published here. After a loss of power the checkpoint may be behind the log itself; only what is
+    /// durable counts.
+    async fn behind(&mut self, ledger: &Ledger) -> Result<Option<u64>, Trouble> {
+        let (signed, here) = (self.old, ledger.size());
+        if signed <= here {
+            return Ok(None);
+        }
+        // What it said is forgotten again: a true answer comes again, a false one must not stay.
+        self.old = ledger.witnessed_checkpoint().map_or(0, |checkpoint| checkpoint.size);
+        Err(self.accused(ledger, format!("{signed} entries, of which {here} are here")).await)
+    }
+
+    /// The witness says that history is missing. Anybody on the way could say so: only the checkpoint that it signed, with the
+    /// log's own signature under it, stops this log for good.
+    async fn accused(&self, ledger: &Ledger, why: String) -> Trouble {
+        let shown = async {
+            let (status, note) = read(self.client.get(format!("{}/signed", self.url)).send().await?).await?;
+            if status != 200 {
+                return Ok(None);
+            }
+            let own = ledger.clone();
+            // A note that bears not both signatures proves nothing.
+            Ok(blocking(move || own.contradiction(&note)).await.unwrap_or_default())
+        };
+        match shown.await {
+            Ok(Some(why)) => Trouble::Proven { why },
+            Ok(None) => Trouble::Claims { why },
+            Err(error) => Trouble::Unreachable(error),
+        }
     }
 }
 
@@ -201,4 +231,105 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LedgerError> + Send + 'static,
 ) -> Result<T, LedgerError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| LedgerError::Closed)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::{LedgerConfig, note::CosignerKey};
+    use std::sync::{Arc, Mutex};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// What stands at the witness's address: each request is answered from here.
+    #[derive(Clone, Default)]
+    struct Stranger {
+        to_post: Arc<Mutex<(u16, String)>>,
+        to_get: Arc<Mutex<(u16, String)>>,
+    }
+
+    impl Stranger {
+        async fn serve(&self) -> String {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let this = self.clone();
+            tokio::spawn(async move {
+                while let Ok((mut stream, _)) = listener.accept().await {
+                    let mut head = [0; 4096];
+                    let read = stream.read(&mut head).await.unwrap_or_default();
+                    let post = head[..read].starts_with(b"POST");
+                    let answer = if post { &this.to_post } else { &this.to_get };
+                    let (status, body) = answer.lock().unwrap().clone();
+                    let length = body.len();
+                    let text = format!(
+                        "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                    );
+                    stream.write_all(text.as_bytes()).await.unwrap();
+                }
+            });
+            format!("http://{address}")
+        }
+
+        fn answers(&self, post: (u16, &str), get: (u16, &str)) {
+            *self.to_post.lock().unwrap() = (post.0, post.1.to_owned());
+            *self.to_get.lock().unwrap() = (get.0, get.1.to_owned());
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_the_witness_signed_itself_stops_the_log() {
+        crate::tls::install_provider();
+        let root = tempfile::tempdir().unwrap();
+        let config = |name: &str| {
+            LedgerConfig::new(root.path().join(name), root.path().join("keys/log.key"), "rtr.example/test")
+        };
+        let police =
+            CosignerKey::load_or_create(&root.path().join("police.key"), "politie.example/w").unwrap();
+        let ledger = Ledger::open(config("log")).unwrap();
+        ledger.trust_witness(&police.vkey()).unwrap();
+        let beat = || Entry::heartbeat(chrono::Utc::now(), ledger::Clock::Unknown);
+        for _ in 0..3 {
+            ledger.append(beat()).await.unwrap();
+        }
+        ledger.published().wait_for(|size| *size >= 3).await.unwrap();
+        let stranger = Stranger::default();
+        let url = stranger.serve().await;
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut road = Road { url, client, old: 0 };
+        let mut outcome = async || match road.bring(&ledger).await {
+            Err(error) => error.code(),
+            Ok(_) => "signed",
+        };
+
+        // Words, and notes that nobody signed, or only this log did.
+        let own = ledger.checkpoint().unwrap();
+        for shown in ["", "nonsense", own.as_str()] {
+            for (status, said) in [(409, "999\n"), (409, "you forked\n"), (422, "not an extension\n")] {
+                stranger.answers((status, said), (if shown.is_empty() { 404 } else { 200 }, shown));
+                assert_eq!(outcome().await, "history_claimed", "{status} {said} {shown}");
+            }
+        }
+        // A size between what is published and what is durable: the publisher is still at work.
+        let signed_on = |name: &str, entries: usize| {
+            let (other, police) = (config(name), &police);
+            async move {
+                // The same key under another folder: what a rolled-back disk had before.
+                let other = Ledger::open(other).unwrap();
+                for _ in 0..entries {
+                    other.append(beat()).await.unwrap();
+                }
+                other.published().wait_for(|size| *size >= entries as u64).await.unwrap();
+                let checkpoint = Checkpoint::read(&other.checkpoint().unwrap(), &other.vkey()).unwrap();
+                let line = police.cosign(&checkpoint.text, chrono::Utc::now()).unwrap();
+                checkpoint.with_cosignatures(&line)
+            }
+        };
+        let longer = signed_on("longer", 5).await;
+        let forked = signed_on("forked", 2).await;
+        stranger.answers((409, "5\n"), (200, &longer));
+        assert_eq!(outcome().await, "history");
+        assert!(ledger.contradiction(&longer).unwrap().unwrap().contains("5 entries"));
+        stranger.answers((422, "not an extension\n"), (200, &forked));
+        assert_eq!(outcome().await, "history");
+        ledger.append(beat()).await.unwrap();
+    }
 }

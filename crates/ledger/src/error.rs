@@ -48,7 +48,7 @@ pub enum LedgerError {
     /// A cosignature does not hold.
     #[error("the cosignature does not hold: {0}")]
     Cosignature(String),
-    /// The query index failed; it is rebuilt at the next start.
+    /// The query index failed. A damaged one was made anew before this was said; its disk takes nothing at present.
     #[cfg(feature = "writer")]
     #[error("the query index failed: {0}")]
     Index(#[from] rusqlite::Error),

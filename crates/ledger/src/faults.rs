@@ -5,6 +5,8 @@ use std::io;
 /// A step of the writer that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskStep {
+    /// Opening the sequence file to be written.
+    Open,
     /// Writing a batch to the sequence file.
     Write,
     /// Syncing it.

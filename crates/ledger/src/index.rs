@@ -1,5 +1,7 @@
 //! The query index: who, camera, municipality, operation, action, outcome, look, incident, case, time. It is thrown away
-//! and rebuilt from the log whenever it does not fit the tree, so it is never a source of truth and never synced.
+//! and rebuilt from the log whenever it does not fit the tree or is damaged, so it is never a source of truth. It is
+//! written through SQLite's WAL: a query that silently misses rows, because a power cut left half a commit, would be worse
+//! than none.
 //!
 //! Texts stand in it as the first eight bytes of their SHA-256: rows stay short and of one size, which is what keeps a
 //! month of one camera among ten million entries within a few milliseconds. Case numbers are in no leaf; where the
@@ -9,7 +11,12 @@ use crate::{LedgerError, leaf::Leaf, tree::NodeHash};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params, params_from_iter, types::Value as Sql};
 use sha2::{Digest, Sha256};
-use std::{borrow::Cow, collections::HashSet, fs, path::Path};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
 
 /// What to look for; an absent field does not restrict. All times UTC, `from <= at < until`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +54,7 @@ pub struct Filter {
 }
 
 /// Raised whenever the tables change, so that an older index is rebuilt.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
     CREATE TABLE entry (
@@ -72,12 +79,18 @@ const INDEXES: &str = "
     CREATE INDEX IF NOT EXISTS by_tag ON entry (tag) WHERE tag IS NOT NULL;
 ";
 
+/// A commit is whole or absent after a loss of power; nobody waits for it to be durable.
+const JOURNAL: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;";
+
 /// The index over one log.
 #[derive(Debug)]
 pub struct Index {
     db: Connection,
+    path: PathBuf,
     size: u64,
     actions: HashSet<i64>,
+    /// Being filled without a journal: what it covers is written at [`Index::finish`], so that a half one counts as none.
+    filling: Option<NodeHash>,
 }
 
 /// A leaf to be indexed, with the tag of its case number where that is known.
@@ -89,6 +102,36 @@ pub struct Indexed {
     pub tag: Option<String>,
 }
 
+fn cover(db: &Connection, size: u64, root: NodeHash) -> Result<(), LedgerError> {
+    let row = params![size as i64, root.as_slice()];
+    db.execute("INSERT OR REPLACE INTO covers VALUES (1, ?1, ?2)", row)?;
+    Ok(())
+}
+
+/// Whether an error says that the index itself is damaged, not that its disk takes nothing at present: only then does
+/// making it anew help.
+pub(crate) fn is_damage(error: &LedgerError) -> bool {
+    use rusqlite::ErrorCode as Code;
+    let LedgerError::Index(error) = error else { return false };
+    match error.sqlite_error() {
+        Some(cause) => {
+            !matches!(
+                cause.code,
+                Code::DiskFull
+                    | Code::ReadOnly
+                    | Code::CannotOpen
+                    | Code::PermissionDenied
+                    | Code::SystemIoFailure
+                    | Code::OutOfMemory
+                    | Code::DatabaseBusy
+                    | Code::DatabaseLocked
+            ) || cause.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ
+        }
+        // What it holds is not what was written there.
+        None => true,
+    }
+}
+
 fn key(text: &str) -> i64 {
     let hash = Sha256::digest(text.as_bytes());
     hash.first_chunk::<8>().map_or(0, |front| i64::from_be_bytes(*front))
@@ -97,11 +140,14 @@ fn key(text: &str) -> i64 {
 impl Index {
     /// Opens the index when it covers a prefix of this very log, else starts a new one.
     pub fn open(path: &Path, root_at: impl Fn(u64) -> Option<NodeHash>) -> Result<Self, LedgerError> {
-        if let Ok(index) = Self::open_existing(path, false, root_at) {
-            return Ok(index);
+        match Self::open_existing(path, false, root_at) {
+            // A disk that takes nothing at present is no reason to throw away what is there.
+            Err(error) if !is_damage(&error) => return Err(error),
+            Err(_) => {}
+            found => return found,
         }
-        let index = Self::start(path)?;
-        index.db.execute_batch(INDEXES)?;
+        let mut index = Self::start(path)?;
+        index.finish()?;
         Ok(index)
     }
 
@@ -122,26 +168,39 @@ impl Index {
             }
         }
         let db = Self::connect(path, false)?;
+        db.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")?;
         db.execute_batch(TABLES)?;
         db.pragma_update(None, "user_version", VERSION)?;
-        Ok(Self { db, size: 0, actions: HashSet::new() })
+        let path = path.to_owned();
+        Ok(Self { db, path, size: 0, actions: HashSet::new(), filling: Some(NodeHash::default()) })
     }
 
-    /// Makes the sorted lists.
-    pub fn finish(&self) -> Result<(), LedgerError> {
-        Ok(self.db.execute_batch(INDEXES)?)
+    /// Makes the sorted lists and, only when all of it is on the disk, says what the index covers.
+    pub fn finish(&mut self) -> Result<(), LedgerError> {
+        self.db.execute_batch(INDEXES)?;
+        let Some(root) = self.filling else { return Ok(()) };
+        File::open(&self.path).and_then(|file| file.sync_all()).map_err(LedgerError::io(&self.path))?;
+        self.db.execute_batch(JOURNAL)?;
+        cover(&self.db, self.size, root)?;
+        self.filling = None;
+        Ok(())
     }
 
     fn connect(path: &Path, read_only: bool) -> Result<Connection, LedgerError> {
-        let db = if read_only {
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        let db = if !read_only {
+            Connection::open(path)?
+        } else if Path::new(&wal).exists() {
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?
         } else {
-            Connection::open(path)?
+            // Nobody writes it: so it can be read from a medium that takes nothing.
+            let text = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            Connection::open_with_flags(format!("file:{text}?immutable=1"), flags)?
         };
         // 32 MiB of pages at most.
-        db.execute_batch(
-            "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -32768;",
-        )?;
+        db.execute_batch("PRAGMA cache_size = -32768;")?;
         Ok(db)
     }
 
@@ -166,11 +225,19 @@ impl Index {
         if version != VERSION || last.is_some_and(|last| last + 1 != size) || !fits {
             return Err(stale());
         }
+        if !read_only {
+            db.execute_batch(JOURNAL)?;
+        }
         let actions = db
             .prepare("SELECT hash FROM action")?
             .query_map([], |row| row.get(0))?
             .collect::<Result<HashSet<i64>, _>>()?;
-        Ok(Self { db, size: number, actions })
+        Ok(Self { db, path: path.to_owned(), size: number, actions, filling: None })
+    }
+
+    /// Whether it was started and not yet finished.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.filling.is_some()
     }
 
     /// How many entries it covers.
@@ -216,10 +283,10 @@ impl Index {
                 ])?;
             }
         }
-        change.execute(
-            "INSERT OR REPLACE INTO covers VALUES (1, ?1, ?2)",
-            params![size as i64, root.as_slice()],
-        )?;
+        match &mut self.filling {
+            Some(until) => *until = root,
+            None => cover(&change, size, root)?,
+        }
         change.commit()?;
         self.size = size;
         Ok(())

@@ -17,7 +17,7 @@ use crate::{
     sequence::Sequence,
     sequencer::{Backlog, LIMIT, Sequencer},
     shared::{Append, Queue, Shared, lock, newest_cosignature},
-    spool::Spool,
+    spool::{Claim, Spool},
     tree::{ConsistencyProof, InclusionProof},
 };
 use chrono::{DateTime, Utc};
@@ -55,7 +55,8 @@ impl fmt::Debug for Ledger {
 impl Ledger {
     /// Opens the ledger, or makes a new one. Reads what came after the last published progress (the whole sequence file
     /// where there is none), drops a torn tail, refuses a log that no longer carries what was signed, and closes the looks
-    /// that a crash left open. A full disk does not keep an existing ledger from opening: it opens unwritable.
+    /// that a crash left open. A full or read-only disk does not keep an existing ledger from opening: it opens unwritable,
+    /// is tried again each second, and keeps in memory what must be logged later.
     pub fn open(config: LedgerConfig) -> Result<Self, LedgerError> {
         let LedgerConfig { dir, key_file, origin, month_keys, witnessed, witnesses, spool_bytes, faults } =
             config;
@@ -71,8 +72,11 @@ impl Ledger {
             witnesses.iter().map(|text| WitnessKey::parse(text)).collect::<Result<Vec<_>, _>>()?;
         let sequence = Sequence::open(&dir.join("sequence"), faults)?;
         let opened = opening::open(&dir, &vkey, sequence, &witnessed)?;
-        opened.sequence.cut_tail().map_err(LedgerError::io(opened.sequence.path()))?;
+        if let Err(e) = opened.sequence.cut_tail() {
+            tracing::error!(error = %e, "the log's disk takes nothing; the log opens unwritable and is tried again");
+        }
         let log = opened.log;
+        let refuses = opened.sequence.refuses_writes();
 
         let mut backlog = Backlog::default();
         if opened.dropped > 0 {
@@ -101,13 +105,14 @@ impl Ledger {
             .map_or((None, 0), |(at, size)| (Some(at), size));
         let (health, _) = watch::channel(LedgerHealth {
             entries: log.tree.size(),
-            writable: true,
-            failing_since: None,
+            writable: !refuses,
+            failing_since: refuses.then_some(started),
             witnessed_at,
             witnessed_entries,
             spooled: spool.len(),
-            spool_lost: 0,
+            spool_lost: spool.lost,
         });
+        let (owed, refused) = (spool.len() > 0 || spool.lost > 0 || spool.refused > 0, spool.refused);
         let shared = Arc::new(Shared {
             reader: opened.sequence.reader(),
             dir,
@@ -115,7 +120,7 @@ impl Ledger {
             vkey,
             privacy,
             log: RwLock::new(log),
-            queue: Mutex::new(Queue { spooled: spool.len() > 0, ..Queue::default() }),
+            queue: Mutex::new(Queue { spooled: owed, ..Queue::default() }),
             wake: Condvar::new(),
             spool: Mutex::new(spool),
             index: Mutex::new(None),
@@ -124,7 +129,7 @@ impl Ledger {
             health,
             published: watch::channel(0).0,
             publisher_stop: (Mutex::new(false), Condvar::new()),
-            refused: AtomicU64::new(0),
+            refused: AtomicU64::new(refused),
             clock: AtomicU8::new(0),
             witnessed_elsewhere: witnessed,
             disowned: Mutex::default(),
@@ -186,7 +191,7 @@ impl Ledger {
         match shared.privacy.prepare_spooled(&entry) {
             Ok(prepared) if prepared.leaf.len() <= LARGEST_LEAF => {
                 let mut spool = lock(&shared.spool);
-                if !spool.push(prepared) {
+                if !spool.push(prepared, Claim::of(&entry)) {
                     tracing::error!(action = %entry.action, "the ledger's spool is full; an entry is lost");
                 }
                 let (spooled, lost) = (spool.len(), spool.lost);
@@ -198,7 +203,11 @@ impl Ledger {
                 });
             }
             Ok(prepared) => {
-                tracing::error!(bytes = prepared.leaf.len(), "an entry is too large to be logged");
+                lock(&shared.spool).lost += 1;
+                tracing::error!(
+                    bytes = prepared.leaf.len(), action = %entry.action,
+                    "an entry is too large to be logged and is lost; the log counts it"
+                );
             }
             Err(e) => {
                 lock(&shared.spool).lost += 1;
@@ -348,11 +357,38 @@ impl Ledger {
         &self.shared().dir
     }
 
-    /// The newest entry of an action, if there is one. Blocking.
+    /// The newest entry of an action, if there is one. Blocking. Found without the index where its disk takes nothing: a start
+    /// on a full or read-only disk depends on it.
     pub fn newest(&self, action: &str) -> Result<Option<(u64, Value)>, LedgerError> {
         let filter =
             Filter { action: Some(action.to_owned()), newest_first: true, limit: 1, ..Filter::default() };
-        Ok(self.query(&filter)?.pop())
+        match self.query(&filter) {
+            Err(error @ (LedgerError::Index(_) | LedgerError::Io { .. })) => {
+                tracing::warn!(%error, action, "the index cannot be used; the log itself is read backwards");
+                self.newest_by_reading(action)
+            }
+            outcome => Ok(outcome?.pop()),
+        }
+    }
+
+    fn newest_by_reading(&self, action: &str) -> Result<Option<(u64, Value)>, LedgerError> {
+        let shared = self.shared();
+        let (first, size) = {
+            let log = shared.log();
+            (log.first, log.tree.size())
+        };
+        let mark = format!("\"action\":{}", Value::from(action));
+        for seq in (first..size).rev() {
+            // Few leaves are worth parsing; one that only quotes the name is told apart there.
+            let leaf = shared.record(seq)?.leaf;
+            if leaf.windows(mark.len()).any(|window| window == mark.as_bytes()) {
+                let (seq, value) = self.value(seq)?;
+                if value.get("action").and_then(Value::as_str) == Some(action) {
+                    return Ok(Some((seq, value)));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// What somebody may keep of an entry: its proof under the newest checkpoint that a witness cosigned, or under the newest
@@ -420,6 +456,30 @@ impl Ledger {
             witnesses.push(key);
         }
         Ok(())
+    }
+
+    /// Why this log cannot be the one that a note is about, which its own key and a trusted witness signed: entries are missing, or
+    /// others than were signed. None when it carries the note.
+    ///
+    /// # Errors
+    /// When the note bears not both signatures: then it proves nothing.
+    pub fn contradiction(&self, note: &str) -> Result<Option<String>, LedgerError> {
+        let shared = self.shared();
+        let checkpoint = Checkpoint::read(note, &shared.vkey)?;
+        {
+            let witnesses = shared.witnesses.read().unwrap_or_else(PoisonError::into_inner);
+            newest_cosignature(&witnesses, note)
+                .ok_or_else(|| LedgerError::Cosignature("no trusted witness has signed it".to_owned()))?;
+        }
+        // What is durable here counts, not what is published so far.
+        let (signed, here) = (checkpoint.size, self.size());
+        if signed > here {
+            return Ok(Some(format!(
+                "a witness signed {signed} entries of this log, of which {here} are here"
+            )));
+        }
+        let carried = shared.root_at(signed) == Some(checkpoint.root);
+        Ok((!carried).then(|| format!("a witness signed another history of the first {signed} entries")))
     }
 
     /// Takes a checkpoint of this log that a trusted witness has cosigned. Returns the time of the cosignature.

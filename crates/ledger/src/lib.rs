@@ -14,6 +14,8 @@
 
 pub mod canonical;
 #[cfg(feature = "writer")]
+mod carry;
+#[cfg(feature = "writer")]
 mod config;
 pub mod entry;
 pub mod epoch;
@@ -56,6 +58,8 @@ pub mod tiles;
 pub mod tree;
 pub mod verify;
 
+#[cfg(feature = "writer")]
+pub use carry::Owed;
 #[cfg(feature = "writer")]
 pub use config::{LedgerConfig, LedgerHealth, Receipt};
 pub use entry::{

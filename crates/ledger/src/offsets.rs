@@ -2,12 +2,12 @@
 //! memory until the publisher writes them. Rebuilt from the sequence file whenever it does not fit; a wrong offset is
 //! noticed when the record is read, for its check is bound to its number.
 
-use crate::LedgerError;
+use crate::{LedgerError, sequence::refuses_writes};
 use std::{
     fs::{File, OpenOptions},
     io,
     os::unix::fs::{FileExt, OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -15,7 +15,11 @@ const EACH: u64 = 8;
 
 #[derive(Debug)]
 pub(crate) struct Offsets {
-    file: Arc<File>,
+    path: PathBuf,
+    /// None when there is none yet and the disk takes nothing: then all are in memory.
+    file: Option<Arc<File>>,
+    /// Whether `file` can be written, or must be opened again for that.
+    writable: bool,
     /// Entries below this number are in the file.
     written: u64,
     newest: Vec<u64>,
@@ -23,29 +27,42 @@ pub(crate) struct Offsets {
 
 /// What is to be written, taken under the log's lock and written without it.
 pub(crate) struct Unwritten {
-    file: Arc<File>,
+    path: PathBuf,
+    file: Option<Arc<File>>,
     from: u64,
     offsets: Vec<u64>,
 }
 
+/// What was written: the number up to which the file is complete.
+pub(crate) struct Written {
+    file: Arc<File>,
+    until: u64,
+}
+
+fn open_to_write(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
 impl Offsets {
-    /// Opens the file; the first `count` entries are taken to be in it.
+    /// Opens the file; the first `count` entries are taken to be in it. Where the disk takes nothing it is read only.
     pub(crate) fn open(path: &Path, count: u64) -> Result<Self, LedgerError> {
         let open = || {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(path)?;
-            if file.metadata()?.len() < count * EACH {
+            let (file, writable) = match open_to_write(path) {
+                Ok(file) => (Some(file), true),
+                Err(e) if refuses_writes(&e) => match File::open(path) {
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => (None, false),
+                    file => (Some(file?), false),
+                },
+                Err(e) => return Err(e),
+            };
+            let length = file.as_ref().map_or(Ok(0), |file| file.metadata().map(|meta| meta.len()))?;
+            if length < count * EACH {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "shorter than the log"));
             }
-            Ok(file)
+            Ok((file.map(Arc::new), writable))
         };
-        let file = Arc::new(open().map_err(LedgerError::io(path))?);
-        Ok(Self { file, written: count, newest: Vec::new() })
+        let (file, writable) = open().map_err(LedgerError::io(path))?;
+        Ok(Self { path: path.to_owned(), file, writable, written: count, newest: Vec::new() })
     }
 
     /// Opens the file to write it anew from number `first` on.
@@ -60,24 +77,30 @@ impl Offsets {
     }
 
     pub(crate) fn get(&self, seq: u64) -> io::Result<u64> {
+        let missing = || io::Error::new(io::ErrorKind::UnexpectedEof, "no such record");
         if let Some(newest) = seq.checked_sub(self.written) {
-            let missing = || io::Error::new(io::ErrorKind::UnexpectedEof, "no such record");
             return self.newest.get(newest as usize).copied().ok_or_else(missing);
         }
         let mut bytes = [0; EACH as usize];
-        self.file.read_exact_at(&mut bytes, seq * EACH)?;
+        self.file.as_ref().ok_or_else(missing)?.read_exact_at(&mut bytes, seq * EACH)?;
         Ok(u64::from_le_bytes(bytes))
     }
 
     pub(crate) fn unwritten(&self) -> Unwritten {
-        Unwritten { file: self.file.clone(), from: self.written, offsets: self.newest.clone() }
+        Unwritten {
+            path: self.path.clone(),
+            file: self.file.clone().filter(|_| self.writable),
+            from: self.written,
+            offsets: self.newest.clone(),
+        }
     }
 
-    /// Those below `until` are in the file now.
-    pub(crate) fn written(&mut self, until: u64) {
-        let gone = until.saturating_sub(self.written).min(self.newest.len() as u64);
+    /// Those that were written are in the file now.
+    pub(crate) fn written(&mut self, written: Written) {
+        let gone = written.until.saturating_sub(self.written).min(self.newest.len() as u64);
         self.newest.drain(..gone as usize);
         self.written += gone;
+        (self.file, self.writable) = (Some(written.file), true);
     }
 
     /// How many are held in memory.
@@ -87,10 +110,14 @@ impl Offsets {
 }
 
 impl Unwritten {
-    /// Writes them; returns the number up to which the file is complete.
-    pub(crate) fn write(&self) -> io::Result<u64> {
+    /// Writes them.
+    pub(crate) fn write(&self) -> io::Result<Written> {
+        let file = match &self.file {
+            Some(file) => file.clone(),
+            None => Arc::new(open_to_write(&self.path)?),
+        };
         let bytes: Vec<u8> = self.offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
-        self.file.write_all_at(&bytes, self.from * EACH)?;
-        Ok(self.from + self.offsets.len() as u64)
+        file.write_all_at(&bytes, self.from * EACH)?;
+        Ok(Written { file, until: self.from + self.offsets.len() as u64 })
     }
 }

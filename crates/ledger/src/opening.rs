@@ -118,6 +118,11 @@ fn resume(dir: &Path, vkey: &str, sequence: &Sequence, progress: Progress) -> Op
     })
 }
 
+/// The number of the first entry that was not purged, and where it stands in the sequence file.
+pub(crate) fn where_it_begins(dir: &Path, vkey: &str) -> Result<(u64, u64), LedgerError> {
+    beginning(dir, vkey).map(|begin| (begin.first, begin.offset))
+}
+
 fn beginning(dir: &Path, vkey: &str) -> Result<Beginning, LedgerError> {
     let Ok(note) = fs::read_to_string(dir.join(PRUNED)) else {
         return Ok(Beginning { first: 0, offset: Sequence::FIRST, tree: Tree::new() });
@@ -144,8 +149,8 @@ fn read_on(
         if log.tree.size() - block >= COMPARED {
             let unwritten = log.offsets.unwritten();
             // A full disk does not keep a log from opening; then they stay in memory.
-            if let Ok(until) = unwritten.write() {
-                log.offsets.written(until);
+            if let Ok(written) = unwritten.write() {
+                log.offsets.written(written);
             }
             each_block(&mut log, block);
             block = log.tree.size();

@@ -228,11 +228,20 @@ fn drop_partials(full: &Path) {
     }
 }
 
-/// Replaces a file; its content is durable before it gets its name.
+/// Replaces a file; its content is durable before it gets its name. The name itself may be lost with the power: whoever
+/// depends on it calls [`sync_name`].
 pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");
     fs::write(&fresh, bytes)?;
     File::open(&fresh)?.sync_data()?;
     fs::rename(&fresh, path)
+}
+
+/// Makes the name of a replaced file durable.
+pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => File::open(dir)?.sync_all(),
+        _ => Ok(()),
+    }
 }

@@ -160,7 +160,9 @@ fn destroy(shared: &Shared, begin: u64, first: u64, offset: u64) -> Result<(), L
             remove(&shared.dir.join(hash_tile_path(level as u8, n, WIDTH)))?;
         }
     }
-    wipe(&shared.reader, offset).map_err(LedgerError::io(shared.dir.join("sequence")))
+    let path = shared.dir.join("sequence");
+    let wiped = fs::OpenOptions::new().write(true).open(&path).and_then(|file| wipe(&file, offset));
+    wiped.map_err(LedgerError::io(path))
 }
 
 /// The bytes before `offset`, without the header: given back to the file system, or overwritten where it cannot do that.

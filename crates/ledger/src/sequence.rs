@@ -102,9 +102,17 @@ fn fill(reader: &mut impl Read, into: &mut [u8]) -> io::Result<bool> {
     }
 }
 
+/// Whether an error says that the disk takes nothing: read-only, full, or not for us to write.
+pub(crate) fn refuses_writes(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull)
+}
+
 /// The file, open for appending by one thread and for reading by many.
 pub(crate) struct Sequence {
     file: Arc<File>,
+    /// Whether it can be written; else it is opened again before the next append.
+    writable: bool,
     path: PathBuf,
     /// Bytes that are durable: a failed batch is cut off at this length.
     durable: u64,
@@ -120,18 +128,29 @@ impl Drop for Sequence {
     }
 }
 
+fn lock_file(file: &File, path: &Path) -> Result<(), LedgerError> {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| LedgerError::InUse(path.to_owned()))
+}
+
 impl Sequence {
     /// Where the first record of a log begins.
     pub(crate) const FIRST: u64 = HEADER.len() as u64;
 
-    /// Opens the file under an exclusive lock, or makes it. Nothing is read yet: [`Sequence::read_on`] comes next.
+    /// Opens the file under an exclusive lock, or makes it. Nothing is read yet: [`Sequence::read_on`] comes next. Where the disk
+    /// takes nothing an existing file is opened to be read, and again to be written at the next append.
     pub(crate) fn open(path: &Path, faults: Option<Arc<dyn DiskFaults>>) -> Result<Self, LedgerError> {
         let io = |e| LedgerError::io(path)(e);
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-        let file = file.map_err(io)?;
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| LedgerError::InUse(path.to_owned()))?;
+        let opened = faults.as_ref().map_or(Ok(()), |faults| faults.before(DiskStep::Open));
+        let opened = opened.and_then(|()| {
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+        });
+        let (file, writable) = match opened {
+            Ok(file) => (file, true),
+            Err(e) if refuses_writes(&e) && path.exists() => (File::open(path).map_err(io)?, false),
+            Err(e) => return Err(io(e)),
+        };
+        lock_file(&file, path)?;
         let length = file.metadata().map_err(io)?.len();
         if length < Self::FIRST {
             // New, or torn while it was being made: nothing durable can be behind a half header.
@@ -146,7 +165,28 @@ impl Sequence {
         if header != *HEADER {
             return Err(LedgerError::Rewritten(format!("{} is not a sequence file", path.display())));
         }
-        Ok(Self { file: Arc::new(file), path: path.to_owned(), durable: Self::FIRST, count: 0, faults })
+        let file = Arc::new(file);
+        Ok(Self { file, writable, path: path.to_owned(), durable: Self::FIRST, count: 0, faults })
+    }
+
+    /// Whether the disk took nothing when the file was opened.
+    pub(crate) fn refuses_writes(&self) -> bool {
+        !self.writable
+    }
+
+    /// Opens the file to be written, when that was not possible before.
+    fn reopen(&mut self) -> io::Result<()> {
+        self.fault(DiskStep::Open)?;
+        let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+        // Both are the same file: whoever reads goes on with the old descriptor. The lock moves over; whoever takes it in
+        // between keeps this one out, as it should.
+        rustix::fs::flock(&*self.file, rustix::fs::FlockOperation::Unlock)?;
+        lock_file(&file, &self.path).map_err(io::Error::other)?;
+        if file.metadata()?.len() < self.durable {
+            return Err(io::Error::other("the sequence file became shorter"));
+        }
+        (self.file, self.writable) = (Arc::new(file), true);
+        self.cut_tail()
     }
 
     /// Bytes of the file.
@@ -178,11 +218,10 @@ impl Sequence {
 
     /// Cuts off what lies behind the last whole record.
     pub(crate) fn cut_tail(&self) -> io::Result<()> {
+        if !self.writable {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
         self.file.set_len(self.durable)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -195,6 +234,9 @@ impl Sequence {
 
     /// Appends a batch and syncs it once. On success returns each record's offset; on failure the file is as before.
     pub(crate) fn append(&mut self, records: &[Record]) -> io::Result<Vec<u64>> {
+        if !self.writable {
+            self.reopen()?;
+        }
         let mut bytes = Vec::new();
         let mut offsets = Vec::with_capacity(records.len());
         for (seq, record) in (self.count..).zip(records) {

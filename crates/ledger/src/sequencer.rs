@@ -120,13 +120,12 @@ impl Sequencer {
         // Whoever no longer waits gets nothing written.
         let batch: Vec<Append> = batch.into_iter().filter(|append| !append.answer.is_closed()).collect();
         let now = Utc::now();
+        let refused = self.shared.refused.load(Ordering::Relaxed);
+        if recovering.is_some() {
+            self.keep_spool(refused);
+        }
         let (waiting, lost) = {
             let spool = lock(&self.shared.spool);
-            if recovering.is_some()
-                && let Err(e) = spool.sync()
-            {
-                tracing::error!(error = %e, "the spool could not be synced");
-            }
             (spool.waiting(), spool.lost)
         };
         let record = |spool, prepared: Prepared| Record {
@@ -140,8 +139,8 @@ impl Sequencer {
             let leaf = with_logged_at(&waiting.leaf, now);
             records.push(Record { spool: waiting.number, leaf: leaf.into_bytes(), details: waiting.details });
         }
-        let refused = self.shared.refused.load(Ordering::Relaxed);
-        if recovering.is_some() || lost > 0 {
+        let tell = recovering.is_some() || lost > 0 || refused > 0;
+        if tell {
             let recovered = Entry {
                 data: Some(
                     json!({ "failing_since": recovering.map(instant), "refused": refused, "spool_lost": lost }),
@@ -188,11 +187,14 @@ impl Sequencer {
             let mut spool = lock(&self.shared.spool);
             spool.taken(newest_spooled);
             spool.lost -= lost;
+            if tell {
+                let left = self.shared.refused.fetch_sub(refused, Ordering::Relaxed) - refused;
+                if let Err(e) = spool.keep_counts(left) {
+                    tracing::error!(error = %e, "what the log told may be told again after a crash");
+                }
+            }
             spool.len()
         };
-        if recovering.is_some() {
-            self.shared.refused.fetch_sub(refused, Ordering::Relaxed);
-        }
         if !in_time {
             self.shared.begin_failing("a write took over 2 s");
         }
@@ -223,6 +225,18 @@ impl Sequencer {
             }
         }
         true
+    }
+
+    /// Makes what waits, and what was counted, survive a loss of power. The lock is not held while the disk is asked to sync.
+    fn keep_spool(&self, refused: u64) {
+        let kept = {
+            let mut spool = lock(&self.shared.spool);
+            spool.keep_counts(refused).map(|()| spool.file())
+        };
+        let synced = kept.and_then(|file| file.map_or(Ok(()), |file| file.sync_data()));
+        if let Err(e) = synced {
+            tracing::error!(error = %e, "the spool could not be kept");
+        }
     }
 
     fn probe(&self) {

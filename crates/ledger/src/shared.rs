@@ -4,12 +4,13 @@ use crate::{
     LedgerError,
     config::{LedgerHealth, Receipt},
     entry::{Clock, Entry},
-    index::{Index, Indexed},
+    index::{Index, Indexed, is_damage},
     looks::Looks,
     note::{Checkpoint, LogKey, WitnessKey},
     offsets::Offsets,
     privacy::{Prepared, Privacy},
     progress::Progress,
+    publish,
     sequence::{Record, read_at},
     spool::Spool,
     tiles::WITNESSED,
@@ -19,7 +20,7 @@ use chrono::{DateTime, Utc};
 use std::{
     collections::VecDeque,
     fs::File,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU8, AtomicU64, Ordering},
@@ -195,22 +196,44 @@ impl Shared {
         }
     }
 
+    /// Asks the index, brought up to the newest entry. A damaged one is made anew, once, and asked again.
     pub(crate) fn with_index<T>(
         &self,
-        ask: impl FnOnce(&mut Index) -> Result<T, LedgerError>,
+        ask: impl Fn(&mut Index) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
         let mut slot = lock(&self.index);
-        let mut index = match slot.take() {
+        let known = slot.take();
+        // An index that fails is dropped, so that the next call opens or rebuilds it.
+        let (index, answer) = match self.ask_index(known, &ask) {
+            Err(error) if is_damage(&error) => {
+                tracing::warn!(%error, "the query index is damaged; it is made anew from the log");
+                self.ask_index(Some(Index::start(&self.dir.join("index.sqlite"))?), &ask)?
+            }
+            outcome => outcome?,
+        };
+        *slot = Some(index);
+        Ok(answer)
+    }
+
+    fn ask_index<T>(
+        &self,
+        known: Option<Index>,
+        ask: impl Fn(&mut Index) -> Result<T, LedgerError>,
+    ) -> Result<(Index, T), LedgerError> {
+        let path = self.dir.join("index.sqlite");
+        let mut index = match known {
             Some(index) => index,
-            None => Index::open(&self.dir.join("index.sqlite"), |size| self.log().tree.root_at(size))?,
+            None => Index::open(&path, |size| self.log().tree.root_at(size))?,
         };
         index.skip_to(self.log().first);
-        let bulk = index.size() == self.log().first && self.log().tree.size() - index.size() > BULK;
-        if bulk {
-            index = Index::start(&self.dir.join("index.sqlite"))?;
+        if !index.is_filling()
+            && index.size() == self.log().first
+            && self.log().tree.size() - index.size() > BULK
+        {
+            drop(index);
+            index = Index::start(&path)?;
             index.skip_to(self.log().first);
         }
-        // An index that fails here is dropped, so that the next call opens or rebuilds it.
         loop {
             let size = self.log().tree.size();
             if index.size() >= size {
@@ -227,12 +250,11 @@ impl Shared {
             let root = self.log().tree.root_at(until).unwrap_or_default();
             index.extend(&leaves, root)?;
         }
-        if bulk {
+        if index.is_filling() {
             index.finish()?;
         }
         let answer = ask(&mut index)?;
-        *slot = Some(index);
-        Ok(answer)
+        Ok((index, answer))
     }
 
     pub(crate) fn record_cosignature(&self, note: &str) -> Result<DateTime<Utc>, LedgerError> {
@@ -252,9 +274,11 @@ impl Shared {
         {
             return known.ok_or_else(|| refuse("it is older than what is known"));
         }
-        crate::publish::write_durably(&self.dir.join(WITNESSED), note.as_bytes())
-            .map_err(LedgerError::io(self.dir.join(WITNESSED)))?;
-        if let Err(error) = crate::publish::write_durably(&self.witnessed_elsewhere, note.as_bytes()) {
+        let keep = |path: &Path| {
+            publish::write_durably(path, note.as_bytes()).and_then(|()| publish::sync_name(path))
+        };
+        keep(&self.dir.join(WITNESSED)).map_err(LedgerError::io(self.dir.join(WITNESSED)))?;
+        if let Err(error) = keep(&self.witnessed_elsewhere) {
             tracing::error!(%error, "the cosigned checkpoint could not be kept a second time");
         }
         self.health.send_modify(|health| {

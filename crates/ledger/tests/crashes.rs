@@ -5,7 +5,7 @@
 mod common;
 
 use common::{at, config, look, runtime};
-use ledger::{Clock, Entry, Justification, Ledger, LedgerError, Operation, Outcome, verify};
+use ledger::{Clock, Entry, Filter, Justification, Ledger, LedgerError, Operation, Outcome, verify};
 use proptest::prelude::*;
 use std::fs;
 
@@ -129,5 +129,37 @@ proptest! {
             }
             heads.push((size, root));
         }
+    }
+}
+
+#[test]
+fn a_damaged_index_is_made_anew_whichever_page_was_hit() {
+    const PAGE: usize = 4096;
+    const ENTRIES: u64 = 200;
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("log/index.sqlite");
+    let camera = Filter { camera: Some("ENS-C01".to_owned()), ..Filter::default() };
+    {
+        let ledger = Ledger::open(config(root.path())).unwrap();
+        runtime().block_on(async {
+            for n in 0..ENTRIES {
+                let gap = Entry { look: None, ..look("record.gap", "", "a", "ENS-C01") };
+                assert_eq!(ledger.append(gap).await.unwrap().seq, n);
+            }
+        });
+        assert_eq!(ledger.find(&camera).unwrap().len() as u64, ENTRIES);
+    }
+    let whole = fs::read(&path).unwrap();
+    let pages = whole.len() / PAGE;
+    assert!(pages > 10, "{pages} pages");
+    for hit in 0..pages {
+        let mut torn = whole.clone();
+        torn[hit * PAGE..(hit + 1) * PAGE].fill(0);
+        fs::write(&path, torn).unwrap();
+        let ledger = Ledger::open(config(root.path())).unwrap();
+        let newest = ledger.newest("record.gap").unwrap().map(|(seq, _)| seq);
+        assert_eq!(newest, Some(ENTRIES - 1), "page {hit} of {pages}");
+        let found = ledger.find(&camera).unwrap().len() as u64;
+        assert_eq!(found, ENTRIES, "page {hit} of {pages}");
     }
 }

@@ -126,9 +126,36 @@ async fn a_hanging_disk_refuses_after_two_seconds_and_what_lands_later_is_disown
     assert!(ledger.open_looks().is_empty());
 }
 
-/// Takes the small file system away again, also when the test fails.
-struct Unmount(std::path::PathBuf);
-impl Drop for Unmount {
+/// A small file system of its own, taken away again also when the test fails.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    /// None where it cannot be mounted, which the test then says.
+    fn mount(at: std::path::PathBuf) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: mounting a small file system needs root");
+            return None;
+        }
+        fs::create_dir(&at).unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
+            .arg(&at)
+            .status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: a small file system could not be mounted");
+            return None;
+        }
+        Some(Self(at))
+    }
+
+    fn remount(&self, how: &str) {
+        let option = format!("remount,{how}");
+        let status = std::process::Command::new("mount").args(["-o", &option]).arg(&self.0).status();
+        assert!(status.unwrap().success(), "{option}");
+    }
+}
+
+impl Drop for SmallDisk {
     fn drop(&mut self) {
         std::process::Command::new("umount").arg(&self.0).status().ok();
     }
@@ -136,22 +163,9 @@ impl Drop for Unmount {
 
 #[tokio::test]
 async fn a_full_disk_is_survived_and_noticed_when_it_has_room_again() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: mounting a small file system needs root");
-        return;
-    }
     let root = tempfile::tempdir().unwrap();
     let small = root.path().join("small");
-    fs::create_dir(&small).unwrap();
-    let mounted = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
-        .arg(&small)
-        .status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: a small file system could not be mounted");
-        return;
-    }
-    let _unmount = Unmount(small.clone());
+    let Some(_disk) = SmallDisk::mount(small.clone()) else { return };
     let config = LedgerConfig { spool_bytes: 64 << 10, ..config(&small) };
     let ledger = Ledger::open(config.clone()).unwrap();
     let mut health = ledger.health();
@@ -176,11 +190,15 @@ async fn a_full_disk_is_survived_and_noticed_when_it_has_room_again() {
     ledger.append_spooled(look("live_view.stop", "L1", "a", "ENS-C01"));
     // A restart on the full disk opens, and does not pretend.
     drop(ledger);
+    fs::remove_file(small.join("log/index.sqlite")).unwrap();
+    fill();
     let ledger = Ledger::open(config).unwrap();
     health.borrow_and_update();
     let mut health = ledger.health();
     health.wait_for(|health| !health.writable).await.unwrap();
     assert_eq!(ledger.size(), written);
+    // What a start must know of the log it finds without an index, too.
+    assert_eq!(ledger.newest("ledger.heartbeat").unwrap().map(|(seq, _)| seq), Some(written - 1));
     fs::remove_file(&filler).unwrap();
     health.wait_for(|health| health.writable && health.spooled == 0).await.unwrap();
     ledger.append(look("live_view.start", "L2", "a", "ENS-C01")).await.unwrap();
@@ -272,4 +290,131 @@ async fn a_folder_put_back_from_last_night_is_refused_though_all_in_it_fits() {
         matches!(&refused, Err(LedgerError::Rewritten(why)) if why.contains("6 entries were signed, 5 are on disk")),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn a_start_on_a_read_only_disk_opens_unwritable_and_comes_back_by_itself() {
+    let root = tempfile::tempdir().unwrap();
+    let small = root.path().join("small");
+    let Some(disk) = SmallDisk::mount(small.clone()) else { return };
+    let keys = root.path().join("keys");
+    let config = LedgerConfig {
+        dir: small.join("log"),
+        spool_bytes: 64 << 10,
+        ..LedgerConfig::new(&small, keys.join("log.key"), "rtr.example/test")
+    };
+    let ledger = Ledger::open(config.clone()).unwrap();
+    ledger.append(look("live_view.start", "L1", "a", "ENS-C01")).await.unwrap();
+    ledger.append(look("live_view.start", "L2", "a", "ENS-C01")).await.unwrap();
+    drop(ledger);
+    for throw_away in [&[][..], &["index.sqlite", "progress", "offsets", "spool"]] {
+        let before = fs::metadata(small.join("log/sequence")).unwrap().len();
+        for file in throw_away {
+            fs::remove_file(small.join("log").join(file)).unwrap();
+        }
+        disk.remount("ro");
+        let ledger = Ledger::open(config.clone()).unwrap();
+        let mut health = ledger.health();
+        assert!(!health.borrow().writable && health.borrow().failing_since.is_some());
+        let refused = ledger.append(look("live_view.start", "L3", "a", "ENS-C01")).await;
+        assert!(matches!(refused, Err(LedgerError::Unwritable { .. })), "{refused:?}");
+        let (newest, _) = ledger.newest("live_view.start").unwrap().unwrap();
+        assert_eq!(newest, 1, "read without an index that could be written");
+        ledger.append_spooled(Entry::new(at(5), ledger::Operation::Collect, "record.gap"));
+        assert_eq!(fs::metadata(small.join("log/sequence")).unwrap().len(), before);
+        disk.remount("rw");
+        health.wait_for(|health| health.writable && health.spooled == 0).await.unwrap();
+        ledger.append(Entry::heartbeat(at(9), Clock::Unknown)).await.unwrap();
+        published(&ledger, ledger.size()).await;
+        verify(&small.join("log"), &ledger.vkey(), &[]).unwrap();
+    }
+    let ledger = Ledger::open(config).unwrap();
+    let count = |action: &str| {
+        let filter = Filter { action: Some(action.to_owned()), ..Filter::default() };
+        ledger.query(&filter).unwrap().len()
+    };
+    assert_eq!((count("record.gap"), count("live_view.stop")), (2, 2), "each logged once");
+}
+
+#[tokio::test]
+async fn what_was_refused_and_lost_is_told_though_the_process_died() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Disk::default());
+    let config = LedgerConfig { spool_bytes: 4096, ..config(root.path()) };
+    let ledger = Ledger::open(LedgerConfig { faults: Some(disk.clone()), ..config.clone() }).unwrap();
+    ledger.append(look("live_view.start", "L1", "a", "ENS-C01")).await.unwrap();
+    disk.broken.store(true, Ordering::SeqCst);
+    ledger.append(look("live_view.start", "L2", "a", "ENS-C01")).await.unwrap_err();
+    ledger.append(look("live_view.start", "L3", "a", "ENS-C01")).await.unwrap_err();
+    let mut large = Entry::new(at(1), ledger::Operation::Collect, "record.gap");
+    large.data = Some("x".repeat(70_000).into());
+    ledger.append_spooled(large);
+    // The stop tries once more, and keeps what it could not say.
+    drop(ledger);
+    let ledger = Ledger::open(config).unwrap();
+    let told = async || {
+        ledger.health().wait_for(|health| health.entries >= 2).await.unwrap();
+        ledger.newest("ledger.recovered").unwrap()
+    };
+    let (_, told) = told().await.unwrap();
+    assert_eq!((&told["data"]["refused"], &told["data"]["spool_lost"]), (&1.into(), &1.into()), "{told}");
+    let size = ledger.size();
+    drop(ledger);
+    let ledger = Ledger::open(common::config(root.path())).unwrap();
+    ledger.append(Entry::heartbeat(at(9), Clock::Unknown)).await.unwrap();
+    assert_eq!(ledger.size(), size + 1, "told once");
+}
+
+#[tokio::test]
+async fn a_slow_disk_does_not_keep_a_cut_waiting_though_it_is_tried_again() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Disk::default());
+    let ledger = Ledger::open(LedgerConfig { faults: Some(disk.clone()), ..config(root.path()) }).unwrap();
+    ledger.append(look("live_view.start", "L1", "a", "ENS-C01")).await.unwrap();
+    disk.hang(true);
+    assert!(matches!(ledger.probe().await, Err(LedgerError::Slow)));
+    assert!(!ledger.health().borrow().writable, "no new look from here on");
+    for n in 0..3 {
+        let began = Instant::now();
+        ledger.append_spooled(look("live_view.stop", "L1", "a", "ENS-C01"));
+        assert!(began.elapsed() < Duration::from_millis(500), "cut {n} waited");
+    }
+    disk.hang(false);
+    ledger.health().wait_for(|health| health.writable && health.spooled == 0).await.unwrap();
+    assert_eq!(ledger.newest("ledger.recovered").unwrap().unwrap().1["data"]["spool_lost"], 0);
+}
+
+#[tokio::test]
+async fn what_an_old_log_owed_stands_in_the_one_that_follows_it() {
+    let root = tempfile::tempdir().unwrap();
+    let old = Ledger::open(config(root.path())).unwrap();
+    for (look_id, camera) in [("L1", "ENS-C01"), ("L2", "ENS-C02")] {
+        old.append(look("live_view.start", look_id, "a", camera)).await.unwrap();
+    }
+    // The police showed that history is missing: from here on nothing is appended, and a running look is cut.
+    old.disown("the witness has signed more");
+    old.append_spooled(look("live_view.stop", "L1", "a", "ENS-C01"));
+    let vkey = old.vkey();
+    drop(old);
+    let (dir, aside) = (root.path().join("log"), root.path().join("log-until-2"));
+    fs::rename(&dir, &aside).unwrap();
+    fs::rename(root.path().join("keys/log.key"), root.path().join("keys/old.key")).unwrap();
+
+    let owed = ledger::Owed::read(&aside, &vkey).unwrap();
+    assert_eq!(owed.len(), (1, 1));
+    let new = Ledger::open(LedgerConfig { origin: "rtr.example/test-2".to_owned(), ..config(root.path()) });
+    let new = new.unwrap();
+    new.append(Entry::new(at(90), ledger::Operation::Admin, "ledger.epoch")).await.unwrap();
+    new.carry_over(&owed);
+    new.health().wait_for(|health| health.entries == 3).await.unwrap();
+    let leaves = new.entries(0, 10).unwrap();
+    assert_eq!(leaves[0].1["action"], "ledger.epoch");
+    let (cut, closed) = (&leaves[1].1, &leaves[2].1);
+    assert_eq!((&cut["action"], &cut["look"]), (&"live_view.stop".into(), &"L1".into()));
+    assert!(cut["logged_at"].as_str().unwrap() > cut["at"].as_str().unwrap(), "both times: {cut}");
+    assert_eq!(new.details(1).unwrap().unwrap().actor.as_deref(), Some("a"), "its details still open");
+    assert_eq!((&closed["look"], &closed["outcome"]), (&"L2".into(), &"unknown".into()));
+    assert_eq!((&closed["data"]["start"], &closed["data"]["log"]), (&1.into(), &vkey.into()));
+    published(&new, 3).await;
+    verify(&dir, &new.vkey(), &[]).unwrap();
 }

@@ -1,4 +1,4 @@
-//! `POST /add-checkpoint` of C2SP tlog-witness, and the police's own `GET /status` (503 while there is an alarm) and
+//! `POST /add-checkpoint` of C2SP tlog-witness, beside it `GET /signed` (the checkpoint signed last), and the police's own `GET /status` (503 while there is an alarm) and
 //! `GET /metrics`, over plain HTTP/1.1 on loopback (a TLS proxy or a tunnel stands before it elsewhere). One request a connection, bounded in size and time; small enough to be read by whoever must trust it.
 
 use crate::{Refusal, Witness, watch::Watch};
@@ -40,6 +40,7 @@ pub fn serve(
 
 enum Asked {
     AddCheckpoint(String),
+    Signed,
     Status,
     Metrics,
     Other,
@@ -69,6 +70,10 @@ fn answer(mut stream: TcpStream, witness: Option<&mut Witness>, watch: &Watch, p
     let text = "text/plain; charset=utf-8";
     let (status, kind, body) = match (read_request(&stream, path)?, witness) {
         (Asked::AddCheckpoint(body), Some(witness)) => respond(witness, watch, &body),
+        (Asked::Signed, Some(witness)) => match witness.signed_note() {
+            Some(note) => ("200 OK", text, note),
+            None => ("404 Not Found", text, "nothing was signed yet\n".to_owned()),
+        },
         (Asked::Status, _) => match watch.status(now) {
             (true, body) => ("200 OK", text, body),
             (false, body) => ("503 Service Unavailable", text, body),
@@ -81,6 +86,12 @@ fn answer(mut stream: TcpStream, witness: Option<&mut Witness>, watch: &Watch, p
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
+}
+
+/// Beside `…/add-checkpoint`: what was signed last, with both signatures. A log that is refused can prove by it, to itself and to
+/// its operator, that history is missing; a number alone anybody on the way could say.
+fn signed_beside(add_checkpoint: &str) -> Option<String> {
+    Some(format!("{}signed", add_checkpoint.strip_suffix("add-checkpoint")?))
 }
 
 fn read_request(stream: &TcpStream, path: &str) -> io::Result<Asked> {
@@ -114,6 +125,7 @@ fn read_request(stream: &TcpStream, path: &str) -> io::Result<Asked> {
         ["POST", asked, _] if *asked == path => {
             Asked::AddCheckpoint(String::from_utf8_lossy(&body).into_owned())
         }
+        ["GET", asked, _] if signed_beside(path).as_deref() == Some(*asked) => Asked::Signed,
         ["GET", "/status", _] => Asked::Status,
         ["GET", "/metrics", _] => Asked::Metrics,
         _ => Asked::Other,
