@@ -15,7 +15,7 @@
 //! | it is no longer, and why | collect | `record.stop` | daemon/src/recorder.rs | tests/tests/events.rs |
 //! | pictures are missing, and why | collect | `record.gap` | daemon/src/recorder.rs | tests/tests/events.rs |
 //! | pictures reached the daemon and not the disk | collect | `record.dropped` | daemon/src/losses.rs | — |
-//! | a volume is sealed: its root | collect | `volume.sealed` | daemon/src/server.rs | tests/tests/events.rs |
+//! | a volume is sealed: its root | collect | `volume.sealed` | daemon/src/roots.rs | tests/tests/events.rs |
 //! | a look begins: camera, tile or wall display | consult | `live_view.start` | daemon/src/live.rs | tests/tests/events.rs |
 //! | it ends, or is cut (`deny` and why) | consult | `live_view.stop` | daemon/src/live.rs | tests/tests/events.rs |
 //! | it goes on under another basis | consult | `live_view.continue` | daemon/src/live.rs | daemon/src/gate/tests.rs |
@@ -41,9 +41,9 @@
 //! | somebody decides that such footage goes | destroy | `quarantine.decide` | daemon/src/api/quarantine.rs | tests/tests/register.rs |
 //! | it goes by that decision: the intent | destroy | `destroy.quarantine` | daemon/src/api/quarantine.rs | tests/tests/register.rs |
 //! | destruction is announced a day ahead | destroy | `destroy.due` | daemon/src/retention.rs | daemon/src/retention/tests.rs |
-//! | it is done, both key copies and volumes | destroy | `destroy.done` | daemon/src/retention.rs | daemon/src/retention/tests.rs |
-//! | it is done before its term, for the byte budget: the intent | destroy | `destroy.budget` | daemon/src/retention.rs | daemon/src/retention/tests.rs |
-//! | the day's destruction and the oldest footage per camera | destroy | `destroy.report` | daemon/src/retention.rs | daemon/src/retention/tests.rs |
+//! | it is done, both key copies and volumes | destroy | `destroy.done` | daemon/src/retention/destroying.rs | daemon/src/retention/tests.rs |
+//! | it is done before its term, for the byte budget: the intent | destroy | `destroy.budget` | daemon/src/retention/budget.rs | daemon/src/retention/tests.rs |
+//! | the day's destruction and the oldest footage per camera | destroy | `destroy.report` | daemon/src/retention/report.rs | daemon/src/retention/tests.rs |
 //! | entries past the log's term are announced for purging | destroy | `ledger.purge` | ledger/src/purge.rs | tests/tests/log_term.rs |
 //! | somebody logs in; `access_denied` when refused | admin | `session.start` | daemon/src/api/sessions.rs | tests/tests/events.rs |
 //! | somebody logs out | admin | `session.stop` | daemon/src/api/sessions.rs | tests/tests/events.rs |
@@ -75,14 +75,14 @@
 //! | it does again | maintenance | `witness.back` | daemon/src/custody.rs | daemon/src/custody.rs |
 //! | a witness cannot be reached, or refuses | maintenance | `witness.refuses` | daemon/src/witnessing.rs | tests/tests/witnessed.rs |
 //! | it signs again | maintenance | `witness.signs` | daemon/src/witnessing.rs | tests/tests/witnessed.rs |
-//! | the clock is ahead of what has passed | maintenance | `clock.doubted` | daemon/src/retention.rs | daemon/src/retention/tests.rs |
-//! | it is confirmed | maintenance | `clock.confirmed` | daemon/src/retention.rs | daemon/src/retention/tests.rs |
-//! | it was set back | maintenance | `clock.set_back` | daemon/src/retention.rs | daemon/src/retention/tests.rs |
+//! | the clock is ahead of what has passed | maintenance | `clock.doubted` | daemon/src/retention/watch.rs | daemon/src/retention/tests.rs |
+//! | it is confirmed | maintenance | `clock.confirmed` | daemon/src/retention/watch.rs | daemon/src/retention/tests.rs |
+//! | it was set back | maintenance | `clock.set_back` | daemon/src/retention/watch.rs | daemon/src/retention/tests.rs |
 //! | a police person asks to accept it | admin | `clock.accept` | daemon/src/api/clock.rs | tests/tests/killed.rs |
 //! | it is accepted | maintenance | `clock.accepted` | daemon/src/api/clock.rs | tests/tests/killed.rs |
 //! | the clock's synchronisation was lost or found | maintenance | `clock.synchronisation` | daemon/src/synchronisation.rs | daemon/src/synchronisation.rs |
-//! | the two copies of the keys differ | maintenance | `keys.differ` | daemon/src/retention.rs | — |
-//! | footage fills its byte budget | maintenance | `budget.alarm` | daemon/src/retention.rs | daemon/src/retention/tests.rs |
+//! | the two copies of the keys differ | maintenance | `keys.differ` | daemon/src/retention/watch.rs | — |
+//! | footage fills its byte budget | maintenance | `budget.alarm` | daemon/src/retention/budget.rs | daemon/src/retention/tests.rs |
 
 #[cfg(test)]
 mod tests {

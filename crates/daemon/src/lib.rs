@@ -7,7 +7,7 @@
 //! * [`journal`]: the register's facts, event by event, each with its leaf in the ledger
 //! * [`recorder`], [`streams`], [`losses`]: which cameras are connected and recorded, and when; what a slow disk cost
 //! * [`retention`], [`guard`], [`holds`]: how footage dies on time, by which time, and what is kept for a case
-//! * [`protection`]: what seals the keys of footage at rest
+//! * [`protection`]: what seals the keys of footage at rest; [`roots`]: what proves later that footage is what was recorded
 //! * [`captured`]: under which basis footage was captured, and what turned out to lack one
 //! * [`tally`], [`report`]: figures without persons
 //! * [`exports`]: footage requests and the files that come out of them
@@ -17,7 +17,7 @@
 //!   a client may keep of its looks
 //! * [`events`]: which event stands in the log under which name; [`custody`], `witnessing`, [`epoch`], [`synchronisation`]: the
 //!   log's own care
-//! * [`incidents`], [`metrics`], [`server`], [`clock`], [`log`]: the rest of the house
+//! * [`incidents`], [`metrics`], [`server`], `schedule`, [`clock`], [`log`]: the rest of the house
 
 pub mod api;
 pub mod captured;
@@ -45,6 +45,8 @@ pub mod recorder;
 mod replay;
 pub mod report;
 pub mod retention;
+pub mod roots;
+mod schedule;
 pub mod server;
 mod store;
 pub mod streams;

@@ -126,6 +126,12 @@ pub fn text(app: &Rooms) -> String {
         "Destructions that failed and are tried again",
         load(&kept.failures),
     );
+    figure(
+        "rtr_unlinks_failed",
+        "gauge",
+        "Volumes in which nothing lives and that the disk did not unlink",
+        load(&kept.unlinks_failed),
+    );
     figure("rtr_budget_percent", "gauge", "Percent of the byte budget in use", load(&kept.budget_percent));
     figure(
         "rtr_keys_differing",

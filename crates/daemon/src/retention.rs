@@ -6,27 +6,33 @@
 //! ([`mandate::judge`](mandate::judgement::judge)), so that a change of a decree shows at once. Before recording begins after a downtime, what fell due
 //! meanwhile is destroyed.
 
+mod budget;
+mod destroying;
+mod report;
+mod state;
+mod watch;
+
 use crate::{
     clock::{Floor, STEP, instant, micros},
-    gate::{Ask, Gate},
-    guard::{self, Guarded, GuardedTime, Reading},
+    gate::Gate,
+    guard::{Guarded, GuardedTime, Reading},
     streams::Streams,
 };
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use destroying::count_hours;
 use ledger::{Entry, Object as LogObject, Operation};
-use mandate::{Action, CameraId, DestroyGround, Object, Request, judgement::judge};
+use mandate::{CameraId, judgement::judge};
 use media::{Micros, StreamId};
-use serde::{Deserialize, Serialize};
+use state::{Announcement, State};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fs,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
-use vault::{Destroyed, Vault};
+use vault::Vault;
 
 /// How much earlier than due a key dies, so that it is never later; more than the time between two passes.
 const EARLY: TimeDelta = TimeDelta::minutes(1);
@@ -42,37 +48,6 @@ const ALARM_PERCENT: u64 = 80;
 const COMPARE: TimeDelta = TimeDelta::hours(1);
 /// Hours that one pass may take for the budget.
 const BUDGET_STEPS: usize = 48;
-
-/// What is kept between starts.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct State {
-    /// Start of the hours (µs UTC) whose destruction was announced, by stream.
-    announced: BTreeMap<u32, BTreeSet<i64>>,
-    /// Announcements that no witness has cosigned yet, by entry of the log: their hours do not count as announced
-    /// (`decisions.md` 15).
-    unwitnessed: BTreeMap<u64, Announcement>,
-    /// The day that the tallies count.
-    day: Option<NaiveDate>,
-    /// What was destroyed on that day, by municipality.
-    tallies: BTreeMap<String, Tally>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Announcement {
-    stream: u32,
-    hours: BTreeSet<i64>,
-    at: DateTime<Utc>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-struct Tally {
-    keys: u64,
-    bytes: u64,
-    volumes: u64,
-    for_budget: u64,
-}
 
 /// What the metrics tell of it.
 #[derive(Debug, Default)]
@@ -93,6 +68,8 @@ pub struct Figures {
     pub budget_percent: AtomicU64,
     /// Slots in which the two copies of the key store differ.
     pub differing_keys: AtomicU64,
+    /// Volumes in which nothing lives and that the disk did not unlink.
+    pub unlinks_failed: AtomicU64,
 }
 
 /// The scheduler of destruction.
@@ -115,6 +92,8 @@ struct Inner {
     head: String,
     /// When the two copies of the key store are compared again.
     compare_at: Option<DateTime<Utc>>,
+    /// Whether it was said that the budget frees nothing.
+    stuck: bool,
 }
 
 /// One stream, whose it is.
@@ -122,6 +101,13 @@ struct Subject {
     stream: StreamId,
     camera: Option<CameraId>,
     municipality: String,
+}
+
+impl Subject {
+    /// How reports name it.
+    fn name(&self) -> String {
+        self.camera.as_ref().map_or_else(|| format!("stream {}", self.stream.0), ToString::to_string)
+    }
 }
 
 impl Retention {
@@ -137,13 +123,10 @@ impl Retention {
         budget_bytes: Option<u64>,
     ) -> std::io::Result<Self> {
         let path = data.join("retention.json");
-        let state = match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(std::io::Error::other)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => State::default(),
-            Err(error) => return Err(error),
-        };
+        let state = State::read(&path)?;
         let guard = GuardedTime::open(&data.join("guarded-time.json"))?;
-        let inner = Inner { state, guard, due: HashMap::new(), head: String::new(), compare_at: None };
+        let inner =
+            Inner { state, guard, due: HashMap::new(), head: String::new(), compare_at: None, stuck: false };
         let (inner, figures) = (Mutex::new(inner), Figures::default());
         Ok(Self { gate, vault, streams, budget_bytes, path, inner, figures })
     }
@@ -212,6 +195,10 @@ impl Retention {
         }
         // First: what dies now belongs to the new day.
         self.report(&mut inner, guarded.now);
+        if self.vault.stats().keys_lost {
+            self.forget_lost(&mut inner);
+        }
+        self.finish(&mut inner, guarded.now);
         for subject in self.subjects() {
             self.stream(&mut inner, &subject, guarded.now);
         }
@@ -220,75 +207,21 @@ impl Retention {
             inner.compare_at = Some(guarded.now + COMPARE);
             self.compare_copies(guarded.now);
         }
-        let kept = serde_json::to_vec(&inner.state)
-            .map_err(std::io::Error::other)
-            .and_then(|bytes| guard::replace(&self.path, &bytes));
-        if let Err(error) = kept {
-            tracing::error!(%error, "what was announced could not be kept; it may be announced twice");
-        }
-    }
-
-    fn compare_copies(&self, now: DateTime<Utc>) {
-        if let Ok(differ) = self.vault.differing_keys()
-            && self.figures.differing_keys.swap(differ, Relaxed) != differ
-            && differ > 0
-        {
-            tracing::error!(
-                slots = differ,
-                "THE TWO COPIES OF THE KEYS DIFFER; a restart mends what can be mended"
-            );
-            let mut entry = Entry::new(now, Operation::Maintenance, "keys.differ");
-            entry.data = Some(serde_json::json!({ "slots": differ }));
-            self.gate.log().append_spooled(entry);
-        }
-    }
-
-    fn clock_set_back(&self, reading: &Reading, guarded: Guarded) {
-        tracing::error!(wall = %reading.wall, believed = %guarded.now,
-            "THE CLOCK IS BEHIND WHAT HAS PASSED: time goes on without it, and nothing opens again");
-        let mut entry = Entry::new(guarded.now, Operation::Maintenance, "clock.set_back");
-        entry.data = Some(serde_json::json!({ "wall": reading.wall, "believed": guarded.now }));
-        self.gate.log().append_spooled(entry);
-    }
-
-    /// Announcements that a witness has cosigned count from then on; one that waits for too long alarms.
-    fn count_witnessed(&self, inner: &mut Inner, now: DateTime<Utc>) {
-        let witnessed = self.gate.log().health().borrow().witnessed_entries;
-        let asked = self.gate.requires_witness();
-        inner.state.unwitnessed.retain(|seq, _| asked && *seq >= witnessed);
-        let late = inner.state.unwitnessed.values().filter(|a| now - a.at > UNWITNESSED).count() as u64;
-        if self.figures.unwitnessed.swap(late, Relaxed) == 0 && late > 0 {
-            tracing::error!(
-                announcements = late,
-                "ALARM: no witness has confirmed announcements of destruction; what is due dies on time all the same"
-            );
-        }
-    }
-
-    fn clock_changed(&self, reading: &Reading, guarded: Guarded) {
-        let name = if guarded.trusted { "clock.confirmed" } else { "clock.doubted" };
-        if guarded.trusted {
-            tracing::info!("the clock is confirmed");
-        } else {
-            tracing::error!(wall = %reading.wall, believed = %guarded.now,
-                "THE CLOCK IS AHEAD OF WHAT HAS PASSED and no witness confirms it: nothing is destroyed, no look begins");
-        }
-        let mut entry = Entry::new(reading.wall, Operation::Maintenance, name);
-        entry.data = Some(serde_json::json!({ "wall": reading.wall, "believed": guarded.now }));
-        self.gate.log().append_spooled(entry);
+        inner.state.keep(&self.path);
     }
 
     /// Every stream that has a key, configured or not.
     fn subjects(&self) -> Vec<Subject> {
+        self.vault.streams().into_iter().map(|stream| self.subject(stream)).collect()
+    }
+
+    /// Whose a stream is: by the journal, which keeps a stream's number for ever, also when its camera is configured no more.
+    fn subject(&self, stream: StreamId) -> Subject {
         let snapshot = self.gate.snapshot();
-        let named: HashMap<_, _> = self.streams.iter().map(|c| (c.main.stream, &c.camera)).collect();
-        let subject = |stream: StreamId| {
-            let camera = named.get(&stream).map(|camera| (*camera).clone());
-            let known = camera.as_ref().and_then(|camera| snapshot.register.camera(camera));
-            let municipality = known.map(|c| c.municipality.to_string()).unwrap_or_default();
-            Subject { stream, camera, municipality }
-        };
-        self.vault.streams().into_iter().map(subject).collect()
+        let camera = self.streams.filed(stream).cloned();
+        let known = camera.as_ref().and_then(|camera| snapshot.register.camera(camera));
+        let municipality = known.map(|c| c.municipality.to_string()).unwrap_or_default();
+        Subject { stream, camera, municipality }
     }
 
     /// Announces and destroys what is due of one stream.
@@ -328,8 +261,7 @@ impl Retention {
             while hours.next_if_eq(&until).is_some() {
                 until += HOUR;
             }
-            let hours_of =
-                |counts: &dyn Fn(&i64) -> bool| (from..until).step_by(HOUR as usize).filter(counts).count();
+            let hours_of = |counts: &dyn Fn(&i64) -> bool| count_hours(from, until, counts);
             let announced = inner.state.announced.get(&subject.stream.0);
             let unannounced = hours_of(&|hour| !announced.is_some_and(|announced| announced.contains(hour)));
             let waiting = |hour: &i64| {
@@ -339,7 +271,7 @@ impl Retention {
             let data = serde_json::json!({
                 "unannounced_hours": unannounced, "unwitnessed_hours": hours_of(&waiting),
             });
-            self.destroy(inner, subject, (Micros(from), Micros(until)), now, "destroy.done", data, false);
+            self.destroy(inner, subject, (Micros(from), Micros(until)), now, data, false);
         }
     }
 
@@ -377,10 +309,18 @@ impl Retention {
                     .map(|j| j.from + j.term.min(LONGEST))
                     .min()
             })
-            // Whose it was nobody knows any more: the longest term, and no frame beyond it.
-            .unwrap_or(from + LONGEST);
+            // The register does not know it: the term under which it was recorded, and no frame beyond the longest.
+            .unwrap_or_else(|| from + self.recorded_term(subject.stream, hour));
         inner.due.insert((subject.stream, hour.0), due);
         due
+    }
+
+    /// The term that the recorder gave the keys of an hour.
+    fn recorded_term(&self, stream: StreamId, hour: Micros) -> TimeDelta {
+        let days = self.vault.class_of_hour(stream, hour).map(i64::from);
+        days.and_then(TimeDelta::try_days)
+            .filter(|term| *term > TimeDelta::zero())
+            .map_or(LONGEST, |t| t.min(LONGEST))
     }
 
     /// Destroys what a stream has in whole hours, by a decision that was logged already: one key serves an hour, so
@@ -391,157 +331,11 @@ impl Retention {
         hours: (DateTime<Utc>, DateTime<Utc>),
         data: serde_json::Value,
     ) -> bool {
-        let Some(subject) = self.subjects().into_iter().find(|subject| subject.stream == stream) else {
-            return false;
-        };
+        let subject = self.subject(stream);
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.gate.clock().now();
         let hours = (micros(hours.0), micros(hours.1));
-        self.destroy(&mut inner, &subject, hours, now, "destroy.done", data, false)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one act, told once")]
-    fn destroy(
-        &self,
-        inner: &mut Inner,
-        subject: &Subject,
-        (from, until): (Micros, Micros),
-        now: DateTime<Utc>,
-        name: &'static str,
-        mut data: serde_json::Value,
-        for_budget: bool,
-    ) -> bool {
-        let destroyed: Destroyed = match self.vault.destroy_hours(subject.stream, from, until) {
-            Ok(destroyed) => destroyed,
-            Err(error) => {
-                self.figures.failures.fetch_add(1, Relaxed);
-                tracing::error!(stream = subject.stream.0, %error, "footage that is due could not be destroyed whole; it is tried again");
-                return false;
-            }
-        };
-        if destroyed.keys.is_empty() {
-            return false;
-        }
-        let keys = destroyed.keys.len() as u64;
-        self.figures.keys.fetch_add(keys, Relaxed);
-        if let Some(announced) = inner.state.announced.get_mut(&subject.stream.0) {
-            announced.retain(|hour| *hour < from.0 || *hour >= until.0);
-        }
-        let tally = inner.state.tallies.entry(subject.municipality.clone()).or_default();
-        tally.keys += keys;
-        tally.bytes += destroyed.bytes;
-        tally.volumes += destroyed.volumes_unlinked;
-        tally.for_budget += if for_budget { keys } else { 0 };
-        if let Some(data) = data.as_object_mut() {
-            data.insert("keys".to_owned(), destroyed.keys.into());
-            data.insert("copies".to_owned(), "both overwritten and synced".into());
-            data.insert("bytes".to_owned(), destroyed.bytes.to_string().into());
-            data.insert("volumes_unlinked".to_owned(), destroyed.volumes_unlinked.into());
-            data.insert("unlinks_failed".to_owned(), destroyed.unlinks_failed.into());
-        }
-        let mut entry = Entry::new(now, Operation::Destroy, name);
-        entry.object = Some(object(subject, from, until));
-        entry.data = Some(data);
-        self.gate.log().append_spooled(entry);
-        true
-    }
-
-    /// The second limit: bytes. It alarms long before it bites, and what it takes it takes hour by hour from the oldest
-    /// on, each intent logged through the gate first.
-    fn budget(&self, inner: &mut Inner, now: DateTime<Utc>) {
-        let Some(budget) = self.budget_bytes.filter(|budget| *budget > 0) else { return };
-        let percent = self.vault.stats().bytes.saturating_mul(100) / budget;
-        let before = self.figures.budget_percent.swap(percent, Relaxed);
-        if percent >= ALARM_PERCENT && before < ALARM_PERCENT {
-            tracing::error!(
-                percent,
-                "footage fills its byte budget; beyond it the oldest is destroyed before its term"
-            );
-            let mut entry = Entry::new(now, Operation::Maintenance, "budget.alarm");
-            entry.data = Some(serde_json::json!({ "percent": percent }));
-            self.gate.log().append_spooled(entry);
-        }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        for _ in 0..BUDGET_STEPS {
-            if self.vault.stats().bytes <= budget {
-                return;
-            }
-            let subjects = self.subjects();
-            let oldest = subjects.iter().filter_map(|s| self.vault.key_hours(s.stream).first().copied());
-            // The hour that is being recorded is never taken.
-            let Some(hour) = oldest.min().filter(|hour| hour.plus(HOUR) < micros(now)) else { return };
-            let mut any = false;
-            for subject in &subjects {
-                let Some(camera) = &subject.camera else { continue };
-                if !self.vault.key_hours(subject.stream).contains(&hour) {
-                    continue;
-                }
-                let (from, until) = (hour, hour.plus(HOUR));
-                let object =
-                    Object::Footage { camera: camera.clone(), from: instant(from), until: instant(until) };
-                let mut request = Request::by_system(Action::Destroy, object);
-                request.resolved.destroy_ground = Some(DestroyGround::BudgetInstruction);
-                let ask = Ask { request, session: None, name: "destroy.budget", display: None };
-                if runtime.block_on(self.gate.act(&ask)).is_err() {
-                    tracing::error!(
-                        "the budget is used up, but without an entry nothing is destroyed before its term"
-                    );
-                    return;
-                }
-                let data = serde_json::json!({ "ground": "byte budget" });
-                any |= self.destroy(inner, subject, (from, until), now, "destroy.done", data, true);
-            }
-            if !any {
-                return;
-            }
-        }
-    }
-
-    /// Once a day, for each municipality: what was destroyed the day before, and what is oldest now.
-    fn report(&self, inner: &mut Inner, now: DateTime<Utc>) {
-        let today = now.date_naive();
-        let Some(day) = inner.state.day else {
-            inner.state.day = Some(today);
-            return;
-        };
-        if day == today {
-            return;
-        }
-        inner.state.day = Some(today);
-        let mut tallies = std::mem::take(&mut inner.state.tallies);
-        let snapshot = self.gate.snapshot();
-        for municipality in snapshot.register.municipalities() {
-            let tally = tallies.remove(&municipality.id.to_string()).unwrap_or_default();
-            let cameras = self.streams.iter().filter(|c| {
-                snapshot
-                    .register
-                    .camera(&c.camera)
-                    .is_some_and(|camera| camera.municipality == municipality.id)
-            });
-            let oldest: BTreeMap<_, _> = cameras
-                .filter_map(|c| {
-                    Some((c.camera.to_string(), instant(self.vault.oldest(c.main.stream).ok()??)))
-                })
-                .collect();
-            let mut entry = Entry::new(now, Operation::Destroy, "destroy.report");
-            entry.object = Some(LogObject {
-                municipality: Some(municipality.id.to_string()),
-                ..LogObject::thing("footage", day.to_string())
-            });
-            entry.data = Some(serde_json::json!({
-                "day": day, "keys": tally.keys, "bytes": tally.bytes.to_string(), "volumes_unlinked": tally.volumes,
-                "keys_for_budget": tally.for_budget, "oldest": oldest,
-            }));
-            self.gate.log().append_spooled(entry);
-        }
-    }
-
-    /// The start of the oldest footage by camera.
-    pub fn oldest(&self) -> Vec<(CameraId, Micros)> {
-        self.streams
-            .iter()
-            .filter_map(|c| Some((c.camera.clone(), self.vault.oldest(c.main.stream).ok()??)))
-            .collect()
+        self.destroy(&mut inner, &subject, hours, now, data, false)
     }
 }
 

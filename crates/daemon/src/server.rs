@@ -15,6 +15,7 @@ use crate::{
     metrics,
     recorder::{Recorder, Recording},
     retention::Retention,
+    schedule,
     streams::Streams,
     synchronisation,
     tally::{self, Tally},
@@ -27,7 +28,7 @@ use axum_server::{
 };
 use chrono::TimeDelta;
 use ingest::{Hub, HubConfig, Ingest, IngestConfig};
-use ledger::{Change, Entry, Filter, Ledger, LedgerConfig, Operation};
+use ledger::{Change, Entry, Ledger, LedgerConfig, Operation};
 use mandate::{FactBody, Policy};
 use settings::Settings;
 use std::{
@@ -39,14 +40,6 @@ use vault::{Vault, VaultConfig};
 
 /// What a start is called in the log.
 const STARTED: &str = "daemon.started";
-/// How often the register is compiled anew, so that its windows reach far enough ahead.
-const REFRESH: Duration = Duration::from_hours(6);
-/// How often footage past its term is looked for; more often than keys die early.
-const DESTROY: Duration = Duration::from_secs(30);
-/// How often sealed volumes are logged.
-const SEALED: Duration = Duration::from_mins(15);
-/// How often ended sessions are cleared.
-const SWEEP: Duration = Duration::from_secs(1);
 /// How long open requests may take to end at a stop.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 
@@ -321,7 +314,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let keeper = tokio::spawn(keeper.run(stop.clone()));
     let counter =
         tokio::spawn(tally::count(tally, gate.clone(), ingest.clone(), streams.clone(), stop.clone()));
-    tokio::spawn(schedule(app.clone(), stop.clone()));
+    schedule::start(&app, &data, &stop).context("what is kept of volumes' roots cannot be read")?;
     tokio::task::spawn_blocking({
         let app = app.clone();
         move || api::holds::finish_releases(&app)
@@ -364,71 +357,6 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         .context("the last footage could not be written")?;
     println!("stopped received {} indexed {}", figures.received, figures.indexed);
     Ok(())
-}
-
-/// What must happen now and then.
-async fn schedule(app: api::App, stop: CancellationToken) {
-    let mut refresh = tokio::time::interval_at(tokio::time::Instant::now() + REFRESH, REFRESH);
-    let mut destroy = tokio::time::interval(DESTROY);
-    let mut sweep = tokio::time::interval(SWEEP);
-    let mut seal = tokio::time::interval(SEALED);
-    let mut sealed = 0;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = refresh.tick() => {
-                if let Err(error) = app.journal.refresh() {
-                    tracing::error!(%error, "the register could not be compiled anew");
-                }
-            }
-            _ = sweep.tick() => {
-                crate::losses::tell(&app);
-                if let Err(error) = app.identity.sweep() {
-                    tracing::error!(%error, "ended sessions could not be cleared");
-                }
-            }
-            _ = destroy.tick() => {
-                let retention = app.retention.clone();
-                if tokio::task::spawn_blocking(move || retention.pass()).await.is_err() {
-                    tracing::error!("a pass of the retention scheduler failed; it is tried again");
-                }
-            }
-            _ = seal.tick() => {
-                let (app, after) = (app.clone(), sealed);
-                sealed = tokio::task::spawn_blocking(move || seal_roots(&app, after)).await.unwrap_or(sealed);
-            }
-        }
-    }
-}
-
-/// Logs the roots of volumes sealed since the last time, so that any frame can later be proven to be what was recorded.
-fn seal_roots(app: &Rooms, after: u64) -> u64 {
-    let volumes = match app.vault.sealed_volumes(after) {
-        Ok(volumes) => volumes,
-        Err(error) => {
-            tracing::error!(%error, "the roots of sealed volumes could not be read");
-            return after;
-        }
-    };
-    let mut newest = after;
-    for volume in volumes {
-        let known = Filter { action: Some("volume.sealed".to_owned()), limit: 10_000, ..Filter::default() };
-        let id = crate::identity::hex(&volume.uuid);
-        let logged = app.ledger.query(&known).is_ok_and(|entries| {
-            entries.iter().any(|(_, e)| e.pointer("/object/id").and_then(|v| v.as_str()) == Some(id.as_str()))
-        });
-        if !logged {
-            let mut entry = Entry::new(app.gate.clock().now(), Operation::Collect, "volume.sealed");
-            entry.object = Some(ledger::Object::thing("volume", &id));
-            entry.data = Some(serde_json::json!({
-                "number": volume.number, "root": crate::identity::hex(&volume.root),
-                "bytes": volume.bytes.to_string(), "retention_class": volume.retention_class,
-            }));
-            app.gate.log().append_spooled(entry);
-        }
-        newest = newest.max(volume.number);
-    }
-    newest
 }
 
 async fn terminated() -> anyhow::Result<()> {

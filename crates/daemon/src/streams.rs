@@ -35,6 +35,8 @@ impl CameraStreams {
 pub struct Streams {
     cameras: Vec<CameraStreams>,
     by_camera: HashMap<CameraId, usize>,
+    /// Whose each stream that was ever numbered is, configured or not.
+    filed: HashMap<StreamId, CameraId>,
 }
 
 impl Streams {
@@ -51,7 +53,13 @@ impl Streams {
             all.by_camera.insert(source.camera.clone(), all.cameras.len());
             all.cameras.push(CameraStreams { camera: source.camera.clone(), main, sub });
         }
+        all.filed = journal.recorded_streams()?.into_iter().collect();
         Ok(all)
+    }
+
+    /// Whose a stream is, also when its camera is configured no more.
+    pub fn filed(&self, stream: StreamId) -> Option<&CameraId> {
+        self.filed.get(&stream)
     }
 
     /// Every camera.

@@ -206,6 +206,11 @@ pub struct Destroyed {
     pub bytes: u64,
     /// Volumes unlinked because nothing lives in them.
     pub volumes_unlinked: u64,
+    /// Bytes of those volumes.
+    pub bytes_unlinked: u64,
     /// Volumes in which nothing lives but that could not be unlinked; it is tried again with the next destruction.
     pub unlinks_failed: u64,
+    /// The keys are dead, but the index could not be written (a full disk): rows and volumes stay until
+    /// [`crate::Vault::destroy_hours`] or [`crate::Vault::finish_destroyed`] is called again.
+    pub unfinished: bool,
 }

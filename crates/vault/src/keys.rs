@@ -318,6 +318,11 @@ impl KeyStore {
         self.live.range((stream.0, 0)..=(stream.0, u32::MAX)).map(|((_, hour), _)| *hour).collect()
     }
 
+    /// The shortest retention class (days) of a stream's keys of an hour.
+    pub(crate) fn class(&self, stream: StreamId, hour: u32) -> Option<u32> {
+        self.live.get(&(stream.0, hour))?.iter().map(|(place, _)| place.class).min()
+    }
+
     /// The keys of a stream for these hours: hour, id, and the commitment where the key opens.
     pub(crate) fn names(
         &mut self,

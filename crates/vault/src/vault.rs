@@ -1,13 +1,15 @@
 //! The vault itself: opening and closing, the small public verbs, and destruction.
 
+mod destruction;
+
 use crate::{
-    config::{Destroyed, Direction, Held, KeyName, Loss, Pictures, Span, Stats, StreamPolicy, VaultConfig},
+    config::{Direction, Held, KeyName, Loss, Pictures, Span, Stats, StreamPolicy, VaultConfig},
     error::{At, VaultError},
     holds::{self, HeldReader, Kept},
     identity::{self, Identity},
     index::{GapMark, Index, MINUTE, is_open},
     keys::{self, HOUR, KeyStore},
-    queue::{Event, Queues},
+    queue::Queues,
     reader::{self, Reader},
     recovery,
     volume::{self, OPEN, SealedVolume},
@@ -328,76 +330,6 @@ impl Vault {
         self.inner.shared.queues.take_losses()
     }
 
-    /// Destroys the footage of a stream in every hour that began before an instant (µs UTC): overwrites the keys in
-    /// both copies and syncs, removes the rows, records the gap, unlinks volumes in which nothing lives. The last hour
-    /// goes whole, up to 60 minutes early, never late. May be called again at any time.
-    ///
-    /// # Errors
-    /// What the disk said. The keys go first: when an error comes later, the footage already opens no more, and
-    /// calling again finishes the rest.
-    pub fn destroy_expired(&self, stream: StreamId, before: Micros) -> Result<Destroyed, VaultError> {
-        self.destroy_hours(stream, Micros(0), before)
-    }
-
-    /// The same for the hours that began at or after `from` and before `before` only.
-    ///
-    /// # Errors
-    /// As [`Vault::destroy_expired`].
-    pub fn destroy_hours(
-        &self,
-        stream: StreamId,
-        from: Micros,
-        before: Micros,
-    ) -> Result<Destroyed, VaultError> {
-        let shared = &self.inner.shared;
-        let (first_hour, last_hour) =
-            (keys::hour_of(from.plus(HOUR - 1)), keys::hour_of(before.plus(HOUR - 1)));
-        let (start, limit) = (Micros(i64::from(first_hour) * HOUR), Micros(i64::from(last_hour) * HOUR));
-        let inside = |at: Micros| at >= start && at < limit;
-        if let Some(queue) = shared.queues.known(stream) {
-            let state = queue.lock();
-            let waits = state.chunks.iter().any(|chunk| inside(chunk.from))
-                || state.units_in_memory().iter().any(|unit| inside(unit.captured));
-            drop(state);
-            if waits {
-                // So that what is due has its row, and the row goes with it. A full disk must not stop destruction.
-                if let Err(error) = self.flush() {
-                    tracing::warn!(%error, "destroying although the newest footage could not be written first");
-                }
-            }
-        }
-        let destroyed = shared.keys().destroy(stream, first_hour..last_hour)?;
-        let (reply, answer) = mpsc::sync_channel(1);
-        let minutes = (start.0.div_euclid(MINUTE), limit.0.div_euclid(MINUTE));
-        self.inner
-            .index
-            .send(IndexCommand::Destroy { stream, minutes, reply })
-            .map_err(|_| VaultError::Closed)?;
-        let removed = answer.recv().map_err(|_| VaultError::Closed)??;
-        let queue = shared.queues.of(stream);
-        let mut state = queue.lock();
-        for (from, until) in &removed.stretches {
-            // Not `mark`: this is no gap of its own but the trace of footage, and may begin where a gap began.
-            state.pending.push_back(Event::Gap(GapMark {
-                from: *from,
-                until: *until,
-                reason: GapReason::Destroyed,
-            }));
-        }
-        drop(state);
-        shared.bytes.fetch_sub(removed.bytes_unlinked, Ordering::Relaxed);
-        shared.volumes.fetch_sub(removed.volumes_unlinked, Ordering::Relaxed);
-        let hours = || destroyed.iter().map(|(hour, _)| i64::from(*hour) * HOUR);
-        Ok(Destroyed {
-            from: hours().min().map(Micros),
-            until: hours().max().map(|hour| Micros(hour + HOUR)),
-            keys: destroyed.into_iter().map(|(_, commitment)| commitment).collect(),
-            bytes: removed.bytes,
-            volumes_unlinked: removed.volumes_unlinked,
-            unlinks_failed: removed.unlinks_failed,
-        })
-    }
-
     /// Every stream that has a key, hence footage that may open.
     pub fn streams(&self) -> Vec<StreamId> {
         self.inner.shared.keys().streams().into_iter().map(StreamId).collect()
@@ -407,6 +339,12 @@ impl Vault {
     pub fn key_hours(&self, stream: StreamId) -> Vec<Micros> {
         let hours = self.inner.shared.keys().hours(stream);
         hours.into_iter().map(|hour| Micros(i64::from(hour) * HOUR)).collect()
+    }
+
+    /// The retention class (days) under which a stream's keys of the hour that begins at an instant (µs UTC) were made; the
+    /// shortest, if there are several. From memory.
+    pub fn class_of_hour(&self, stream: StreamId, hour: Micros) -> Option<u32> {
+        self.inner.shared.keys().class(stream, keys::hour_of(hour))
     }
 
     /// The keys of a stream for the hour that begins at an instant (µs UTC).
@@ -527,7 +465,15 @@ impl Vault {
         HeldReader::open(&shared.config.protection, shared.identity, &shared.config.keys, id)
     }
 
-    /// The volumes sealed after this number, for their roots to enter the ledger.
+    /// The lowest number of a volume that the index knows and that is not sealed; none when all are.
+    ///
+    /// # Errors
+    /// [`VaultError::Index`] when the index cannot be asked.
+    pub fn first_unsealed(&self) -> Result<Option<u64>, VaultError> {
+        self.inner.shared.reader().first_unsealed()
+    }
+
+    /// The volumes sealed whose number is above this one, for their roots to enter the ledger.
     ///
     /// # Errors
     /// [`VaultError::Index`] when the index cannot be asked.

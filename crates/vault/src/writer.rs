@@ -47,6 +47,11 @@ pub(crate) enum IndexCommand {
         minutes: (i64, i64),
         reply: SyncSender<Result<Removed, VaultError>>,
     },
+    /// Marks volumes in which nothing lives and whose newest instant lies before this minute, and unlinks them.
+    Sweep {
+        before: i64,
+        reply: SyncSender<Result<Removed, VaultError>>,
+    },
     /// Answers when everything sent before is committed.
     Barrier(SyncSender<()>),
 }
@@ -624,6 +629,10 @@ pub(crate) fn run_index(shared: &Shared, mut index: Index, commands: &Receiver<I
             IndexCommand::Destroy { stream, minutes, reply } => {
                 let pinned = shared.pinned();
                 drop(reply.send(index.destroy(&shared.config.dir, stream, minutes, &pinned)));
+            }
+            IndexCommand::Sweep { before, reply } => {
+                let pinned = shared.pinned();
+                drop(reply.send(index.sweep(&shared.config.dir, before, &pinned)));
             }
             IndexCommand::Barrier(reply) => drop(reply.send(())),
         }

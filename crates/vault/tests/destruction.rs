@@ -114,3 +114,45 @@ fn plaintext_is_nowhere_on_disk() {
         }
     }
 }
+
+/// The process dies after the keys and before anything else: nothing opens, and the next run takes away rows and volumes.
+#[test]
+fn a_destruction_that_stopped_after_the_keys_is_finished_by_the_next_run() {
+    let (root, before) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let small = VaultConfig { volume_bytes: 64 << 10, ..config(root.path()) };
+    let vault = Vault::open(small.clone()).unwrap();
+    record(&vault);
+    drop(vault);
+    copy(root.path(), before.path());
+    let vault = Vault::open(small.clone()).unwrap();
+    for stream in 1..=2 {
+        vault.destroy_expired(StreamId(stream), Micros(START + HOUR)).unwrap();
+    }
+    drop(vault);
+    // Volumes and index as they were, the keys dead.
+    let folder = root.path().join("vault");
+    fs::remove_dir_all(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    for entry in fs::read_dir(before.path().join("vault")).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    let vault = Vault::open(small.clone()).unwrap();
+    assert_eq!(frames_by_hour(&vault, 1), [0, 250, 250]);
+    let left = volumes(root.path()).len();
+    assert_eq!(vault.oldest(StreamId(1)).unwrap(), Some(at(0)), "its rows are there");
+    assert!(vault.finish_destroyed(Micros(START)).unwrap().is_empty(), "nothing younger is touched");
+    let gone = vault.finish_destroyed(Micros(START + 3 * HOUR)).unwrap();
+    let streams: Vec<_> = gone.iter().map(|(stream, _)| *stream).collect();
+    assert_eq!(streams, [Some(StreamId(1)), Some(StreamId(2))], "{gone:?}");
+    assert!(gone.iter().all(|(_, gone)| gone.bytes > 0 && gone.keys.is_empty()));
+    assert_eq!(vault.oldest(StreamId(1)).unwrap(), Some(Micros(START + HOUR)));
+    let unlinked: u64 = gone.iter().map(|(_, gone)| gone.volumes_unlinked).sum();
+    assert!(unlinked > 0);
+    assert_eq!(volumes(root.path()).len() as u64, left as u64 - unlinked);
+    for stream in 1..=2 {
+        assert_eq!(frames_by_hour(&vault, stream), [0, 250, 250], "what lives is untouched");
+    }
+    assert!(vault.finish_destroyed(Micros(START + 3 * HOUR)).unwrap().is_empty(), "once");
+    let on_disk: u64 = volumes(root.path()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    assert_eq!(vault.stats().bytes, on_disk);
+}

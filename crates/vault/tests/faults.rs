@@ -262,6 +262,45 @@ fn a_full_disk_is_a_gap_and_recording_goes_on_when_there_is_room() {
     assert_eq!(numbers(read_all(&vault, 1)), found, "and it is all there after a new start");
 }
 
+/// A full disk must not keep anything alive: the keys die, what could not be removed says so and goes once there is room.
+#[test]
+fn destruction_on_a_full_disk_kills_the_keys_and_finishes_when_there_is_room() {
+    let root = tempfile::tempdir().unwrap();
+    let Some(_mounted) = Tmpfs::mount(&root.path().join("vault"), "size=4m") else {
+        println!("skipped: this test may not mount a tmpfs");
+        return;
+    };
+    let vault = Vault::open(VaultConfig { volume_bytes: 64 << 10, ..config(root.path()) }).unwrap();
+    let p = parameters(1);
+    for number in (0..500).chain(90_000..90_100) {
+        vault.accept(unit(1, number, &p));
+    }
+    vault.flush().unwrap();
+    let before = volumes(root.path()).len();
+    // Fill it to the last block.
+    let filler = root.path().join("vault/filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    for size in [1 << 16, 1 << 12, 1] {
+        while std::io::Write::write_all(&mut file, &vec![1; size]).is_ok() {}
+    }
+    let gone = vault.destroy_expired(StreamId(1), at(1)).unwrap();
+    assert_eq!(gone.keys.len(), 1, "{gone:?}");
+    assert_eq!(numbers(read_all(&vault, 1)), (90_000..90_100).collect::<Vec<_>>(), "it opens no more");
+    println!("on the full disk: {gone:?}");
+    drop(file);
+    fs::remove_file(&filler).unwrap();
+    if gone.unfinished {
+        assert_eq!(volumes(root.path()).len(), before);
+        let rest = vault.destroy_expired(StreamId(1), at(1)).unwrap();
+        assert!(
+            rest.keys.is_empty() && !rest.unfinished && rest.bytes > 0 && rest.volumes_unlinked > 0,
+            "{rest:?}"
+        );
+    }
+    assert!(volumes(root.path()).len() < before);
+    assert!(vault.finish_destroyed(at(90_000)).unwrap().is_empty());
+}
+
 /// A volume that cannot be unlinked is tried again; its keys are dead at once all the same.
 #[test]
 fn a_failing_unlink_stops_no_destruction_and_is_tried_again() {

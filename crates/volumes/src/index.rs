@@ -333,6 +333,14 @@ impl Index {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// The lowest number of a volume that is not sealed.
+    pub fn first_unsealed(&self) -> Result<Option<u64>, VaultError> {
+        let number: Option<i64> =
+            self.connection
+                .query_row("SELECT min(number) FROM volume WHERE sealed = 0", [], |row| row.get(0))?;
+        Ok(number.map(|number| number as u64))
+    }
+
     /// Every stream with footage or gaps: where its footage ends, and its newest gap. Seeks only; no scan.
     pub fn streams(&self) -> Result<Vec<StreamEnd>, VaultError> {
         let mut found = Vec::new();

@@ -1,10 +1,14 @@
 use super::*;
 use crate::{
     clock::ManualClock,
+    gate::Ask,
     testing::{FakeLog, journal},
 };
 use bytes::Bytes;
+use mandate::{Action, Object, Request};
 use media::{AccessUnit, Codec, Parameters, Ticks};
+use protocol::api::StreamRole;
+use std::fs;
 use vault::{StreamPolicy, VaultConfig};
 
 struct Room {
@@ -13,13 +17,18 @@ struct Room {
     log: Arc<FakeLog>,
     gate: Gate,
     clock: ManualClock,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 const CAPTURED: &str = "2026-06-01T12:00:00Z";
 
 /// One camera that has recorded three hours, a second of each.
 async fn room(budget: Option<u64>) -> Room {
+    room_with(budget, 1 << 20, "C1", 28).await
+}
+
+/// The same with volumes of this size, of a camera that is configured no more unless it is C1, and a retention class.
+async fn room_with(budget: Option<u64>, volume_bytes: u64, camera: &str, class: u32) -> Room {
     let folder = tempfile::tempdir().unwrap();
     let clock = ManualClock::new(CAPTURED.parse().unwrap());
     let log = FakeLog::new(&clock);
@@ -32,14 +41,15 @@ async fn room(budget: Option<u64>) -> Room {
         password: None,
     };
     let source = settings::CameraSource { camera: "C1".into(), main, sub: None };
-    let streams = Streams::new(&[source], &journal).unwrap();
-    let stream = streams.iter().next().unwrap().main.stream;
+    let stream = journal.stream(&camera.trim_start_matches('-').into(), StreamRole::Main).unwrap();
+    let sources = if camera == "C1" { vec![source] } else { Vec::new() };
+    let streams = Streams::new(&sources, &journal).unwrap();
     let config = VaultConfig {
-        volume_bytes: 1 << 20,
+        volume_bytes,
         ..VaultConfig::new(folder.path().join("vault"), [folder.path().join("a"), folder.path().join("b")])
     };
     let vault = Vault::open(config).unwrap();
-    vault.set_policy(stream, StreamPolicy { retention_class: 28, importance: 1 });
+    vault.set_policy(stream, StreamPolicy { retention_class: class, importance: 1 });
     let parameters =
         Arc::new(Parameters { generation: 1, codec: Codec::H264, width: 2, height: 2, record: Bytes::new() });
     let start: DateTime<Utc> = CAPTURED.parse().unwrap();
@@ -65,7 +75,7 @@ async fn room(budget: Option<u64>) -> Room {
     log.entries.lock().unwrap().clear();
     let retention =
         Retention::open(folder.path(), gate.clone(), vault.clone(), Arc::new(streams), budget).unwrap();
-    Room { retention: Arc::new(retention), vault, log, gate, clock, _folder: folder }
+    Room { retention: Arc::new(retention), vault, log, gate, clock, folder }
 }
 
 impl Room {
@@ -292,4 +302,145 @@ async fn what_was_decided_about_goes_by_the_hour_and_nothing_else() {
     assert_eq!((&data["quarantine"], data["keys"].as_array().unwrap().len()), (&serde_json::json!(1), 1));
     let read = room.vault.read(stream, micros(hour(1)), micros(hour(2))).unwrap();
     assert!(!read.into_iter().any(|item| matches!(item, vault::Item::Unit(_))), "and it opens no more");
+}
+
+/// The bytes of the volumes, hour by hour one each, and folders in their place: those cannot be unlinked.
+fn volumes(room: &Room) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(room.folder.path().join("vault")).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "vol")).collect();
+    paths.sort();
+    paths
+}
+
+/// A disk that does not unlink: the budget takes what it needs, sees that nothing gets free, alarms, and stops; all 28 days
+/// are not gone in minutes. Once the disk unlinks again, it goes on.
+#[tokio::test]
+async fn a_budget_whose_volumes_cannot_be_unlinked_stops_with_an_alarm() {
+    let room = room_with(Some(1), 16 << 10, "C1", 28).await;
+    let away = room.folder.path().join("away");
+    fs::create_dir(&away).unwrap();
+    let stuck = volumes(&room);
+    assert!(stuck.len() >= 3, "an hour a volume");
+    for path in &stuck {
+        fs::rename(path, away.join(path.file_name().unwrap())).unwrap();
+        fs::create_dir(path).unwrap();
+    }
+    room.pass("2026-06-01T15:30:00Z").await;
+    room.pass("2026-06-01T15:30:30Z").await;
+    room.pass("2026-06-01T15:31:00Z").await;
+    assert_eq!(room.hours(), 2, "one hour went, nothing got free, no more goes");
+    let alarms = room.actions().iter().filter(|action| *action == "budget.alarm").count();
+    assert_eq!(alarms, 2, "that it is full, and once that nothing is unlinked");
+    for path in &stuck {
+        fs::remove_dir(path).unwrap();
+        fs::rename(away.join(path.file_name().unwrap()), path).unwrap();
+    }
+    room.pass("2026-06-01T15:31:30Z").await;
+    assert!(room.hours() < 2, "it goes on");
+    assert!(volumes(&room).len() < stuck.len());
+}
+
+/// A volume that holds several hours gets free only when the last of them dies. What counts is what still opens.
+#[tokio::test]
+async fn the_budget_takes_no_more_hours_than_it_needs_where_they_share_a_volume() {
+    // Three hours of some 26 kB in one volume.
+    let room = room_with(Some(60_000), 1 << 20, "C1", 28).await;
+    room.pass("2026-06-01T15:30:00Z").await;
+    room.pass("2026-06-01T15:30:30Z").await;
+    assert_eq!(room.hours(), 2);
+}
+
+/// A camera that is taken out of the configuration, and one that the register does not know: their footage dies by its own
+/// term, is told under its own name, and the budget takes it too.
+#[tokio::test]
+async fn footage_of_a_camera_that_is_configured_no_more_dies_by_its_own_term() {
+    // `-C1`: in the register, with streams in the journal, and not in the configuration.
+    let removed = room_with(None, 1 << 20, "-C1", 28).await;
+    removed.pass("2026-06-29T11:59:30Z").await;
+    assert_eq!(removed.hours(), 2);
+    let entries = removed.log.entries.lock().unwrap().clone();
+    let done = entries.iter().find(|e| e.action == "destroy.done").unwrap().object.clone().unwrap();
+    assert_eq!((done.camera.as_deref(), done.municipality.is_some()), (Some("C1"), true));
+    // Not in the register either: the term of its recording, seven days.
+    let unknown = room_with(None, 1 << 20, "C9", 7).await;
+    unknown.pass("2026-06-08T11:58:00Z").await;
+    assert_eq!(unknown.hours(), 3);
+    unknown.pass("2026-06-08T11:59:30Z").await;
+    assert_eq!(unknown.hours(), 2);
+    unknown.pass("2026-06-09T00:00:30Z").await;
+    let entries = unknown.log.entries.lock().unwrap().clone();
+    let total: u64 = entries
+        .iter()
+        .filter(|e| e.action == "destroy.report")
+        .map(|r| r.data.as_ref().unwrap()["keys"].as_u64().unwrap())
+        .sum();
+    assert_eq!(total, 1, "what nobody knows the owner of is reported too");
+    for camera in ["-C1", "C9"] {
+        let budget = room_with(Some(1), 16 << 10, camera, 28).await;
+        budget.pass("2026-06-01T15:30:00Z").await;
+        assert!(budget.hours() < 3, "{camera}");
+    }
+}
+
+/// The daemon ends between key and volume: the next start finds the hour without a key, takes rows and volume away, and says
+/// what died.
+#[tokio::test]
+async fn a_destruction_that_ended_between_key_and_volume_is_finished_and_told() {
+    let room = room_with(None, 16 << 10, "C1", 28).await;
+    room.pass("2026-06-28T11:00:00Z").await;
+    let stream = room.vault.streams()[0];
+    let hour = micros(CAPTURED.parse().unwrap());
+    let names = room.vault.keys_of_hour(stream, hour);
+    // As `destroy` begins: what dies is written down; then the keys go and nothing else is done.
+    let before = volumes(&room);
+    let saved = room.folder.path().join("saved");
+    fs::create_dir(&saved).unwrap();
+    for path in &before {
+        fs::copy(path, saved.join(path.file_name().unwrap())).unwrap();
+    }
+    let subject = room.retention.subject(stream);
+    {
+        let mut inner = room.retention.inner.lock().unwrap();
+        room.retention.mark_dying(&mut inner, &subject, (hour, hour.plus(HOUR)));
+    }
+    room.vault.destroy_hours(stream, hour, hour.plus(HOUR)).unwrap();
+    room.actions();
+    let path = room.folder.path().to_owned();
+    let again =
+        Retention::open(&path, room.gate.clone(), room.vault.clone(), room.retention.streams.clone(), None);
+    let again = Arc::new(again.unwrap());
+    let reading = Room::reading("2026-06-28T11:00:30Z", "2026-06-28T11:00:30Z");
+    let pass = again.clone();
+    tokio::task::spawn_blocking(move || pass.pass_at(&reading)).await.unwrap();
+    let entries = room.log.entries.lock().unwrap().clone();
+    let done: Vec<_> = entries.iter().filter(|e| e.action == "destroy.done").collect();
+    assert_eq!(done.len(), 1, "{entries:?}");
+    let data = done[0].data.clone().unwrap();
+    assert_eq!((&data["recovered"], data["keys"].as_array().unwrap().len()), (&serde_json::json!(true), 1));
+    assert_eq!(data["keys"][0].as_str(), names[0].commitment.as_deref());
+    assert_eq!(again.inner.lock().unwrap().state.tallies.values().map(|t| t.keys).sum::<u64>(), 1);
+    // Told once.
+    let reading = Room::reading("2026-06-28T11:01:00Z", "2026-06-28T11:01:00Z");
+    let pass = again.clone();
+    room.actions();
+    tokio::task::spawn_blocking(move || pass.pass_at(&reading)).await.unwrap();
+    assert!(!room.actions().contains(&"destroy.done".to_owned()));
+}
+
+/// After days without the daemon each of them has its report.
+#[tokio::test]
+async fn a_downtime_of_three_days_leaves_no_day_without_a_report() {
+    let room = room(None).await;
+    room.pass("2026-06-10T12:00:00Z").await;
+    room.actions();
+    room.pass("2026-06-13T12:00:00Z").await;
+    let entries = room.log.entries.lock().unwrap().clone();
+    let mut days: Vec<_> = entries
+        .iter()
+        .filter(|e| e.action == "destroy.report")
+        .map(|e| e.data.as_ref().unwrap()["day"].as_str().unwrap().to_owned())
+        .collect();
+    days.sort();
+    days.dedup();
+    assert_eq!(days, ["2026-06-10", "2026-06-11", "2026-06-12"]);
 }

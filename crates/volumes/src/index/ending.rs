@@ -4,10 +4,7 @@
 //! transaction, then it is unlinked, then it leaves `garbage`. No file is ever without an owner.
 
 use super::{Index, JITTER, MINUTE};
-use crate::{
-    error::{At, VaultError},
-    volume,
-};
+use crate::{error::VaultError, volume};
 use media::{Micros, StreamId};
 use rusqlite::{Transaction, params};
 use std::{
@@ -68,21 +65,35 @@ impl Index {
         for (from, until) in &removed.stretches {
             add_destroyed(&tx, stream, *from, *until)?;
         }
-        let pinned: Vec<_> = pinned.iter().map(u64::to_string).collect();
-        tx.execute(
-            &format!(
-                "INSERT OR IGNORE INTO garbage SELECT number FROM volume WHERE sealed = 1 AND newest < ?1
-                 AND NOT EXISTS (SELECT 1 FROM minute WHERE volume = number)
-                 AND number < (SELECT max(number) FROM volume) AND number NOT IN ({})",
-                pinned.join(",")
-            ),
-            [minutes.1.saturating_mul(MINUTE)],
-        )?;
-        tx.execute("DELETE FROM volume WHERE number IN (SELECT number FROM garbage)", [])?;
+        to_garbage(&tx, minutes.1, pinned)?;
         tx.commit()?;
-        (removed.volumes_unlinked, removed.bytes_unlinked, removed.unlinks_failed) =
-            self.collect_garbage(dir)?;
+        self.unlink(dir, &mut removed);
         Ok(removed)
+    }
+
+    /// Unlinks every volume in which nothing lives and whose newest instant lies before a minute (since 1970 UTC), whoever
+    /// left it: an index made anew, a destruction that a crash cut short. Volumes in `pinned` stay.
+    pub fn sweep(&mut self, dir: &Path, before: i64, pinned: &BTreeSet<u64>) -> Result<Removed, VaultError> {
+        let mut removed = Removed::default();
+        let tx = self.connection.transaction()?;
+        to_garbage(&tx, before, pinned)?;
+        tx.commit()?;
+        self.unlink(dir, &mut removed);
+        Ok(removed)
+    }
+
+    fn unlink(&mut self, dir: &Path, removed: &mut Removed) {
+        match self.collect_garbage(dir) {
+            Ok((volumes, bytes, failed)) => {
+                (removed.volumes_unlinked, removed.bytes_unlinked, removed.unlinks_failed) =
+                    (volumes, bytes, failed);
+            }
+            // The rows are gone all the same, and the garbage table knows the rest.
+            Err(error) => {
+                tracing::error!(%error, "volumes in which nothing lives could not be unlinked; it is tried again");
+                removed.unlinks_failed = 1;
+            }
+        }
     }
 
     /// The second step of deletion: unlinks what the garbage table names. Gives how many volumes and bytes went, and how
@@ -111,7 +122,11 @@ impl Index {
             gone.push(*number);
         }
         if !gone.is_empty() {
-            File::open(dir).and_then(|dir| dir.sync_all()).at(dir)?;
+            if let Err(error) = File::open(dir).and_then(|dir| dir.sync_all()) {
+                // They stay in the table until it is certain that no power cut brings them back.
+                tracing::error!(path = %dir.display(), %error, "unlinked volumes could not be made durable; it is tried again");
+                return Ok((volumes, bytes, failed + gone.len() as u64));
+            }
             let tx = self.connection.transaction()?;
             for number in &gone {
                 tx.execute("DELETE FROM garbage WHERE number = ?1", [number])?;
@@ -134,6 +149,24 @@ impl Index {
         )?;
         Ok(())
     }
+}
+
+/// The first step of deletion: volumes in which nothing lives leave the list of volumes.
+fn to_garbage(tx: &Transaction<'_>, before: i64, pinned: &BTreeSet<u64>) -> Result<(), VaultError> {
+    let pinned: Vec<_> = pinned.iter().map(u64::to_string).collect();
+    let found = tx.execute(
+        &format!(
+            "INSERT OR IGNORE INTO garbage SELECT number FROM volume WHERE sealed = 1 AND newest < ?1
+             AND NOT EXISTS (SELECT 1 FROM minute WHERE volume = number)
+             AND number < (SELECT max(number) FROM volume) AND number NOT IN ({})",
+            pinned.join(",")
+        ),
+        [before.saturating_mul(MINUTE)],
+    )?;
+    if found > 0 {
+        tx.execute("DELETE FROM volume WHERE number IN (SELECT number FROM garbage)", [])?;
+    }
+    Ok(())
 }
 
 /// Adds a destroyed stretch, joined with those it touches: hour after hour becomes one row.
