@@ -8,7 +8,7 @@
 mod motion;
 
 use crate::{
-    api::{App, ask},
+    api::{App, ask, room::live_request},
     clock::{instant, micros, to_micros},
     gate::{Lease, LeaseState, Ticket},
     identity::Session,
@@ -105,6 +105,7 @@ async fn look(
     let from = reach_back(app, &back.camera, stream, back.from).await.map_err(unreadable)?;
     let footage = Object::Footage { camera: back.camera.clone(), from, until };
     let mut ask = ask(session, Action::Replay, footage, "replay");
+    ask.request.resolved = live_request(app, session, &back.camera).resolved;
     ask.request.resolved.incident =
         back.incident.as_ref().and_then(|id| app.incidents.resolve(id, &back.camera).ok().flatten());
     if let Some(of) = back.of {

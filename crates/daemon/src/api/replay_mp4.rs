@@ -6,7 +6,9 @@
 //! parameters it goes on; where it changed its codec the stream ends, and a player asks again from there. `speed=1` paces
 //! it for players that take everything at once. With `curl` or `ffplay -headers "Authorization: Bearer …"`.
 
-use super::{App, Caller, Endpoint, Needs, ask, endpoint, problem::ApiError, query::Asked};
+use super::{
+    App, Caller, Endpoint, Needs, ask, endpoint, problem::ApiError, query::Asked, room::live_request,
+};
 use crate::{
     clock::{micros, to_micros},
     gate::{Lease, Ticket},
@@ -89,6 +91,7 @@ async fn replay_mp4(
         ..Statement::default()
     });
     let incident = asked.text("incident").map(IncidentId::new);
+    base.request.resolved = live_request(&app, &session, &camera).resolved;
     base.request.resolved.incident =
         incident.and_then(|id| app.incidents.resolve(&id, &camera).ok().flatten());
     let (first, pieces) = decodable(&app, &base.request, &camera, stream, (from, until)).await?;
