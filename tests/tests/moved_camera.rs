@@ -57,6 +57,20 @@ async fn a_moved_camera_stays_dark_until_its_mask_is_verified() -> Result<()> {
     let open = |list: &[protocol::api::CameraView]| matches!(list[0].access, Access::Open { .. });
     cameras_until(&operator, PATIENCE, open).await?;
 
+    // The technician announces the work, on a ticket; whoever is to watch it says so, and nobody in their place.
+    let technician = log_in(&room, "beheer").await?;
+    let now = Utc::now();
+    let work = json!({ "kind": "maintenance", "id": "DEMO-4711", "person": "beheer", "ticket": "DEMO 4711",
+        "from": now + TimeDelta::minutes(5), "until": now + TimeDelta::hours(2), "witness": "regie" });
+    refused(enter(&legal, work.clone()).await, "ROLE_NOT_PERMITTED")?;
+    let announced = enter(&technician, work.clone()).await?;
+    ensure!(announced.state == ProposalState::Open, "{announced:?}");
+    refused(officer.verify(announced.id).await, "FOUR_EYES")?;
+    ensure!(operator.verify(announced.id).await?.state == ProposalState::Verified);
+    let mut shorter = work;
+    shorter["until"] = json!(now + TimeDelta::hours(1));
+    ensure!(enter(&technician, shorter).await?.state == ProposalState::Effective, "less needs nobody");
+
     // Moved: one act ends the old position, two people make the new one.
     let moved_at = Utc::now() + TimeDelta::milliseconds(500);
     let position = |id: &str, point: [f64; 2]| json!({ "kind": "position", "id": format!("{camera}-{id}"), "camera": camera, "point": point });
@@ -103,6 +117,11 @@ async fn a_moved_camera_stays_dark_until_its_mask_is_verified() -> Result<()> {
     ensure!(joined.state == ProposalState::Open);
     officer.verify(joined.id).await?;
     let (admin, approver) = (log_in(&room, "autorisatie").await?, log_in(&room, "goedkeurder").await?);
+    let own = json!({ "kind": "authorisation", "id": "AUT-own", "person": "goedkeurder", "role": "investigator",
+        "municipalities": ["enschede"], "from": "2026-01-01T00:00:00Z", "until": "2030-01-01T00:00:00Z",
+        "document_ref": "DEMO" });
+    let own = enter(&admin, own).await?;
+    refused(approver.verify(own.id).await, "SELF_GRANT")?;
     let grant = json!({ "kind": "authorisation", "id": "AUT-losser", "person": "juridisch", "role": "legal_admin",
         "municipalities": ["losser"], "from": "2026-01-01T00:00:00Z", "until": "2030-01-01T00:00:00Z",
         "document_ref": "DEMO" });

@@ -139,6 +139,11 @@ async fn decisions_are_applied_verified_and_revoked() -> Result<()> {
         "{watches}"
     );
 
+    // A year of a person, asked for in pieces.
+    let year_ahead = (Utc::now() + TimeDelta::days(360)).to_rfc3339();
+    let year = auditor.run(&["periods", "--person", "observant", "--until", &year_ahead])?;
+    ensure!(year.contains("watches "), "{year}");
+
     // An emergency: ordered, the prosecutor telephoned, in force at once, and marked until it is confirmed in writing.
     let just_now = (Utc::now() - TimeDelta::seconds(5)).to_rfc3339();
     let soon = (Utc::now() + TimeDelta::hours(1)).to_rfc3339();
@@ -192,6 +197,7 @@ async fn decisions_are_applied_verified_and_revoked() -> Result<()> {
     let window = declared.split_whitespace().next().context("no window")?.to_owned();
     let waits = privacy.run(&["endings"])?;
     ensure!(waits.contains(&format!("waits  emergency window {window}")), "{waits}");
+    ensure!(waits.contains("entered by besluit") && waits.contains(", ordered "), "{waits}");
     legal.run(&["confirm", &window, "--at", "now"])?;
     legal.run(&["confirm", &late_window, "--at", "now"])?;
     officer.run(&["verify", "--all", "--yes"])?;

@@ -468,8 +468,13 @@ fn with_added(
 /// Footage of this age may be asked about any moment (151c lid 9), held footage apart.
 const ASKED_ABOUT: TimeDelta = TimeDelta::days(28);
 
+/// What was known for a shorter time than this hardly anything was recorded under; it is compiled when it is asked about.
+const KNOWN_FOR: TimeDelta = TimeDelta::seconds(1);
+/// So many instants at which more became known are compiled ahead: some hundred changes a month would be a busy register.
+const COMPILED_AHEAD: usize = 128;
+
 /// A snapshot that is to be decided by: what was known at any instant of the longest term is compiled before anybody asks, so
-/// that deciding never waits for it. What `before` has compiled is shared.
+/// that deciding does not wait for it. What `before` has compiled is shared.
 fn published(
     facts: Vec<Fact>,
     head: &str,
@@ -479,9 +484,9 @@ fn published(
 ) -> Result<Snapshot, JournalError> {
     let mut fresh = snapshot(facts, head, now, policy)?;
     if let Some(before) = before {
-        fresh.register.share_known(&before.register);
+        fresh.register.share_known(&before.register, now - ASKED_ABOUT);
     }
-    fresh.register.warm(now - ASKED_ABOUT, now);
+    fresh.register.warm_lasting(now - ASKED_ABOUT, now, KNOWN_FOR, COMPILED_AHEAD);
     Ok(fresh)
 }
 
@@ -522,6 +527,7 @@ pub fn person_of(body: &FactBody) -> Option<&PersonId> {
         FactBody::Person(f) => Some(&f.id),
         FactBody::Authorisation(f) => Some(&f.person),
         FactBody::Shift(f) => Some(&f.person),
+        FactBody::Maintenance(f) => Some(&f.person),
         _ => None,
     }
 }
@@ -558,7 +564,8 @@ pub fn municipality_of(snapshot: &Snapshot, body: &FactBody) -> Option<Municipal
         | FactBody::Shift(_)
         | FactBody::Instruction(_)
         | FactBody::Audit(_)
-        | FactBody::AuditFinding(_) => None,
+        | FactBody::AuditFinding(_)
+        | FactBody::Maintenance(_) => None,
     }
 }
 

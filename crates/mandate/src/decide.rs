@@ -127,6 +127,7 @@ pub(crate) fn conditions(walk: &mut Walk<'_>) -> Step {
         | Action::AcceptClock
         | Action::ReadRecords
         | Action::KeepRecords
+        | Action::Maintain
         | Action::ReadQuarantine => {}
         // `forbidden::never` has answered; nobody is in the matrix for these either.
         Action::DeleteLogEntry | Action::BiometricSearch | Action::ProvideToDataSubject => {

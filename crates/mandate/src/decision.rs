@@ -113,6 +113,7 @@ pub enum FactKind {
     SubjectRequest,
     Audit,
     AuditFinding,
+    Maintenance,
 }
 
 /// The kind of processing, as the log names it (Wpg 32a lid 1).

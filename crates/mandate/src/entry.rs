@@ -6,6 +6,7 @@
 
 mod cameras;
 mod decrees;
+mod maintenance;
 mod parties;
 mod people;
 mod periods;
@@ -150,6 +151,7 @@ impl<'a> Look<'a> {
             FactBody::SubjectRequest(f) => self.subject_request(f),
             FactBody::Audit(f) => self.audit(f),
             FactBody::AuditFinding(f) => self.audit_finding(f),
+            FactBody::Maintenance(f) => self.maintenance(f),
         }
     }
 

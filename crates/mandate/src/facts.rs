@@ -6,6 +6,7 @@
 
 mod cameras;
 mod decisions;
+mod maintenance;
 mod parties;
 mod records;
 
@@ -14,6 +15,7 @@ pub use decisions::{
     Area, Consultation, Day, DecidedBy, Decree, Extension, ExtraKind, ExtraWindow, LiveOutsideWindow,
     Municipality, Ordinance, Period, Revocation, Ring, Signage, Use, WeeklyWindow,
 };
+pub use maintenance::MaintenanceAccess;
 pub use parties::{
     Agreement, AgreementKind, Authorisation, Organisation, OrganisationKind, Person, PoliceInstruction, Role,
     Shift,
@@ -87,6 +89,8 @@ pub enum FactBody {
     Audit(Audit),
     /// What an audit found.
     AuditFinding(AuditFinding),
+    /// Technical work, announced and witnessed.
+    Maintenance(MaintenanceAccess),
 }
 
 impl FactBody {

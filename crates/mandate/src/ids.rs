@@ -69,6 +69,8 @@ id! {
     InstructionId,
     /// A request for footage (beeldaanvraag) and the export that comes out of it.
     ExportId,
+    /// A stretch of technical work (technisch werk).
+    MaintenanceId,
     /// A breach (datalek).
     BreachId,
     /// A request of a data subject, by the controller's number.

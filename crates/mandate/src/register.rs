@@ -15,7 +15,7 @@ use crate::{
     people::People,
     policy::{Policy, RULES_VERSION},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
@@ -279,31 +279,43 @@ impl Register {
     fn compiled<'a>(&'a self, (known_from, grounds): &'a Epoch) -> &'a Grounds {
         grounds.get_or_init(|| {
             // `build` has found that no version is there twice, so an earlier choice among them exists too.
-            let grounds = Grounds::compile(&as_known(&self.history, *known_from).unwrap_or_default());
-            grounds.prepare(*known_from);
-            Arc::new(grounds)
+            Arc::new(Grounds::compile(&as_known(&self.history, *known_from).unwrap_or_default()))
         })
     }
 
     /// Compiles what was known at every instant of `from..until` (UTC), so that deciding about footage of then only looks up.
     pub fn warm(&self, from: DateTime<Utc>, until: DateTime<Utc>) {
+        self.warm_lasting(from, until, TimeDelta::zero(), usize::MAX);
+    }
+
+    /// The same for what stayed known for `shortest` or longer, and for so many instants at most, the newest first: a register
+    /// that was entered fact by fact knew something else at every one of them, and little of it was ever recorded under.
+    pub fn warm_lasting(&self, from: DateTime<Utc>, until: DateTime<Utc>, shortest: TimeDelta, most: usize) {
         let first = self.epochs.partition_point(|(known_from, _)| *known_from <= from).saturating_sub(1);
-        // The last of them is what is known now, which is compiled.
-        let last = self.epochs.len().saturating_sub(1);
-        for epoch in self.epochs.iter().take(last).skip(first).take_while(|(at, _)| *at < until) {
+        let ends = self.epochs.iter().skip(1).map(|(at, _)| *at);
+        // The last of them is what is known now, which is compiled: it has no end to pair with.
+        let mut lasting: Vec<&Epoch> = (self.epochs.iter().zip(ends).skip(first))
+            .take_while(|((at, _), _)| *at < until)
+            .filter(|((at, _), end)| shortest <= *end - *at)
+            .map(|(epoch, _)| epoch)
+            .collect();
+        lasting.reverse();
+        for epoch in lasting.into_iter().take(most) {
             self.compiled(epoch);
         }
     }
 
-    /// Takes over what another register of the same journal has compiled of what was known at earlier instants. Only where
-    /// both know the same: a fact more, and the instant is compiled anew.
-    pub fn share_known(&mut self, other: &Self) {
+    /// Takes over what another register of the same journal has compiled of what was known at instants from `since` on (UTC).
+    /// Only where both know the same: a fact more, and the instant is compiled anew.
+    pub fn share_known(&mut self, other: &Self, since: DateTime<Utc>) {
         let same =
             self.history.iter().zip(&other.history).take_while(|(one, another)| one == another).count();
         let beyond = |history: &[Fact]| history.iter().skip(same).map(|fact| fact.known_from).min();
         let differs_from = beyond(&self.history).into_iter().chain(beyond(&other.history)).min();
         let current = other.epochs.len().checked_sub(1);
-        for (known_from, grounds) in &mut self.epochs {
+        // What held at `since` was known before.
+        let first = self.epochs.partition_point(|(known_from, _)| *known_from <= since).saturating_sub(1);
+        for (known_from, grounds) in self.epochs.iter_mut().skip(first) {
             if differs_from.is_some_and(|differs| differs <= *known_from) {
                 continue;
             }
@@ -357,6 +369,7 @@ impl FactBody {
             Self::SubjectRequest(f) => (FactKind::SubjectRequest, f.id.shared()),
             Self::Audit(f) => (FactKind::Audit, f.id.shared()),
             Self::AuditFinding(f) => (FactKind::AuditFinding, f.id.shared()),
+            Self::Maintenance(f) => (FactKind::Maintenance, f.id.shared()),
         }
     }
 
@@ -370,6 +383,7 @@ impl FactBody {
                 | Self::Authorisation(_)
                 | Self::Shift(_)
                 | Self::Instruction(_)
+                | Self::Maintenance(_)
         ) && !self.is_record()
     }
 }

@@ -80,6 +80,8 @@ pub enum Action {
     ReadRecords,
     /// Keep them.
     KeepRecords,
+    /// Announce technical work on the platform (no pictures).
+    Maintain,
     /// Decide that such footage is destroyed before its term (GW-21).
     DecideQuarantine,
 }

@@ -81,6 +81,7 @@ pub const ROLE_MATRIX: &[(Action, &[Role])] = &[
     // Who answers for the processing, and who checks it (Wpg 33, 34, 36); the processor keeps a register of its own.
     (Action::ReadRecords, &[Role::PoliceApprover, Role::PrivacyOfficer, Role::Auditor]),
     (Action::KeepRecords, &[Role::PrivacyOfficer]),
+    (Action::Maintain, &[Role::SystemAdmin]),
     // The controller decides about what should not exist (`decisions.md` 8): never the processor that holds it.
     (Action::DecideQuarantine, &[Role::PoliceApprover, Role::PrivacyOfficer]),
 ];
@@ -145,6 +146,7 @@ pub(crate) fn logged_as(action: Action) -> LogOperation {
         | Action::ManageUsers
         | Action::ConfigureCamera
         | Action::KeepRecords
+        | Action::Maintain
         | Action::AcceptClock
         | Action::Instruct => LogOperation::Alter,
         Action::BiometricSearch => LogOperation::Combine,

@@ -95,7 +95,7 @@ pub(crate) enum Verb {
         #[arg(long)]
         evaluation: Option<String>,
     },
-    /// Ends a period, position, agreement, authorisation, shift or instruction by a new version
+    /// Ends a period, position, agreement, authorisation, shift, instruction or technical work by a new version
     End {
         /// Its kind
         kind: String,

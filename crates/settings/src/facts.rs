@@ -6,8 +6,8 @@ use mandate::{
     CameraId, FactBody,
     facts::{
         Agreement, Area, Audit, AuditFinding, Authorisation, Breach, Camera, Consultation, Decree, Extension,
-        ExtraWindow, Mask, Municipality, Ordinance, Organisation, Period, Person, PoliceInstruction,
-        Position, Revocation, Shift, Signage, SubjectRequest,
+        ExtraWindow, MaintenanceAccess, Mask, Municipality, Ordinance, Organisation, Period, Person,
+        PoliceInstruction, Position, Revocation, Shift, Signage, SubjectRequest,
     },
 };
 use serde::Deserialize;
@@ -102,6 +102,7 @@ pub(crate) struct Tables {
     pub(crate) subject_request: Vec<SubjectRequest>,
     pub(crate) audit: Vec<Audit>,
     pub(crate) audit_finding: Vec<AuditFinding>,
+    pub(crate) maintenance: Vec<MaintenanceAccess>,
     pub(crate) stream: Vec<Stream>,
 }
 
@@ -179,6 +180,7 @@ pub(crate) fn rank(body: &FactBody) -> u8 {
         FactBody::SubjectRequest(_) => 20,
         FactBody::Audit(_) => 21,
         FactBody::AuditFinding(_) => 22,
+        FactBody::Maintenance(_) => 23,
     }
 }
 
@@ -249,6 +251,7 @@ impl FactFile {
         out.extend(t.subject_request.into_iter().map(FactBody::SubjectRequest));
         out.extend(t.audit.into_iter().map(FactBody::Audit));
         out.extend(t.audit_finding.into_iter().map(FactBody::AuditFinding));
+        out.extend(t.maintenance.into_iter().map(FactBody::Maintenance));
         out
     }
 }

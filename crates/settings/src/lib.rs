@@ -52,17 +52,34 @@ pub struct Settings {
 /// # Errors
 /// All mistakes found, each with file, line and key.
 pub fn load_facts(path: &Path, known: &[FactBody]) -> Result<Vec<FactBody>, SettingsError> {
+    let files = fact_files(path)?;
+    refer::check(&files, known)?;
+    Ok(in_order(files))
+}
+
+/// The same for whoever may not read the register: where references lead is left to the daemon.
+///
+/// # Errors
+/// What cannot be read, with file, line and key.
+pub fn read_facts(path: &Path) -> Result<Vec<FactBody>, SettingsError> {
+    Ok(in_order(fact_files(path)?))
+}
+
+fn fact_files(path: &Path) -> Result<Vec<facts::FactFile>, SettingsError> {
     let mut files = Vec::new();
     if path.is_dir() {
         facts::read_tree(path, &mut files)?;
     } else {
         files.push(facts::read(path)?);
     }
-    refer::check(&files, known)?;
-    // Kind by kind over all files, so that a file may refer to any other.
+    Ok(files)
+}
+
+/// Kind by kind over all files, so that a file may refer to any other.
+fn in_order(files: Vec<facts::FactFile>) -> Vec<FactBody> {
     let mut bodies: Vec<FactBody> = files.into_iter().flat_map(facts::FactFile::bodies).collect();
     bodies.sort_by_key(facts::rank);
-    Ok(bodies)
+    bodies
 }
 
 /// Reads `rtr.toml` at `path` and the files it names.

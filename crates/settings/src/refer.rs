@@ -85,6 +85,11 @@ pub(crate) fn check(files: &[FactFile], also: &[FactBody]) -> Result<(), Setting
             persons.require(f, "person", x.person.as_str(), &mut out);
             order(f, x.id.as_str(), x.from < x.until, "`from` must lie before `until`", &mut out);
         }
+        for x in &t.maintenance {
+            persons.require(f, "person", x.person.as_str(), &mut out);
+            persons.require(f, "witness", x.witness.as_str(), &mut out);
+            order(f, x.id.as_str(), x.from < x.until, "`from` must lie before `until`", &mut out);
+        }
         for x in &t.ordinance {
             municipalities.require(f, "municipality", x.municipality.as_str(), &mut out);
         }

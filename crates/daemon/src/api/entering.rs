@@ -9,6 +9,7 @@
 //! | mask | police operator | another police operator |
 //! | person, shift | user admin | nobody |
 //! | authorisation | user admin | police approver |
+//! | technical work | system admin | the witness whom it names |
 //! | police instruction | police operator | nobody (V12) |
 //! | breach, data subject's request, audit, finding | privacy officer | nobody (Wpg 34): nothing rests on it |
 //!
@@ -67,6 +68,7 @@ pub(super) fn way_in(snapshot: &Snapshot, body: &FactBody) -> WayIn {
         FactBody::Person(_) | FactBody::Shift(_) => (Action::ManageUsers, &[]),
         FactBody::Authorisation(_) => (Action::ManageUsers, &[Role::PoliceApprover]),
         FactBody::Instruction(_) => (Action::Instruct, &[]),
+        FactBody::Maintenance(_) => (Action::Maintain, SECOND_PERSONS),
         FactBody::Breach(_)
         | FactBody::SubjectRequest(_)
         | FactBody::Audit(_)
@@ -117,6 +119,11 @@ fn takes(snapshot: &Snapshot, new: &FactBody) -> bool {
         (FactBody::Agreement(mut old), FactBody::Agreement(new)) => {
             let ends = earlier(old.valid_until, new.valid_until);
             old.valid_until = new.valid_until;
+            ends && old == new
+        }
+        (FactBody::Maintenance(mut old), FactBody::Maintenance(new)) => {
+            let ends = new.until < old.until;
+            old.until = new.until;
             ends && old == new
         }
         (FactBody::Signage(mut old), FactBody::Signage(new)) => {

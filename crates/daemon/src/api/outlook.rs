@@ -264,6 +264,7 @@ fn turns(snapshot: &Snapshot, body: &FactBody) -> Vec<DateTime<Utc>> {
         FactBody::Agreement(f) => [Some(f.valid_from), f.valid_until],
         FactBody::Authorisation(f) => [Some(f.from), Some(f.until)],
         FactBody::Shift(f) => [Some(f.from), Some(f.until)],
+        FactBody::Maintenance(f) => [Some(f.from), Some(f.until)],
         FactBody::Instruction(f) => [Some(f.from), Some(f.until)],
         _ => [None, None],
     };
@@ -477,4 +478,32 @@ async fn explain(
         basis,
         until: decision.until(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::ManualClock,
+        testing::{FakeLog, journal},
+    };
+    use serde_json::json;
+
+    /// A period that begins in half a year is looked at where it begins; one that ends otherwise, where it would have ended.
+    #[tokio::test]
+    async fn a_preview_looks_where_something_begins_or_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new("2026-06-13T20:00:00Z".parse().unwrap());
+        let snapshot = journal(folder.path(), &FakeLog::new(&clock), &clock).await.snapshot();
+        let at = |text: &str| -> DateTime<Utc> { text.parse().unwrap() };
+        let turns = |body: serde_json::Value| turns(&snapshot, &serde_json::from_value(body).unwrap());
+        let to_come = json!({ "kind": "period", "id": "P2", "decree": "D1", "consultation": "O1",
+            "effective_from": "2026-12-01T00:00:00Z", "use": { "mode": "continuous" } });
+        assert_eq!(turns(to_come), [at("2026-12-01T00:00:00Z")]);
+        let shorter = json!({ "kind": "authorisation", "id": "AUT-anna", "person": "anna", "role": "observer",
+            "municipalities": ["enschede"], "from": "2026-01-01T00:00:00Z", "until": "2026-07-01T00:00:00Z" });
+        assert_eq!(turns(shorter), [at("2026-07-01T00:00:00Z"), at("2028-01-01T00:00:00Z")]);
+        let extension = json!({ "kind": "extension", "decree": "D1", "number": 1, "valid_until": "2028-01-01T00:00:00Z" });
+        assert_eq!(turns(extension), [at("2027-01-01T00:00:00Z")], "where the decree would have ended");
+    }
 }

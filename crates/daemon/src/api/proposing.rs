@@ -78,7 +78,8 @@ async fn enter(
     if oneself {
         return Err(app.gate.refuse(&ask, ReasonCode::SelfGrant).await.into());
     }
-    if beyond_scope(&supposed, &session.person, session.role, &body, now) {
+    // What waits gives nobody a scope.
+    if beyond_scope(&snapshot, &session.person, session.role, &body, now) {
         return Err(app.gate.refuse(&ask, ReasonCode::AuthorisationScope).await.into());
     }
     if begins_late(&snapshot, &body, now) {
@@ -215,15 +216,22 @@ async fn confirm(app: &App, session: &Session, ids: &[u64]) -> Result<Vec<Propos
         if session.person == proposed.entered_by || session.role == Role::LegalAdmin && !elsewhere {
             return Err(app.gate.refuse(&own, ReasonCode::FourEyes).await.into());
         }
+        // The confirmer is who grants, and nobody grants a role to themselves (Wpg 6).
+        if matches!(&proposed.body, FactBody::Authorisation(grant) if grant.person == session.person) {
+            return Err(app.gate.refuse(&own, ReasonCode::SelfGrant).await.into());
+        }
+        // Technical work is watched by one person, and that person says so.
+        if matches!(&proposed.body, FactBody::Maintenance(work) if work.witness != session.person) {
+            return Err(app.gate.refuse(&own, ReasonCode::FourEyes).await.into());
+        }
         // As asked of who entered it: a municipality that is being taken in lies in nobody's scope.
         let municipality = match &law.object {
             Object::Municipality(municipality) => Some(municipality.clone()),
             _ => None,
         };
         let outside = municipality.is_some() && !municipality_scope(app, session, municipality);
-        if outside
-            || beyond_scope(&supposed, &session.person, session.role, &proposed.body, app.gate.clock().now())
-        {
+        let (known, now) = (app.gate.snapshot(), app.gate.clock().now());
+        if outside || beyond_scope(&known, &session.person, session.role, &proposed.body, now) {
             return Err(app.gate.refuse(&own, ReasonCode::AuthorisationScope).await.into());
         }
         if proposed.end.is_some() || proposed.settling {

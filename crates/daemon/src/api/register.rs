@@ -39,6 +39,7 @@ pub(super) fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
         Action::ManageUsers,
         Action::Instruct,
         Action::KeepRecords,
+        Action::Maintain,
     ]);
     let e = endpoint;
     vec![
@@ -247,6 +248,7 @@ fn holds_at(body: &FactBody, at: DateTime<Utc>) -> bool {
         FactBody::Agreement(f) => inside(Some(f.valid_from), f.valid_until),
         FactBody::Authorisation(f) => inside(Some(f.from), Some(f.until)),
         FactBody::Shift(f) => inside(Some(f.from), Some(f.until)),
+        FactBody::Maintenance(f) => inside(Some(f.from), Some(f.until)),
         FactBody::Instruction(f) => inside(Some(f.from), Some(f.until)),
         FactBody::Consultation(f) => inside(Some(f.held_at), None),
         FactBody::Breach(f) => inside(Some(f.known_at), None),

@@ -145,6 +145,7 @@ pub(super) fn line(snapshot: &Snapshot, fact: &FactRef) -> Sentence {
         FactKind::Audit => ("Audit", "Audit"),
         FactKind::AuditFinding => ("Bevinding", "Finding"),
         FactKind::Incident => ("Incident", "Incident"),
+        FactKind::Maintenance => ("Technisch werk", "Technical work"),
     };
     let body = snapshot
         .facts
@@ -157,6 +158,7 @@ pub(super) fn line(snapshot: &Snapshot, fact: &FactRef) -> Sentence {
         Some(FactBody::ExtraWindow(w)) => Some(w.until),
         Some(FactBody::Authorisation(a)) => Some(a.until),
         Some(FactBody::Shift(s)) => Some(s.until),
+        Some(FactBody::Maintenance(m)) => Some(m.until),
         Some(FactBody::Agreement(a)) => a.valid_until,
         Some(FactBody::Instruction(i)) => Some(i.until),
         _ => None,

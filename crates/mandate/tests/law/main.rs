@@ -20,3 +20,4 @@ mod properties;
 mod records;
 mod scenarios;
 mod versions;
+mod worlds;

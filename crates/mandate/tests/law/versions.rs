@@ -138,3 +138,48 @@ fn whoever_changes_employer_is_authorised_anew() {
     let body = but("person", json!({"id": "observer", "organisation": "politie", "personnel_no": null}));
     assert_eq!(objected(&ended, body), [""; 0]);
 }
+
+/// Technical work is announced, watched by somebody else, and never grows (`domain.md` 5a).
+#[test]
+fn technical_work_is_announced_and_watched() {
+    let mut facts = facts();
+    facts.push(fact(json!({"kind": "person", "id": "technician", "name": "t", "organisation": "vrt"})));
+    facts.push(fact(json!({"kind": "authorisation", "id": "A-technician", "person": "technician",
+        "role": "system_admin", "municipalities": ["almelo"], "from": FROM, "until": "2026-09-01T00:00:00Z"})));
+    let work = |changes: Value| {
+        let mut body = json!({"kind": "maintenance", "id": "T1", "person": "technician", "ticket": "4711",
+            "from": "2026-06-20T08:00:00Z", "until": "2026-06-20T10:00:00Z", "witness": "police"});
+        for (field, value) in changes.as_object().unwrap() {
+            body[field] = value.clone();
+        }
+        body
+    };
+    assert_eq!(objected(&facts, work(json!({}))), [""; 0]);
+    for (changes, field) in [
+        (json!({"until": "2026-06-20T08:00:00Z"}), "until"),
+        (json!({"ticket": " "}), "ticket"),
+        (json!({"from": "2026-06-15T11:59:59Z"}), "from"),
+        (json!({"person": "coordinator"}), "person"),
+        (json!({"until": "2026-09-01T00:00:01Z"}), "person"),
+        (json!({"witness": "nobody"}), "witness"),
+        (json!({"witness": "technician"}), "witness"),
+    ] {
+        assert_eq!(objected(&facts, work(changes)), [field]);
+    }
+    facts.push(fact(work(json!({"from": "2026-06-15T10:00:00Z"}))));
+    let again = |changes: Value| {
+        let mut body = work(json!({"from": "2026-06-15T10:00:00Z"}));
+        for (field, value) in changes.as_object().unwrap() {
+            body[field] = value.clone();
+        }
+        objected(&facts, body)
+    };
+    assert_eq!(again(json!({"until": "2026-06-15T13:00:00Z"})), [""; 0], "shorter, while it runs");
+    for changes in [
+        json!({"until": "2026-06-20T10:00:01Z"}),
+        json!({"ticket": "another"}),
+        json!({"witness": "detective"}),
+    ] {
+        assert_eq!(again(changes), ["until"]);
+    }
+}
