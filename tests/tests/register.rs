@@ -139,6 +139,24 @@ async fn decisions_are_applied_verified_and_revoked() -> Result<()> {
         "{watches}"
     );
 
+    // Whoever keeps the machines announces work from a file, without reading the register; the witness confirms it.
+    let technician = Desk::open(&bin, &room, "beheer")?;
+    let work = room.data.join("work.toml");
+    let from = (Utc::now() + TimeDelta::hours(1)).to_rfc3339();
+    let until_when = (Utc::now() + TimeDelta::hours(2)).to_rfc3339();
+    std::fs::write(
+        &work,
+        format!(
+            "[[maintenance]]\nid = \"DEMO-1\"\nperson = \"beheer\"\nticket = \"DEMO 1\"\nfrom = \"{from}\"\n\
+             until = \"{until_when}\"\nwitness = \"regie\"\n"
+        ),
+    )?;
+    let announced = technician.run(&["enter", &work.display().to_string()])?;
+    ensure!(announced.contains("open maintenance"), "{announced}");
+    let witness = Desk::open(&bin, &room, "regie")?;
+    let seen = witness.run(&["verify", "--all", "--yes"])?;
+    ensure!(seen.contains("verified by regie"), "{seen}");
+
     // A year of a person, asked for in pieces.
     let year_ahead = (Utc::now() + TimeDelta::days(360)).to_rfc3339();
     let year = auditor.run(&["periods", "--person", "observant", "--until", &year_ahead])?;

@@ -46,7 +46,8 @@ prop_compose! {
         used in proptest::option::weighted(0.4, weekly("U1")),
         extra in proptest::option::of((HOURS, 1_i64..60, any::<bool>(), any::<bool>())),
         sign in stretch(), position in stretch(), shifts in (stretch(), stretch()),
-        authorisation in (stretch(), stretch()), agreement in stretch(), wpbr in HOURS,
+        authorisation in (stretch(), stretch()), agreement in stretch(),
+        other_agreement in proptest::option::of((stretch(), stretch(), any::<bool>(), any::<bool>())), wpbr in HOURS,
         mask in proptest::option::weighted(0.8, -100_i64..100), secrecy in proptest::option::weighted(0.9, -100_i64..50),
         outside in 0_usize..3, instruction in stretch(), late in proptest::option::weighted(0.3, (HOURS, any::<prop::sample::Index>())),
         second_version in proptest::option::weighted(0.5, (HOURS, any::<prop::sample::Index>(), proptest::option::of(HOURS))),
@@ -111,6 +112,15 @@ prop_compose! {
         }
         add(json!({"kind": "agreement", "id": "G2", "type": "subprocessor", "parties": ["vrt", "guard"],
             "valid_from": text(agreement.0), "valid_until": text(agreement.1), "controller_consent_ref": "demo"}));
+        // Another company's agreement beside it, with this processor or another, with consent or without.
+        if let Some((of_processor, (from, until), same, consent)) = other_agreement {
+            add(json!({"kind": "organisation", "id": "region", "name": "r", "type": "processor"}));
+            add(json!({"kind": "agreement", "id": "G0", "type": "processor", "parties": ["politie", "region"],
+                "valid_from": text(of_processor.0), "valid_until": text(of_processor.1)}));
+            add(json!({"kind": "agreement", "id": "G3", "type": "subprocessor",
+                "parties": [if same { "vrt" } else { "region" }, "guard"], "valid_from": text(from),
+                "valid_until": text(until), "controller_consent_ref": consent.then_some("demo")}));
+        }
         add(json!({"kind": "person", "id": "observer", "name": "observer", "organisation": "guard",
             "secrecy_signed_at": secrecy.map(|h| text(hour(h))), "wpbr_permission_until": text(hour(wpbr + 200))}));
         add(json!({"kind": "instruction", "id": "I1", "cameras": ["CAM1"], "from": text(instruction.0),

@@ -57,25 +57,29 @@ async fn known(session: &Session) -> anyhow::Result<Vec<FactBody>> {
     Ok(known)
 }
 
+/// The facts of a file or folder. Whoever keeps the machines enters cameras and announces work without reading the register:
+/// where their references lead the daemon says.
+async fn read(session: &Session, path: &std::path::Path) -> anyhow::Result<Vec<FactBody>> {
+    if may_ever(session.me().role, Action::ReadRegister) {
+        Ok(settings::load_facts(path, &known(session).await?)?)
+    } else {
+        Ok(settings::read_facts(path)?)
+    }
+}
+
 pub(super) async fn enter(
     session: &Session,
     file: &std::path::Path,
     note: Option<String>,
 ) -> anyhow::Result<()> {
-    // Whoever keeps the machines enters cameras and announces work without reading the register.
-    let bodies = if may_ever(session.me().role, Action::ReadRegister) {
-        settings::load_facts(file, &known(session).await?)?
-    } else {
-        settings::read_facts(file)?
-    };
-    for body in bodies {
+    for body in read(session, file).await? {
         propose(session, body, note.clone()).await?;
     }
     Ok(())
 }
 
 pub(super) async fn apply_folder(session: &Session, apply: Apply) -> anyhow::Result<()> {
-    let bodies = settings::load_facts(&apply.folder, &known(session).await?)?;
+    let bodies = read(session, &apply.folder).await?;
     if bodies.is_empty() {
         bail!("{} holds no facts", apply.folder.display());
     }
