@@ -258,7 +258,7 @@ async fn over_https(room: &Room) -> Result<()> {
 }
 
 /// aics-tlog and tlog-scales from PyPI, in an environment of their own under the target folder.
-fn judges() -> Option<PathBuf> {
+fn judges() -> Result<Option<PathBuf>> {
     let bin = target().join("python-tlog/bin");
     if !bin.join("aics-tlog").exists() {
         let made =
@@ -268,11 +268,18 @@ fn judges() -> Option<PathBuf> {
         pip.args(["install", "--quiet", "--disable-pip-version-check", "--ignore-requires-python"]);
         pip.args(["aics-tlog==0.2.1", "tlog-scales==0.0.3"]);
         if made.and_then(|()| processes::run(&mut pip)).is_err() {
-            println!("not tried: aics-tlog and tlog-scales cannot be had from the Python package index");
-            return None;
+            not_tried("aics-tlog and tlog-scales cannot be had from the Python package index")?;
+            return Ok(None);
         }
     }
-    Some(bin)
+    Ok(Some(bin))
+}
+
+/// A judge that is missing fails under `cargo xtask test`, which sees to it that they are there; on a bare machine it is said.
+fn not_tried(why: &str) -> Result<()> {
+    ensure!(std::env::var_os("RTR_JUDGES").is_none_or(|judges| judges != "required"), "{why}");
+    println!("not tried: {why}");
+    Ok(())
 }
 
 fn policy_keys(tools: &Tools) -> Result<(String, String)> {
@@ -310,7 +317,7 @@ fn ask_judges(tools: &Tools, bin: &Path, log: &Path, seq: u64) -> Result<[(i32, 
 fn sumdb(tools: &Tools, log: &Path) -> Result<Option<(i32, String)>> {
     let sources = Path::new("/usr/share/gocode/src/golang.org/x/mod/sumdb");
     if !sources.is_dir() || Command::new("go").arg("version").output().is_err() {
-        println!("not tried: Go and golang-golang-x-mod-dev are not installed");
+        not_tried("Go and golang-golang-x-mod-dev are not installed")?;
         return Ok(None);
     }
     let judge = target().join("sumdb-judge");
@@ -328,7 +335,7 @@ fn outside_judges(tools: &Tools, log: &Path, seq: u64) -> Result<()> {
         ensure!(code == 0, "Go's sumdb refuses our log: {text}");
         println!("Go's sumdb {text}");
     }
-    let Some(bin) = judges() else { return Ok(()) };
+    let Some(bin) = judges()? else { return Ok(()) };
     for (judge, (code, text)) in
         ["checkpoint", "inclusion", "leaf"].iter().zip(ask_judges(tools, &bin, log, seq)?)
     {
@@ -342,7 +349,7 @@ fn outside_judges_refuse(tools: &Tools, bent: &Path, seq: u64) -> Result<()> {
     if let Some((code, text)) = sumdb(tools, bent)? {
         ensure!(code != 0, "Go's sumdb accepts a bent entry: {text}");
     }
-    let Some(bin) = judges() else { return Ok(()) };
+    let Some(bin) = judges()? else { return Ok(()) };
     let [_, inclusion, leaf] = ask_judges(tools, &bin, bent, seq)?;
     ensure!(inclusion.0 != 0, "aics-tlog accepts a bent entry: {}", inclusion.1);
     ensure!(leaf.0 != 0, "tlog-scales accepts a bent entry: {}", leaf.1);

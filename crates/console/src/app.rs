@@ -434,6 +434,7 @@ impl App {
         if self.model.witnessed.mismatch.is_some() {
             notices.push(self.model.texts.get("log-mismatch-alarm"));
         }
+        notices.extend(self.model.confirmation_words().map(|(words, _)| words));
         let mut first_pictures = self.book.first_pictures();
         let live = self.model.feeds.iter().filter(|f| f.shows == Shows::Live);
         for subscription in live.map(|f| f.subscription) {

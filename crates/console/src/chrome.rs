@@ -3,7 +3,7 @@
 
 use crate::{
     command::{Command, Room},
-    model::Model,
+    model::{Confirmation, Model},
     overlays::RAIL,
     theme, time,
     video::LoadLevel,
@@ -236,8 +236,9 @@ fn log_words(model: &Model) -> (String, egui::Color32) {
     match at {
         _ if !ledger.writable => (texts.get("log-failing"), theme::RED),
         _ if witnessed.mismatch.is_some() => (texts.get("log-mismatch"), theme::RED),
-        Some(at) if model.clock.now() - at > WITNESS_LATE => {
-            (texts.with("log-witness-late", &time(at)), theme::AMBER)
+        Some(at) if late(model, at) => (texts.with("log-witness-late", &time(at)), theme::AMBER),
+        None if matches!(model.confirmation(), Confirmation::Late(_) | Confirmation::PoliceOnly) => {
+            (texts.get("log-never-witnessed"), theme::AMBER)
         }
         Some(at) if witnessed.checked => (texts.with("log-witnessed", &time(at)), theme::DIM),
         Some(at) => (texts.with("log-witnessed-told", &time(at)), theme::DIM),
@@ -245,6 +246,15 @@ fn log_words(model: &Model) -> (String, egui::Color32) {
             let entries = FluentValue::from(ledger.entries as i64);
             (texts.with("log-entries", &[("entries", entries)]), theme::DIM)
         }
+    }
+}
+
+/// Whether the newest cosignature is late: by this workstation's own clock where it checks, by the daemon's word elsewhere.
+fn late(model: &Model, at: chrono::DateTime<chrono::Utc>) -> bool {
+    match model.confirmation() {
+        Confirmation::NotChecked => model.clock.now() - at > WITNESS_LATE,
+        Confirmation::Fresh => false,
+        Confirmation::Late(_) | Confirmation::PoliceOnly => true,
     }
 }
 
@@ -263,6 +273,10 @@ pub fn alarm(ui: &mut Ui, model: &Model) {
         (texts.get("log-mismatch-alarm"), theme::RED_GROUND, theme::RED, theme::icon::WARNING)
     } else if let (Err(_), true) = (&model.socket, model.me().is_some()) {
         (texts.get("disconnected"), theme::AMBER_GROUND, theme::AMBER, theme::icon::UNPLUGGED)
+    } else if let Some((words, taken)) = model.confirmation_words() {
+        let (ground, colour) =
+            if taken { (theme::RED_GROUND, theme::RED) } else { (theme::AMBER_GROUND, theme::AMBER) };
+        (words, ground, colour, theme::icon::WARNING)
     } else {
         return;
     };

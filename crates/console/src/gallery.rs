@@ -6,7 +6,7 @@ use crate::{
     layout::Layout,
     model::Model,
     net::{Ask, News, Trouble},
-    receipts::Witnessed,
+    receipts::{Heard, Witnessed},
     time::{DaemonClock, micros},
     video::{PlayerId, VideoSystem},
 };
@@ -20,7 +20,10 @@ use protocol::{
     },
     socket::{ClientMessage, ServerMessage},
 };
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 /// The moment of the made-up room: Saturday 13 June 2026, 22:41:07 in Twente.
 pub fn moment() -> DateTime<Utc> {
@@ -199,6 +202,7 @@ fn made_up_news() -> Vec<News> {
         News::Witnessed(Witnessed {
             checked: true,
             at: Some(now - TimeDelta::seconds(9)),
+            heard: Some(Heard { by: Instant::now(), late: Duration::from_secs(9) }),
             entries: 4_312,
             ..Witnessed::default()
         }),

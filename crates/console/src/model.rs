@@ -7,9 +7,11 @@ mod obey;
 mod replay;
 #[cfg(test)]
 mod tests;
+mod witness;
 mod zoom;
 
 pub use replay::{MOST as MOST_IN_STEP, Phase as ReplayPhase, Replay, ReplayTile};
+pub use witness::{Confirmation, Listening};
 pub use zoom::Zoom;
 
 use crate::{
@@ -139,6 +141,8 @@ pub enum Status {
     Disconnected,
     /// The log cannot be written, so nothing may be shown.
     LogFailing(Sentence),
+    /// The police's witness was not heard for so long that only the police may look.
+    LogUnconfirmed(Sentence),
 }
 
 impl Status {
@@ -146,7 +150,7 @@ impl Status {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Live => "live",
-            Self::Closed(_) | Self::LogFailing(_) => "closed",
+            Self::Closed(_) | Self::LogFailing(_) | Self::LogUnconfirmed(_) => "closed",
             Self::Offline { .. } | Self::Disconnected => "offline",
             Self::Waiting | Self::Late(_) => "late",
             Self::Empty => "empty",
@@ -192,6 +196,8 @@ pub struct Model {
     pub ledger: LedgerHealth,
     /// What the police's witness saw of it.
     pub witnessed: Witnessed,
+    /// Since when it could have been heard of; none before the first session.
+    pub listening: Option<Listening>,
     /// Where the operator is.
     pub room: Room,
     /// How the wall is divided.
@@ -243,6 +249,7 @@ impl Model {
             health: None,
             ledger: LedgerHealth { writable: true, ..LedgerHealth::default() },
             witnessed: Witnessed::default(),
+            listening: None,
             room: Room::Wall,
             layout,
             tiles: vec![Tile::default(); TILES],
@@ -321,6 +328,9 @@ impl Model {
         if self.socket.is_err() {
             return Status::Disconnected;
         }
+        if self.confirmation() == Confirmation::PoliceOnly {
+            return Status::LogUnconfirmed(witness::police_only());
+        }
         match self.feeds.newest(tile).map(|f| (&f.shows, &f.phase)) {
             // The list says open; it is asked again when a look ends, and until then the daemon's last word counts.
             Some((Shows::Live, Phase::Ended(EndCause::Refused(refusal)))) => {
@@ -357,7 +367,7 @@ impl Model {
     /// What the wall wants to show, given the pixels each tile took when it was drawn last.
     pub fn wants(&mut self, spare: bool) -> Vec<Want> {
         let mut wants = Vec::new();
-        if self.me().is_none() || self.socket.is_err() {
+        if self.me().is_none() || self.socket.is_err() || self.obey_witness() {
             return wants;
         }
         let open: HashMap<CameraId, bool> =

@@ -507,7 +507,7 @@ impl<'a> Shift<'a> {
     fn control(&mut self, message: ServerMessage) {
         match &message {
             ServerMessage::Witnessed { checkpoint } => {
-                self.window.receipts.borrow_mut().checkpoint(checkpoint);
+                self.window.receipts.borrow_mut().checkpoint(checkpoint, Utc::now());
                 self.window.tell_witnessed();
             }
             ServerMessage::Receipt { ledger_seq, proof } => {

@@ -12,6 +12,7 @@ use std::{
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 /// The keys that were brought here by hand.
@@ -53,6 +54,22 @@ pub enum Mismatch {
     Receipt(u64),
 }
 
+/// When a newer cosignature was heard of, by this workstation's own clock: the daemon's is the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// When it came.
+    pub by: Instant,
+    /// How old it was by then.
+    pub late: Duration,
+}
+
+impl Heard {
+    /// How old it is now.
+    pub fn age(&self, now: Instant) -> Duration {
+        self.late + now.saturating_duration_since(self.by)
+    }
+}
+
 /// What the window shows of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Witnessed {
@@ -60,6 +77,8 @@ pub struct Witnessed {
     pub checked: bool,
     /// The newest cosignature that held (UTC, by the witness's clock).
     pub at: Option<DateTime<Utc>>,
+    /// When that was heard of here.
+    pub heard: Option<Heard>,
     /// How many entries it covers.
     pub entries: u64,
     /// Receipts kept since the start.
@@ -89,12 +108,17 @@ impl Receipts {
         &self.known
     }
 
-    /// A newer state of the log, as the daemon tells it.
-    pub fn checkpoint(&mut self, note: &str) {
+    /// A newer state of the log, as the daemon tells it at this instant of the workstation's own clock.
+    pub fn checkpoint(&mut self, note: &str, now: DateTime<Utc>) {
         let Some(pinned) = &self.pinned else { return };
         match check(pinned, note, self.newest.as_ref()) {
             Ok((checkpoint, at)) => {
-                self.known.at = self.known.at.max(Some(at));
+                // The same cosignature again, or an older one, is no sign of life.
+                if self.known.at.is_none_or(|known| at > known) {
+                    self.known.at = Some(at);
+                    let late = (now - at).to_std().unwrap_or_default();
+                    self.known.heard = Some(Heard { by: Instant::now(), late });
+                }
                 self.known.entries = checkpoint.size;
                 self.newest = Some(checkpoint);
             }
@@ -172,6 +196,7 @@ pub fn default_folder() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::TimeDelta;
     use ledger::{LogKey, note::CosignerKey, tree::Tree};
 
     const LEAVES: [&[u8]; 3] = [b"zero", b"one", b"two"];
@@ -217,8 +242,14 @@ mod tests {
         let desk = desk();
         let note = desk.cosigned(3, desk.tree.root());
         let mut receipts = desk.receipts();
-        receipts.checkpoint(&note);
+        receipts.checkpoint(&note, at() + TimeDelta::seconds(40));
         assert_eq!((receipts.known().at, receipts.known().entries), (Some(at()), 3));
+        // Its age is counted from the witness's own time, and the same one later does not make it young again.
+        let heard = receipts.known().heard.unwrap();
+        assert_eq!(heard.late, Duration::from_secs(40));
+        receipts.checkpoint(&note, at() + TimeDelta::hours(2));
+        assert_eq!(receipts.known().heard, Some(heard));
+        assert!(heard.age(heard.by + Duration::from_mins(5)) == Duration::from_secs(340));
         let proof = desk.tree.inclusion(1, 3).unwrap().to_text_with(LEAVES[1], &note);
         receipts.receipt(1, &proof, at());
         assert_eq!((receipts.known().receipts, &receipts.known().mismatch), (1, &None));
@@ -239,7 +270,7 @@ mod tests {
         let told = |notes: &[String]| {
             let mut receipts = desk.receipts();
             for note in notes {
-                receipts.checkpoint(note);
+                receipts.checkpoint(note, at());
             }
             receipts.known().mismatch.clone()
         };

@@ -110,6 +110,10 @@ pub fn draw(
             widgets::hatch(&painter, rect);
             sentence(&painter, rect, &texts.get("tile-log-failing"), texts.sentence(why), theme::AMBER);
         }
+        (Status::LogUnconfirmed(why), _) => {
+            widgets::hatch(&painter, rect);
+            sentence(&painter, rect, &texts.get("tile-log-unconfirmed"), texts.sentence(why), theme::AMBER);
+        }
         (Status::Offline { since, detail, retry_at }, _) => {
             veil(&painter, picture, shown);
             let head = texts.with("tile-no-picture-since", &[("time", time::clock(*since).into())]);
@@ -252,7 +256,7 @@ fn label(
     now: DateTime<Utc>,
 ) {
     let foot = Rect::from_min_max(pos2(rect.left(), rect.bottom() - theme::LABEL), rect.max);
-    let closed = matches!(status, Status::Closed(_) | Status::LogFailing(_));
+    let closed = matches!(status, Status::Closed(_) | Status::LogFailing(_) | Status::LogUnconfirmed(_));
     if !closed {
         widgets::shade(painter, foot.expand2(vec2(0.0, 6.0)));
     }
@@ -272,7 +276,11 @@ fn label(
         Status::Offline { .. } | Status::Disconnected => {
             Some((model.texts.get("word-offline"), theme::AMBER))
         }
-        Status::Closed(_) | Status::LogFailing(_) | Status::Waiting | Status::Empty => None,
+        Status::Closed(_)
+        | Status::LogFailing(_)
+        | Status::LogUnconfirmed(_)
+        | Status::Waiting
+        | Status::Empty => None,
     };
     if let Some((clock, colour)) = clock {
         let drawn = widgets::text(
@@ -416,7 +424,7 @@ pub fn accessible_name(index: usize, view: Option<&CameraView>, status: &Status,
         Status::Empty | Status::Waiting => texts.get("word-waiting"),
         Status::Live => texts.get("word-live"),
         Status::Closed(refusal) => closed_words(refusal, model, view, model.clock.now()).0,
-        Status::LogFailing(_) => texts.get("word-closed"),
+        Status::LogFailing(_) | Status::LogUnconfirmed(_) => texts.get("word-closed"),
         Status::Offline { .. } | Status::Disconnected => texts.get("word-offline"),
         Status::Late(_) => texts.get("word-late"),
     };

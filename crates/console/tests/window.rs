@@ -8,14 +8,16 @@ use console::{
     gallery::{MadeUp, made_up_cameras, moment},
     i18n::Language,
     layout::Layout,
-    model::Model,
+    model::{Listening, Model},
     net::News,
+    receipts::Witnessed,
     theme,
     video::VideoSystem,
 };
 use egui::{Event, Key, Modifiers};
 use egui_kittest::{Harness, kittest::Queryable as _};
 use protocol::{api::LedgerHealth, socket::ServerMessage};
+use std::time::{Duration, Instant};
 
 /// The window is made in its first frame, as it needs the context.
 type Window = Harness<'static, Option<App>>;
@@ -243,6 +245,34 @@ fn a_failing_log_is_said_aloud() {
     let ledger = LedgerHealth { writable: false, failing_since: Some(moment()), ..LedgerHealth::default() };
     tell(&mut window, News::Media(ServerMessage::Ledger { ledger }));
     window.get_by_label_contains("Het logboek kan niet worden geschreven (sinds 22:41:07)");
+}
+
+/// The session is so old that it could have been told.
+fn sit_for(window: &mut Window, minutes: u64) {
+    let model = &mut window.state_mut().as_mut().unwrap().model;
+    let now = Instant::now();
+    let begun = now.checked_sub(Duration::from_mins(minutes)).unwrap();
+    model.listening = Some(Listening::again(None, begun));
+    window.run_steps(4);
+}
+
+#[test]
+fn a_log_that_the_police_do_not_confirm_is_said_aloud_and_after_an_hour_only_the_police_look() {
+    let mut window = window(MadeUp::logged_in, Layout::Four, [1280.0, 720.0]);
+    // Keys were brought, and no checkpoint was ever delivered.
+    tell(&mut window, News::Witnessed(Witnessed { checked: true, ..Witnessed::default() }));
+    sit_for(&mut window, 4);
+    assert!(window.query_by_label_contains("niet bevestigd. Waarschuw").is_none());
+    sit_for(&mut window, 7);
+    window.get_by_label_contains("al 7 minuten niet bevestigd. Waarschuw de politie.");
+    window.get_by_label_contains("Politie heeft het logboek nog niet bevestigd");
+    window.get_by_label("Camera 12, Oude Markt, live");
+    sit_for(&mut window, 60);
+    window.get_by_label_contains("Alleen de politie mag nu kijken.");
+    window.get_by_label("Camera 12, Oude Markt, gesloten");
+    assert_eq!(app(&window).model.feeds.iter().count(), 0, "looks that were running are over");
+    mask_clocks(&mut window);
+    window.snapshot("police-only");
 }
 
 #[test]

@@ -76,6 +76,14 @@ pub async fn keep(app: App, term: Months, stop: CancellationToken) {
                     Ok(step) => tracing::info!(?step, "entries past the log's term"),
                     Err(error) => tracing::error!(%error, "entries past the log's term could not be purged"),
                 }
+                match app.ledger.purge_former(cutoff, now).await {
+                    Ok(steps) => {
+                        for (folder, step) in steps {
+                            tracing::info!(folder = %folder.display(), ?step, "a former log past its term");
+                        }
+                    }
+                    Err(error) => tracing::error!(%error, "a former log past its term could not be purged"),
+                }
             }
         }
     }

@@ -45,6 +45,7 @@
 //! | it is done before its term, for the byte budget: the intent | destroy | `destroy.budget` | daemon/src/retention/budget.rs | daemon/src/retention/tests.rs |
 //! | the day's destruction and the oldest footage per camera | destroy | `destroy.report` | daemon/src/retention/report.rs | daemon/src/retention/tests.rs |
 //! | entries past the log's term are announced for purging | destroy | `ledger.purge` | ledger/src/purge.rs | tests/tests/log_term.rs |
+//! | a log of before a new epoch, past its term, is announced to go | destroy | `ledger.epoch_purge` | ledger/src/former.rs | ledger/tests/purging.rs |
 //! | somebody logs in; `access_denied` when refused | admin | `session.start` | daemon/src/api/sessions.rs | tests/tests/events.rs |
 //! | somebody logs out | admin | `session.stop` | daemon/src/api/sessions.rs | tests/tests/events.rs |
 //! | an account is offered | admin | `account.invite` | daemon/src/api/accounts.rs | tests/tests/first_start.rs |
@@ -222,5 +223,18 @@ mod tests {
             }
         }
         assert!(missing.is_empty(), "written but not in the table:\n{}", missing.join("\n"));
+    }
+
+    /// Whoever makes figures has no way to the log (Wpg 32a lid 2; `decisions.md` 23): beside the door, which refuses that
+    /// purpose, the rooms where figures are made do not know it.
+    #[test]
+    fn figures_are_made_without_the_log() {
+        for room in ["daemon/src/tally.rs", "daemon/src/report.rs", "daemon/src/api/reports.rs"] {
+            let text = read(room);
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for way in ["ledger::", ".ledger", ".log()", "ledger_entries"] {
+                assert!(!text.contains(way), "{room} reaches for the log: `{way}`");
+            }
+        }
     }
 }

@@ -19,6 +19,10 @@
 //!   log's own care
 //! * [`incidents`], [`metrics`], [`server`], `schedule`, [`clock`], [`log`]: the rest of the house
 
+// Before the others: its `println!` is theirs.
+#[macro_use]
+mod output;
+
 pub mod api;
 pub mod captured;
 pub mod clock;

@@ -298,6 +298,13 @@ impl Index {
         Ok(())
     }
 
+    /// The earliest time of an entry: what waited in the spool may be older than the first by number.
+    pub fn earliest(&self) -> Result<Option<DateTime<Utc>>, LedgerError> {
+        let first: Option<i64> =
+            self.db.query_row("SELECT min(at) FROM entry WHERE at > 0", [], |row| row.get(0))?;
+        Ok(first.and_then(DateTime::from_timestamp_millis))
+    }
+
     /// The numbers of the entries that a filter selects; `pseudonyms` are those of `filter.who`, `tags` those of
     /// `filter.case`.
     pub fn find(

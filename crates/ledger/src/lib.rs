@@ -23,6 +23,8 @@ mod error;
 #[cfg(feature = "writer")]
 mod faults;
 #[cfg(feature = "writer")]
+mod former;
+#[cfg(feature = "writer")]
 mod index;
 pub mod leaf;
 #[cfg(feature = "writer")]
@@ -68,6 +70,8 @@ pub use entry::{
 pub use error::LedgerError;
 #[cfg(feature = "writer")]
 pub use faults::{DiskFaults, DiskStep};
+#[cfg(feature = "writer")]
+pub use former::Former;
 #[cfg(feature = "writer")]
 pub use index::{Filter, Index, Indexed};
 pub use leaf::Leaf;

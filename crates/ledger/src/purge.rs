@@ -104,7 +104,6 @@ impl Ledger {
     fn execute(&self, first: u64, seq: u64, now: DateTime<Utc>) -> Result<Purge, LedgerError> {
         let shared = self.shared();
         let root = shared.root_at(first).ok_or(LedgerError::Beyond { asked: first, size: self.size() })?;
-        let kept_from = time_of(&shared.record(first)?.leaf);
         let (begin, offset) = {
             let log = shared.log();
             (log.first, log.offsets.get(first).map_err(LedgerError::io("offsets"))?)
@@ -120,13 +119,17 @@ impl Ledger {
         shared.log_mut().first = first;
         shared.with_index(|index| index.forget(first))?;
         destroy(shared, begin, first, offset)?;
-        for month in shared.privacy.months() {
-            if kept_from.is_some_and(|at| month < month_of(at)) {
-                shared.privacy.destroy_month(&month)?;
-            }
-        }
+        destroy_months(shared)?;
         Ok(Purge::Done { first })
     }
+}
+
+/// Destroys the keys of the months of which no entry is left. By time and not by number: a cut that waited in the spool over the
+/// end of a month is logged in the next one, and its names are sealed under the month in which it happened.
+pub(crate) fn destroy_months(shared: &Shared) -> Result<(), LedgerError> {
+    let Some(earliest) = shared.with_index(|index| index.earliest())?.map(month_of) else { return Ok(()) };
+    let gone = shared.privacy.months().into_iter().filter(|month| *month < earliest);
+    gone.into_iter().try_for_each(|month| shared.privacy.destroy_month(&month))
 }
 
 enum Due {

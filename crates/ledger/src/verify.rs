@@ -9,9 +9,11 @@ use crate::{
     canonical::is_canonical,
     note::{Checkpoint, WitnessKey},
     tiles::{PRUNED, TileAt, TileDirectory, WIDTH, WITNESSED, entries_path, hash_tile_path},
-    tree::{KeptProof, NodeHash, Tree, leaf_hash, subtree},
+    tree::{NodeHash, Tree, leaf_hash, subtree},
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
+use kept::check_kept;
 use std::{
     collections::BTreeMap,
     fs,
@@ -22,6 +24,10 @@ use std::{
     },
     thread,
 };
+
+mod kept;
+
+pub use kept::Known;
 
 /// Bundles that one thread takes at a time.
 const SPAN: u64 = 64;
@@ -125,11 +131,14 @@ pub enum VerifyError {
     },
     /// Something signed or shown before is not part of this log.
     #[error(
-        "{name}: what was signed at {size} entries is not part of this log; it was rewritten before entry {size}"
+        "{name}: what was signed at {size} entries is not part of this log; it was rewritten between entry {from} and {size}"
     )]
     Forked {
         /// Who knows better.
         name: String,
+        /// Up to here it is the history that the reader kept, by the largest smaller checkpoint or proof among what was kept that
+        /// is part of it; 0 where there is none.
+        from: u64,
         /// The size that was signed.
         size: u64,
     },
@@ -158,20 +167,11 @@ impl VerifyError {
             | Self::Entries { first: seq, .. }
             | Self::Tile { first: seq, .. }
             | Self::Shorter { size: seq, .. }
+            | Self::Forked { from: seq, .. }
             | Self::Proof { seq, .. } => Some(*seq),
-            Self::Root { .. } | Self::Forked { .. } | Self::Purge(_) => Some(0),
+            Self::Root { .. } | Self::Purge(_) => Some(0),
         }
     }
-}
-
-/// What the reader brings along.
-#[derive(Clone, Debug, Default)]
-pub struct Known {
-    /// The witnesses whose cosignatures count.
-    pub witnesses: Vec<WitnessKey>,
-    /// Checkpoints and `tlog-proof`s that were kept from earlier, with the name under which they are reported. Each must be part of
-    /// the log: this is what finds a roll-back and a second history.
-    pub kept: Vec<(String, String)>,
 }
 
 /// Recomputes a whole published log from its entries: every leaf, every tile, the root, the signatures.
@@ -190,9 +190,11 @@ pub fn verify(dir: &Path, log_vkey: &str, witnesses: &[WitnessKey]) -> Result<Ve
 pub fn inspect(dir: &Path, log_vkey: &str, known: &Known) -> Result<Verified, Vec<VerifyError>> {
     let checkpoint = read_note(dir, "checkpoint", log_vkey).map_err(|e| vec![e])?;
     let mut findings = Vec::new();
-    let mut first = 0;
+    let (mut first, mut purged) = (0, None);
     if dir.join(PRUNED).exists() {
-        first = read_note(dir, PRUNED, log_vkey).map_err(|e| vec![e])?.size;
+        let tombstone = read_note(dir, PRUNED, log_vkey).map_err(|e| vec![e])?;
+        first = tombstone.size;
+        purged = Some(tombstone.root);
         if !first.is_multiple_of(WIDTH) || first > checkpoint.size {
             return Err(vec![VerifyError::Purge(first)]);
         }
@@ -215,7 +217,8 @@ pub fn inspect(dir: &Path, log_vkey: &str, known: &Known) -> Result<Verified, Ve
     let mut last: Option<[u8; 24]> = None;
     for span in spans.into_values() {
         verified.bytes += span.bytes;
-        purge_announced |= span.purges.contains(&first);
+        // The announcement stood in the log before a witness, so the tombstone may say nothing else.
+        purge_announced |= purged.is_some_and(|root| span.purges.contains(&(first, root)));
         findings.extend(span.findings);
         if let (Some(before), Some((seq, at))) = (last, span.begins) {
             verified.clock_back.extend(stepped_back(before, at).map(|by| (seq, by)));
@@ -233,7 +236,8 @@ pub fn inspect(dir: &Path, log_vkey: &str, known: &Known) -> Result<Verified, Ve
             .flatten();
         findings.push(edge_finding.unwrap_or(VerifyError::Root { size: checkpoint.size }));
     }
-    if !purge_announced {
+    let other_root = |root| upper.tree.as_ref().is_some_and(|tree| tree.root_at(first) != Some(root));
+    if !purge_announced || upper.trusted && purged.is_some_and(other_root) {
         findings.push(VerifyError::Purge(first));
     }
     check_kept(dir, log_vkey, known, &checkpoint, upper.tree.as_ref(), &mut verified, &mut findings);
@@ -361,7 +365,7 @@ struct Span {
     findings: Vec<VerifyError>,
     /// Leaf hashes, kept only where the edge is not trusted.
     leaves: Vec<NodeHash>,
-    purges: Vec<u64>,
+    purges: Vec<(u64, NodeHash)>,
     begins: Option<(u64, [u8; 24])>,
     ends: Option<[u8; 24]>,
     clock_back: Vec<(u64, TimeDelta)>,
@@ -476,7 +480,10 @@ impl Span {
         self.bytes += leaf.len() as u64;
         if leaf.starts_with(PURGE_LEAF) {
             let value: Option<serde_json::Value> = serde_json::from_slice(leaf).ok();
-            self.purges.extend(value.and_then(|v| v.pointer("/data/first")?.as_u64()));
+            self.purges.extend(value.and_then(|value| {
+                let root = BASE64_STANDARD.decode(value.pointer("/data/root")?.as_str()?).ok()?;
+                Some((value.pointer("/data/first")?.as_u64()?, root.try_into().ok()?))
+            }));
         }
         let Some(at) = time_text(leaf, b"\"at\":\"") else { return };
         match self.ends {
@@ -517,63 +524,6 @@ fn stepped_back(before: [u8; 24], at: [u8; 24]) -> Option<TimeDelta> {
     }
     let read = |text: [u8; 24]| std::str::from_utf8(&text).ok()?.parse::<DateTime<Utc>>().ok();
     Some(read(before)? - read(at)?).filter(|by| *by > CLOCK_TOLERANCE)
-}
-
-/// The cosigned checkpoint that lies beside the log, and what the reader kept.
-fn check_kept(
-    dir: &Path,
-    log_vkey: &str,
-    known: &Known,
-    checkpoint: &Checkpoint,
-    tree: Option<&Tree>,
-    verified: &mut Verified,
-    findings: &mut Vec<VerifyError>,
-) {
-    let Some(tree) = tree else { return };
-    let mut part_of_log = |name: &str, note: &str| -> Option<Checkpoint> {
-        let signed = match Checkpoint::read(note, log_vkey) {
-            Ok(signed) => signed,
-            Err(e) => {
-                findings.push(VerifyError::Checkpoint(format!("{name}: {e}")));
-                return None;
-            }
-        };
-        let (size, name) = (signed.size, name.to_owned());
-        if size > checkpoint.size {
-            findings.push(VerifyError::Shorter { size: checkpoint.size, name, known: size });
-        } else if size >= verified.first && tree.root_at(size) != Some(signed.root) {
-            findings.push(VerifyError::Forked { name, size });
-        } else {
-            return Some(signed);
-        }
-        None
-    };
-    let mut cosigned: Vec<Checkpoint> = Vec::new();
-    if let Ok(note) = fs::read_to_string(dir.join(WITNESSED)) {
-        cosigned.extend(part_of_log(WITNESSED, &note));
-    }
-    let mut proofs = Vec::new();
-    for (name, text) in &known.kept {
-        let proof = KeptProof::parse(text);
-        let note = proof.as_ref().map_or(text.as_str(), |proof| proof.checkpoint.as_str());
-        if let (Some(signed), Some(proof)) = (part_of_log(name, note), proof) {
-            proofs.push((name.clone(), proof, signed));
-        }
-    }
-    for (name, proof, signed) in proofs.into_iter().filter(|(_, proof, _)| proof.seq >= verified.first) {
-        let there = tree.inclusion(proof.seq, signed.size).is_some_and(|path| path.hashes == proof.hashes);
-        if !there {
-            findings.push(VerifyError::Proof { name, seq: proof.seq });
-        }
-    }
-    cosigned.push(checkpoint.clone());
-    for witness in &known.witnesses {
-        let newest = cosigned
-            .iter()
-            .filter_map(|c| Some((c.size, witness.cosigned_at(&c.note)?)))
-            .max_by_key(|(_, at)| *at);
-        verified.witnessed.extend(newest.map(|(size, at)| (witness.name().to_owned(), size, at)));
-    }
 }
 
 /// The path of the file that holds the newest checkpoint with a cosignature.

@@ -109,9 +109,9 @@ fn every_flipped_byte_is_found_at_its_entry() {
         let entries = unbundle(&bytes).unwrap();
         let start: usize = entries[..within].iter().map(|entry| entry.len() + 2).sum::<usize>() + 2;
         let seq = n * 256 + within as u64;
-        for at in (start..start + entries[within].len()).step_by(7) {
+        for at in start..start + entries[within].len() {
             let found = log.with(path.to_str().unwrap(), |mut bytes| {
-                bytes[at] ^= 0x01;
+                bytes[at] ^= 1 << (at % 8);
                 bytes
             });
             assert_eq!(found, [VerifyError::Entry(seq)], "byte {at}");
@@ -123,23 +123,87 @@ fn every_flipped_byte_is_found_at_its_entry() {
         });
         assert_eq!(found[0].position(), Some(seq), "{found:?}");
     }
-    // Bytes of the hash tiles, of the checkpoint's text and of its signature.
-    for (path, first) in [
-        ("tile/0/000", Some(0)),
-        ("tile/0/001", Some(256)),
-        ("tile/0/002.p/188", Some(512)),
-        ("tile/1/000.p/2", Some(0)),
-        ("checkpoint", None),
-    ] {
+    // A byte of every hash in every tile, each time another one.
+    for (path, first) in
+        [("tile/0/000", 0), ("tile/0/001", 256), ("tile/0/002.p/188", 512), ("tile/1/000.p/2", 0)]
+    {
         let length = fs::metadata(log.log().join(path)).unwrap().len() as usize;
-        for at in (0..length).step_by(length.div_ceil(23)) {
+        for hash in (0..length).step_by(32) {
+            let at = hash + hash / 32 % 32;
             let found = log.with(path, |mut bytes| {
                 bytes[at] ^= 0x40;
                 bytes
             });
-            assert_eq!(found[0].position(), first, "{path} byte {at}: {found:?}");
+            assert_eq!(found[0].position(), Some(first), "{path} byte {at}: {found:?}");
         }
     }
+    // Every byte of the checkpoint's text and of its signature.
+    for at in 0..fs::metadata(log.log().join("checkpoint")).unwrap().len() as usize {
+        let found = log.with("checkpoint", |mut bytes| {
+            bytes[at] ^= 1 << (at % 7);
+            bytes
+        });
+        assert_eq!(found[0].position(), None, "checkpoint byte {at}: {found:?}");
+    }
+}
+
+#[test]
+fn a_bent_cosignature_and_a_bent_tombstone_are_found() {
+    let log = Attacked::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let police = CosignerKey::load_or_create(&log.dir.path().join("w.key"), "politie.example/w").unwrap();
+    runtime.block_on(async {
+        let ledger = Ledger::open(config(log.dir.path())).unwrap();
+        ledger.trust_witness(&police.vkey()).unwrap();
+        let witness = async |second: i64| {
+            let size = ledger.size();
+            ledger.published().wait_for(|published| *published >= size).await.unwrap();
+            let note = ledger.checkpoint().unwrap();
+            let (text, signatures) = note.split_once("\n\n").unwrap();
+            let own = signatures.lines().next().unwrap();
+            let line = police.cosign(&format!("{text}\n"), at(second)).unwrap();
+            ledger.record_cosignature(&format!("{text}\n\n{own}\n{line}")).unwrap();
+        };
+        witness(1000).await;
+        ledger.purge(at(2 * SIZE as i64), at(3000)).await.unwrap();
+        witness(1001).await;
+        let done = ledger.purge(at(2 * SIZE as i64), at(3001)).await.unwrap();
+        assert_eq!(done, ledger::Purge::Done { first: 256 });
+        // One entry more, so that the newest checkpoint does not bear the cosignature as well.
+        ledger.append(Entry::heartbeat(at(3002), Clock::Synchronised)).await.unwrap();
+        let size = ledger.size();
+        ledger.published().wait_for(|published| *published >= size).await.unwrap();
+    });
+    let witnesses = vec![ledger::WitnessKey::parse(&police.vkey()).unwrap()];
+    let known = Known { witnesses, kept: Vec::new() };
+    let look = || inspect(&log.log(), &log.vkey, &known);
+    let good = look().unwrap();
+    assert_eq!((good.first, good.witnessed.len()), (256, 1));
+    for (name, must_fail) in [("checkpoint.pruned", true), ("checkpoint.witnessed", false)] {
+        let path = log.log().join(name);
+        let bytes = fs::read(&path).unwrap();
+        for at in 0..bytes.len() {
+            let mut bent = bytes.clone();
+            bent[at] ^= 1 << (at % 7);
+            fs::write(&path, bent).unwrap();
+            match look() {
+                Err(_) => {}
+                // The log's own signature is whole: then it is the witness's line that counts for nothing.
+                Ok(seen) => assert!(!must_fail && seen.witnessed.is_empty(), "{name} byte {at}"),
+            }
+        }
+        fs::write(&path, bytes).unwrap();
+    }
+    // A tombstone with another root or of other entries, signed with the log's true key.
+    let signer = LogKey::load_or_create(&log.dir.path().join("keys/log.key"), "rtr.example/test").unwrap();
+    for (size, root) in [(256, [7; 32]), (512, good.root)] {
+        let path = log.log().join("checkpoint.pruned");
+        let honest = fs::read(&path).unwrap();
+        fs::write(&path, signer.sign(size, root).unwrap()).unwrap();
+        assert!(look().unwrap_err().contains(&VerifyError::Purge(size)));
+        fs::write(&path, honest).unwrap();
+    }
+    look().unwrap();
 }
 
 #[test]
@@ -198,6 +262,7 @@ fn a_rollback_a_fork_and_an_old_checkpoint_are_found_by_whoever_kept_something()
     let log = Attacked::new();
     let last_night = tempfile::tempdir().unwrap();
     copy(log.dir.path(), last_night.path());
+    let before = fs::read_to_string(log.log().join("checkpoint")).unwrap();
     log_of(log.dir.path(), SIZE + 300, 0);
     let kept = fs::read_to_string(log.log().join("checkpoint")).unwrap();
     let proof = {
@@ -221,7 +286,12 @@ fn a_rollback_a_fork_and_an_old_checkpoint_are_found_by_whoever_kept_something()
     inspect(&old, &log.vkey, &Known::default()).unwrap();
     for shown in [&kept, &proof] {
         let found = inspect(&old, &log.vkey, &know(&[shown])).unwrap_err();
-        assert_eq!(found, [VerifyError::Forked { name: "kept".to_owned(), size: SIZE + 300 }]);
+        let forked = |from| VerifyError::Forked { name: "kept".to_owned(), from, size: SIZE + 300 };
+        assert_eq!(found, [forked(0)]);
+        // What was kept from before the fork says from where to look.
+        let found = inspect(&old, &log.vkey, &know(&[shown, &before])).unwrap_err();
+        assert_eq!(found, [forked(SIZE)]);
+        assert_eq!(found[0].position(), Some(SIZE));
     }
     // Two whole copies say where they part.
     let [ours, theirs] = [&log.log(), &old].map(|dir| ledger::Published::open(dir, &log.vkey).unwrap());

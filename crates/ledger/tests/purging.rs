@@ -4,9 +4,88 @@
 
 mod common;
 
+use chrono::DateTime;
 use common::{at, config, look, published};
 use ledger::{Clock, Entry, Filter, Ledger, LedgerError, note::CosignerKey, verify};
 use std::fs;
+
+const MONTH: i64 = 31 * 86_400;
+
+/// What the publisher and the witness do together.
+async fn witness(ledger: &Ledger, police: &CosignerKey, second: i64) {
+    published(ledger, ledger.size()).await;
+    let note = ledger.checkpoint().unwrap();
+    let text = note.split_once("\n\n").unwrap().0.to_owned() + "\n";
+    let own = note.lines().find(|line| line.starts_with('—')).unwrap();
+    let cosigned = format!("{text}\n{own}\n{}", police.cosign(&text, at(second)).unwrap());
+    ledger.record_cosignature(&cosigned).unwrap();
+}
+
+fn police(root: &std::path::Path, ledger: &Ledger) -> CosignerKey {
+    let police = CosignerKey::load_or_create(&root.join("witness.key"), "politie.example/w").unwrap();
+    ledger.trust_witness(&police.vkey()).unwrap();
+    police
+}
+
+#[tokio::test]
+async fn a_cut_logged_in_the_next_month_keeps_the_key_of_its_own() {
+    let root = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config(root.path())).unwrap();
+    let police = police(root.path(), &ledger);
+    let mut appends = tokio::task::JoinSet::new();
+    for n in 0..600_i64 {
+        // The entry that is kept first is of the later month; one behind it happened in the month before.
+        let when = if n < 256 || n == 300 { at(n) } else { at(2 * MONTH + n) };
+        let entry = Entry { at: when, look: None, ..look("replay.start", "", "a", "ENS-C01") };
+        let ledger = ledger.clone();
+        appends.spawn(async move { ledger.append(entry).await.unwrap() });
+        tokio::task::yield_now().await;
+    }
+    appends.join_all().await;
+    witness(&ledger, &police, 1).await;
+    let (cutoff, now) = (at(MONTH), at(3 * MONTH));
+    assert!(matches!(ledger.purge(cutoff, now).await.unwrap(), ledger::Purge::Announced { first: 256, .. }));
+    witness(&ledger, &police, 2).await;
+    assert_eq!(ledger.purge(cutoff, now).await.unwrap(), ledger::Purge::Done { first: 256 });
+    let late = ledger.details(300).unwrap();
+    assert_eq!(late.and_then(|details| details.actor).as_deref(), Some("a"), "its month's key is gone");
+}
+
+#[tokio::test]
+async fn a_log_from_before_a_new_epoch_ends_with_its_term() {
+    let root = tempfile::tempdir().unwrap();
+    let old = Ledger::open(config(root.path())).unwrap();
+    // Years ago: the ledger itself sees to the keys of this month and the next.
+    let then = DateTime::from_timestamp(1_577_900_000, 0).unwrap();
+    old.append(Entry { at: then, look: None, ..look("replay.start", "L", "a", "ENS-C01") }).await.unwrap();
+    drop(old);
+    let aside = root.path().join("log-until-1");
+    fs::rename(root.path().join("log"), &aside).unwrap();
+    fs::write(root.path().join("log-until-1.key"), "secret").unwrap();
+    fs::write(root.path().join("log-until-1.vkey"), "public").unwrap();
+    fs::write(root.path().join("log-until-2"), "no folder").unwrap();
+    let ledger = Ledger::open(config(root.path())).unwrap();
+    let police = police(root.path(), &ledger);
+    ledger.append(Entry::heartbeat(at(2 * MONTH), Clock::Unknown)).await.unwrap();
+    let key_of_then = root.path().join("keys/ledger-months/2020-01");
+    assert!(key_of_then.exists());
+
+    let sequence = fs::File::options().write(true).open(aside.join("sequence")).unwrap();
+    sequence.set_modified(at(10).into()).unwrap();
+    let (cutoff, now) = (at(MONTH), at(2 * MONTH));
+    assert!(ledger.purge_former(at(5), now).await.unwrap().is_empty(), "its newest entry is within the term");
+    let announced = vec![(aside.clone(), ledger::Former::Announced { seq: 1 })];
+    assert_eq!(ledger.purge_former(cutoff, now).await.unwrap(), announced);
+    assert_eq!(ledger.purge_former(cutoff, now).await.unwrap(), announced, "announced once");
+    assert_eq!(ledger.newest("ledger.epoch_purge").unwrap().unwrap().1["data"]["folder"], "log-until-1");
+    witness(&ledger, &police, 1).await;
+    let done = ledger.purge_former(cutoff, now).await.unwrap();
+    assert_eq!(done, [(aside.clone(), ledger::Former::Destroyed)]);
+    assert!(!aside.exists() && !root.path().join("log-until-1.key").exists());
+    assert!(root.path().join("log-until-1.vkey").exists(), "with it the grant can still be read");
+    assert!(!key_of_then.exists(), "nobody needs that month's key any more");
+    assert!(ledger.purge_former(cutoff, now).await.unwrap().is_empty());
+}
 
 #[tokio::test]
 async fn the_end_of_the_logs_own_term_leaves_a_tombstone_and_a_tree_that_verifies() {

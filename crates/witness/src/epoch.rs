@@ -7,7 +7,7 @@ use crate::{Refusal, Witness};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 pub use ledger::epoch::{ACTION, Grant};
-use ledger::tiles::TileDirectory;
+use ledger::{InclusionProof, KeptProof, note::Checkpoint};
 use std::{fs, path::Path};
 
 impl Witness {
@@ -52,15 +52,52 @@ fn expected(state: &Path) -> std::path::PathBuf {
     name.into()
 }
 
-/// Before the first cosignature of a log: if it was granted as a new epoch, its first entry must carry the grant.
-pub(crate) fn check_first_leaf(witness: &Witness, tiles: &TileDirectory, size: u64) -> Result<(), Refusal> {
-    let Ok(grant) = fs::read_to_string(expected(witness.state_path())) else { return Ok(()) };
-    let width = size.min(256);
-    let first = tiles.entries(0, width).ok().and_then(|entries| entries.into_iter().next());
-    let leaf: serde_json::Value =
-        first.and_then(|leaf| serde_json::from_slice(&leaf).ok()).unwrap_or_default();
-    if leaf["action"] == ACTION && leaf["data"]["grant"] == grant.as_str() {
-        return Ok(());
+/// The grant that a log must begin with, where its witness (whose state is `state`) was told of one.
+pub(crate) fn granted(log_vkey: &str, state: &Path) -> Result<Option<String>, Refusal> {
+    let path = expected(state);
+    let grant = match fs::read_to_string(&path) {
+        Ok(grant) => grant,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e.into()),
+    };
+    if !grant.lines().any(|line| line.strip_prefix("new ") == Some(log_vkey)) {
+        return Err(Refusal::Grant(format!("{} is about another log", path.display())));
     }
-    Err(Refusal::Unknown("the new log does not begin with the grant of its epoch".to_owned()))
+    Ok(Some(grant))
+}
+
+impl Witness {
+    /// The first cosignature of a log that was granted as a new epoch. `proof` is the `tlog-proof` of its entry 0, which brings that
+    /// entry along, as `rtrctl ledger proof LOG 0` writes it: whichever way the checkpoints come later, the log has shown that it
+    /// begins with the grant. Returns the checkpoint with the cosignature.
+    ///
+    /// # Errors
+    /// [`Refusal::Grant`] when it does not; [`Refusal::Conflict`] when this log was signed before.
+    pub fn begin(&mut self, proof: &str, now: DateTime<Utc>) -> Result<String, Refusal> {
+        let refuse = |why: &str| Refusal::Grant(why.to_owned());
+        let grant = granted(self.log_vkey(), self.state.path())?
+            .ok_or_else(|| refuse("no grant lies beside the witness's state"))?;
+        if self.seen_size() > 0 {
+            return Err(Refusal::Conflict(self.seen_size()));
+        }
+        let kept = KeptProof::parse(proof).ok_or_else(|| refuse("this is no tlog-proof"))?;
+        let checkpoint = Checkpoint::read(&kept.checkpoint, self.log_vkey())
+            .map_err(|e| Refusal::Unknown(e.to_string()))?;
+        let leaf = kept.extra.ok_or_else(|| refuse("the proof does not bring its entry along"))?;
+        let path = InclusionProof {
+            seq: kept.seq,
+            size: checkpoint.size,
+            root: checkpoint.root,
+            hashes: kept.hashes,
+        };
+        if kept.seq != 0 || !path.holds_for(&leaf) {
+            return Err(refuse("it does not prove the log's first entry"));
+        }
+        let entry: serde_json::Value = serde_json::from_slice(&leaf).unwrap_or_default();
+        if entry["action"] != ACTION || entry["data"]["grant"] != grant.as_str() {
+            return Err(refuse("the log's first entry does not carry the grant"));
+        }
+        let line = self.sign(&checkpoint, now)?;
+        Ok(checkpoint.with_cosignatures(&line))
+    }
 }

@@ -49,6 +49,24 @@ pub enum Refusal {
         /// The size offered.
         new: u64,
     },
+    /// A checkpoint of the log, and an older one than was signed here: an old request that came again, or a log that was cut.
+    /// Which of the two shows when nothing newer comes.
+    #[error(
+        "the log is offered with {size} entries, and {seen} were signed here: it was cut, or this is an old request"
+    )]
+    Shorter {
+        /// The size from which the request starts.
+        old: u64,
+        /// The size offered.
+        size: u64,
+        /// The size signed before.
+        seen: u64,
+    },
+    /// The log was granted as a new epoch and has not shown the grant.
+    #[error(
+        "this log was granted as a new epoch, and has yet to show that it begins with the grant: `rtr-witness begin` ({0})"
+    )]
+    Grant(String),
     /// Two checkpoints of one size with different roots, both signed by the log: two histories.
     #[error("the log signed two different trees of {0} entries: its history was forked")]
     Forked(u64),
@@ -115,10 +133,6 @@ impl Witness {
         (seen.size, seen.root)
     }
 
-    pub(crate) fn state_path(&self) -> &Path {
-        self.state.path()
-    }
-
     /// Signs a text of the witness's own that can be no checkpoint, for [`epoch`].
     pub(crate) fn sign_text(&self, text: &str, now: DateTime<Utc>) -> Result<String, Refusal> {
         Ok(self.key.cosign(text, now)?)
@@ -141,10 +155,16 @@ impl Witness {
         // Before anything else is believed, and before any alarm.
         let checkpoint =
             Checkpoint::read(note, &self.log_vkey).map_err(|e| Refusal::Unknown(e.to_string()))?;
+        let seen = self.state.seen();
+        if checkpoint.size < seen.size {
+            return Err(Refusal::Shorter { old, size: checkpoint.size, seen: seen.size });
+        }
         if old > checkpoint.size {
             return Err(Refusal::Malformed("the old size lies beyond the checkpoint".to_owned()));
         }
-        let seen = self.state.seen();
+        if seen.size == 0 && epoch::granted(&self.log_vkey, self.state.path())?.is_some() {
+            return Err(Refusal::Grant("nothing of it was signed yet".to_owned()));
+        }
         if old != seen.size {
             return Err(Refusal::Conflict(seen.size));
         }
@@ -162,6 +182,12 @@ impl Witness {
         {
             return Err(inconsistent);
         }
+        self.sign(&checkpoint, now)
+    }
+
+    /// Remembers, and then signs.
+    fn sign(&mut self, checkpoint: &Checkpoint, now: DateTime<Utc>) -> Result<String, Refusal> {
+        let seen = self.state.seen();
         let grew_at = if checkpoint.size > seen.size { now.timestamp() } else { seen.grew_at };
         self.state.remember(Seen { size: checkpoint.size, root: checkpoint.root, grew_at })?;
         let line = self.key.cosign(&checkpoint.text, now)?;

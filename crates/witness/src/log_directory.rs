@@ -4,6 +4,7 @@
 use crate::{Refusal, Witness, epoch};
 use chrono::{DateTime, Utc};
 use ledger::{
+    Published,
     note::Checkpoint,
     tiles::{TileDirectory, WIDTH},
     tree::Tree,
@@ -27,10 +28,13 @@ pub fn cosign(witness: &mut Witness, dir: &Path, now: DateTime<Utc>) -> Result<C
     let checkpoint =
         Checkpoint::read(&note, witness.log_vkey()).map_err(|e| Refusal::Unknown(e.to_string()))?;
     let tiles = TileDirectory::new(dir);
-    let old = witness.seen_size();
-    if old == 0 {
-        epoch::check_first_leaf(witness, &tiles, checkpoint.size)?;
+    let before = witness.seen_size();
+    if before == 0 && epoch::granted(witness.log_vkey(), witness.state.path())?.is_some() {
+        let unreadable = |e: &dyn ToString| Refusal::Grant(e.to_string());
+        let mut log = Published::open(dir, witness.log_vkey()).map_err(|e| unreadable(&e))?;
+        witness.begin(&log.prove(0).map_err(|e| unreadable(&e))?.to_text(), now)?;
     }
+    let old = witness.seen_size();
     if old > checkpoint.size {
         // A shorter log than the one signed is a rewritten one.
         return Err(Refusal::Inconsistent { old, new: checkpoint.size });
@@ -42,7 +46,7 @@ pub fn cosign(witness: &mut Witness, dir: &Path, now: DateTime<Utc>) -> Result<C
     let line = witness.add_checkpoint(old, proof.hashes, &note, now)?;
     replace(&dir.join("cosignature"), &checkpoint.with_cosignatures(&line))?;
     let newest = newest_time(&tiles, checkpoint.size);
-    Ok(Cosigned { size: checkpoint.size, new: checkpoint.size - old, newest })
+    Ok(Cosigned { size: checkpoint.size, new: checkpoint.size - before, newest })
 }
 
 /// The newest entry's time, so that a clock that was set back at the log is noticed. Its bundle is not proven here; a host

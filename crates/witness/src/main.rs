@@ -1,7 +1,11 @@
 //! `rtr-witness`: run by the police, on the police's machine, with the police's key.
 
+// Before the others: its `println!` is this program's.
+#[macro_use]
+mod output;
+
 use anyhow::{Context, Result};
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use clap::{Parser, Subcommand};
 use std::{
     fs,
@@ -11,7 +15,7 @@ use std::{
     sync::mpsc,
     time::Duration,
 };
-use witness::{Witness, epoch, http, keys, letters, log_directory, watch::Watch};
+use witness::{Refusal, Witness, epoch, http, keys, letters, log_directory, watch::Watch};
 
 /// Checks that the ledger only grows, and cosigns it.
 #[derive(Parser)]
@@ -87,6 +91,17 @@ enum Verb {
         out: PathBuf,
         #[command(flatten)]
         alarm: Alarm,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// At the police: the first cosignature of a log that was granted as a new epoch, for those that serve or answer letters.
+    Begin {
+        /// The tlog-proof of the new log's entry 0, as `rtrctl ledger proof LOG 0` writes it.
+        #[arg(long)]
+        proof: PathBuf,
+        /// Where to write the cosigned checkpoint, for `deliver`.
+        #[arg(long)]
+        out: PathBuf,
         #[command(flatten)]
         who: Who,
     },
@@ -290,8 +305,27 @@ fn main() -> Result<ExitCode> {
                     watch.sound(Utc::now());
                     Ok(ExitCode::from(3))
                 }
+                Err(e @ Refusal::Shorter { size, .. }) => {
+                    // A letter comes when somebody carries it: nothing newer is on its way to contradict this one.
+                    watch.shorter(size, &text, TimeDelta::zero(), Utc::now());
+                    watch.sound(Utc::now());
+                    eprintln!("not cosigned: {e}");
+                    Ok(ExitCode::from(3))
+                }
                 Err(e) => Err(e.into()),
             }
+        }
+        Verb::Begin { proof, out, who } => {
+            let mut witness = who.witness()?;
+            let text = fs::read_to_string(&proof).with_context(|| proof.display().to_string())?;
+            let answer = witness.begin(&text, Utc::now())?;
+            fs::write(&out, answer).with_context(|| out.display().to_string())?;
+            println!(
+                "the new log begins with its grant; cosigned {} entries; carry {} back",
+                witness.seen_size(),
+                out.display()
+            );
+            done
         }
         Verb::Deliver { answer, log, log_key } => {
             let text = fs::read_to_string(&answer).with_context(|| answer.display().to_string())?;

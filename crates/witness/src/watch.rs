@@ -30,9 +30,19 @@ struct State {
     clocks_apart: Option<TimeDelta>,
     refusals: u64,
     unreachable: Option<String>,
+    shorter: Option<Shorter>,
     evidence: PathBuf,
     program: Option<PathBuf>,
     sounding: Option<String>,
+}
+
+/// The log was offered with fewer entries than were signed, and nothing newer came since.
+#[derive(Debug)]
+struct Shorter {
+    size: u64,
+    since: DateTime<Utc>,
+    alarm_from: DateTime<Utc>,
+    kept: PathBuf,
 }
 
 impl Watch {
@@ -46,6 +56,7 @@ impl Watch {
             clocks_apart: None,
             refusals: 0,
             unreachable: None,
+            shorter: None,
             evidence,
             program,
             sounding: None,
@@ -67,6 +78,20 @@ impl Watch {
         state.size = size;
         state.cosigned_at = Some(now);
         state.unreachable = None;
+        state.shorter = None;
+    }
+
+    /// The log was offered with `size` entries, under its own signature, where more were signed. By itself that is only an old
+    /// checkpoint; an alarm when nothing newer comes within `patience`. The offer is kept in `….shorter` beside the evidence.
+    pub fn shorter(&self, size: u64, offered: &str, patience: TimeDelta, now: DateTime<Utc>) {
+        let mut state = self.state();
+        let kept = state.beside(".shorter");
+        if let Err(e) = fs::write(&kept, note_of(offered)) {
+            eprintln!("the shorter log's checkpoint could not be kept in {}: {e}", kept.display());
+        }
+        // Offered again and again it is one event, since its first time.
+        let since = state.shorter.as_ref().map_or(now, |shorter| shorter.since);
+        state.shorter = Some(Shorter { size, since, alarm_from: since + patience, kept });
     }
 
     /// Another history was offered, under the log's own signature, and refused. Kept are the offer as it came, and as notes of
@@ -78,19 +103,9 @@ impl Watch {
             return;
         }
         let text = format!("{now}\n{why}\n\n{offered}\n");
-        // An offer begins with a proof, a published checkpoint does not.
-        let note = offered
-            .strip_prefix("old ")
-            .and_then(|rest| rest.split_once("\n\n"))
-            .map_or(offered, |(_, note)| note);
-        let beside = |suffix: &str| {
-            let mut name = state.evidence.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
         let kept = append(&state.evidence, &text)
-            .and_then(|()| fs::write(beside(".offered"), note))
-            .and_then(|()| signed.map_or(Ok(()), |signed| fs::write(beside(".signed"), signed)));
+            .and_then(|()| fs::write(state.beside(".offered"), note_of(offered)))
+            .and_then(|()| signed.map_or(Ok(()), |signed| fs::write(state.beside(".signed"), signed)));
         if let Err(e) = kept {
             eprintln!("the evidence could not be kept in {}: {e}", state.evidence.display());
         }
@@ -108,6 +123,15 @@ impl Watch {
             return Some(format!(
                 "the log's history was rewritten, cut or forked; nothing further is signed without a look at {}",
                 state.evidence.display()
+            ));
+        }
+        if let Some(shorter) = state.shorter.as_ref().filter(|shorter| now >= shorter.alarm_from) {
+            return Some(format!(
+                "the log was offered with {} entries where {} were signed, and nothing newer since {} (see {})",
+                shorter.size,
+                state.size,
+                shorter.since.format("%H:%M:%S UTC"),
+                shorter.kept.display()
             ));
         }
         let silent = now - state.grew_at;
@@ -179,6 +203,21 @@ impl Watch {
     }
 }
 
+impl State {
+    /// A file beside the evidence.
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.evidence.as_os_str().to_owned();
+        name.push(suffix);
+        name.into()
+    }
+}
+
+/// The checkpoint of an offer, which begins with a proof; a published checkpoint does not.
+fn note_of(offered: &str) -> &str {
+    let behind_proof = offered.strip_prefix("old ").and_then(|rest| rest.split_once("\n\n"));
+    behind_proof.map_or(offered, |(_, note)| note)
+}
+
 fn append(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
@@ -220,6 +259,25 @@ mod tests {
         assert_eq!(watch.alarm(at(8)), None);
         assert!(watch.alarm(at(4)).unwrap().contains("went back"));
         assert!(watch.metrics(at(20)).contains("rtr_witness_alarm 1"));
+    }
+
+    #[test]
+    fn a_shorter_log_is_an_alarm_when_nothing_newer_contradicts_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let watch = Watch::new(20, at(0), dir.path().join("evidence"), None);
+        let patience = TimeDelta::minutes(2);
+        watch.shorter(12, "old 10\nproof\n\nnote\n", patience, at(1));
+        assert_eq!(watch.alarm(at(2)), None, "an old request that came again");
+        watch.cosigned(21, None, at(2));
+        assert_eq!(watch.alarm(at(4)), None, "the log itself contradicted it");
+        watch.shorter(12, "old 10\nproof\n\nnote\n", patience, at(3));
+        watch.shorter(13, "old 10\nproof\n\nnewer\n", patience, at(4));
+        let alarm = watch.alarm(at(5)).unwrap();
+        assert!(alarm.contains("with 13 entries where 21 were signed"), "{alarm}");
+        assert_eq!(fs::read_to_string(dir.path().join("evidence.shorter")).unwrap(), "newer\n");
+        // It does not stand for ever, as a fork does: a log that goes on from what was signed was not cut.
+        watch.cosigned(22, None, at(6));
+        assert_eq!(watch.alarm(at(6)), None);
     }
 
     #[test]

@@ -178,6 +178,10 @@ async fn over_http_it_answers_as_the_standard_says() {
     assert_eq!(post(to, &format!("old 5\n{hashes}\n{second}")).0, 200);
     assert_eq!(post(to, &format!("old 13\n\n{second}")).0, 200, "the same again, for a fresh time");
     assert_eq!(post(to, &format!("old 13\n\n{first}")).0, 400);
+    // A host that rolled the log back asks from where it is itself, and is told the size; what it showed is kept.
+    assert_eq!(post(to, &format!("old 5\n\n{first}")), (409, "13\n".to_owned()));
+    assert_eq!(kept("evidence.shorter"), first);
+    assert!(get(to, "/status").starts_with("HTTP/1.1 200"), "an old request that came again is no alarm yet");
     assert_eq!(post(to, &format!("old 13\n\n{}", second.replace("\n13\n", "\n14\n"))).0, 403);
     assert_eq!(post(to, "nonsense").0, 400);
     // Two trees of one size under the log's own signature: a fork, and an alarm.
@@ -241,7 +245,18 @@ async fn after_a_loss_the_log_goes_on_only_as_the_police_granted() {
     // Begun without the grant: no signature.
     grow(&log, 1).await;
     let refused = log_directory::cosign(&mut second(&log), &anew.path().join("log"), at(2));
-    assert!(matches!(refused, Err(Refusal::Unknown(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Refusal::Grant(_))), "{refused:?}");
+    // Nor over the other two roads, on which the witness sees no entries.
+    let offered = ledger::ConsistencyProof { old: 0, new: 1, hashes: Vec::new() };
+    let offered = offered.request(&log.checkpoint().unwrap());
+    let refused = letters::answer(&mut second(&log), &offered, at(2));
+    assert!(matches!(refused, Err(Refusal::Grant(_))), "{refused:?}");
+    let first_entry = |log: &Ledger| {
+        let mut published = ledger::Published::open(&anew.path().join("log"), &log.vkey()).unwrap();
+        published.prove(0).unwrap().to_text()
+    };
+    let refused = second(&log).begin(&first_entry(&log), at(2));
+    assert!(matches!(refused, Err(Refusal::Grant(_))), "{refused:?}");
     drop(log);
     fs::remove_dir_all(anew.path().join("log")).unwrap();
     let log = Ledger::open(new_config).unwrap();
@@ -249,5 +264,25 @@ async fn after_a_loss_the_log_goes_on_only_as_the_police_granted() {
     first.data = Some(serde_json::json!({ "grant": grant }));
     log.append(first).await.unwrap();
     grow(&log, 3).await;
-    assert_eq!(log_directory::cosign(&mut second(&log), &anew.path().join("log"), at(2)).unwrap().size, 4);
+    // With the proof of its first entry it is signed whichever way its checkpoints come.
+    let proof = first_entry(&log);
+    let other = anew.path().join("state-of-a-letter-writer");
+    epoch::expect(&other, &grant).unwrap();
+    fs::create_dir_all(anew.path().join("w")).unwrap();
+    fs::copy(root.path().join("w/key"), anew.path().join("w/key")).unwrap();
+    let mut letter_writer = Witness::open(key(anew.path()), &other, &log.vkey()).unwrap();
+    assert!(letter_writer.begin(&proof.replace("index 0", "index 1"), at(2)).is_err());
+    let answer = letter_writer.begin(&proof, at(2)).unwrap();
+    assert!(keys[0].cosigned_at(&answer).is_some() && letter_writer.seen_size() == 4);
+    assert!(matches!(letter_writer.begin(&proof, at(3)), Err(Refusal::Conflict(4))));
+    grow(&log, 2).await;
+    let request = letters::request(&anew.path().join("log"), &log.vkey(), Some(4)).unwrap();
+    letters::answer(&mut letter_writer, &request, at(3)).unwrap();
+    assert_eq!(log_directory::cosign(&mut second(&log), &anew.path().join("log"), at(2)).unwrap().size, 6);
+    // A grant for another log is none for this one.
+    let foreign = grant.replace(&log.vkey(), "rtr.example/other+00000000+AA");
+    let wrong = anew.path().join("wrong");
+    epoch::expect(&wrong, &foreign).unwrap();
+    let mut wrong = Witness::open(key(anew.path()), &wrong, &log.vkey()).unwrap();
+    assert!(matches!(wrong.begin(&proof, at(3)), Err(Refusal::Grant(_))));
 }

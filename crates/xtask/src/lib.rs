@@ -3,6 +3,10 @@
 //! It needs only std and a few small crates, so that it starts on a bare machine. It says what it will install, installs
 //! it, builds, runs, and leaves no process behind, also on Ctrl-C.
 
+// Before the others: its `println!` is theirs.
+#[macro_use]
+mod output;
+
 mod bench;
 mod bench_export;
 mod bench_ledger;
@@ -23,7 +27,7 @@ cargo xtask demo  [--headless] [--for 30s] [--screenshot FILE] [--report FILE]
     simulated cameras, the daemon, the witness and the console, ready to use
 cargo xtask test  [FILTER]
     format, lints, documentation, unit, property and end-to-end tests
-cargo xtask bench [record|live|wall|law|export] [--cameras N] [--seconds S] [--warmup S] [--rtsp URL] [--footage DIR] [--json]
+cargo xtask bench [record|live|wall|replay|law|export] [--cameras N] [--seconds S] [--warmup S] [--rtsp URL] [--footage DIR] [--json]
     figures as ratios against a peer in the same run
 cargo xtask bench ledger [--entries N] [--append-seconds S]
     durable appends against one fdatasync; start, verification, proof and query of a long log
@@ -32,7 +36,11 @@ cargo xtask static-witness
 
 /// Runs the command line; the exit code.
 pub fn main() -> i32 {
-    if let Err(error) = run() {
+    let outcome = run();
+    if processes::is_reader_gone() {
+        return 0;
+    }
+    if let Err(error) = outcome {
         if processes::interrupted() {
             println!("stopped.");
             return 130;
@@ -47,6 +55,10 @@ fn run() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let command = arguments.next();
     let rest: Vec<String> = arguments.collect();
+    if rest.iter().any(|argument| argument == "--help" || argument == "-h") {
+        println!("{USAGE}");
+        return Ok(());
+    }
     processes::catch_interrupt()?;
     match command.as_deref() {
         Some("demo") => demo::run(&rest),
@@ -126,5 +138,20 @@ pub(crate) fn seconds(text: &str) -> Result<u64> {
     match number.parse::<u64>() {
         Ok(n) => Ok(n * unit),
         Err(_) => bail!("`{text}` is not a duration; write it as 30s or 5m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_bench() {
+        let bench = include_str!("bench.rs");
+        for which in ["record", "live", "wall", "replay", "law", "export", "ledger"] {
+            assert!(bench.contains(&format!("\"{which}\"")), "there is no bench {which}");
+            let named = USAGE.contains(&format!("|{which}")) || USAGE.contains(&format!("[{which}"));
+            assert!(named || USAGE.contains(&format!("bench {which}")), "the help does not name {which}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static READER_GONE: AtomicBool = AtomicBool::new(false);
 
 /// From now on Ctrl-C and SIGTERM only set a flag; whoever waits sees it and unwinds, ending every child.
 pub fn catch_interrupt() -> Result<()> {
@@ -20,6 +21,17 @@ pub fn catch_interrupt() -> Result<()> {
 /// Whether Ctrl-C was pressed.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Nobody reads what is printed any more: as if Ctrl-C had been pressed.
+pub(crate) fn reader_gone() {
+    READER_GONE.store(true, Ordering::SeqCst);
+    INTERRUPTED.store(true, Ordering::SeqCst);
+}
+
+/// Whether nobody reads what is printed any more.
+pub(crate) fn is_reader_gone() -> bool {
+    READER_GONE.load(Ordering::SeqCst)
 }
 
 /// A running child and its descendants.

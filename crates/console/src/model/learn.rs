@@ -1,6 +1,6 @@
 //! What the daemon's news changes.
 
-use super::{LogIn, LookBack, Model, Overlay, Tile};
+use super::{Listening, LogIn, LookBack, Model, Overlay, Tile};
 use crate::{
     feeds::{Phase, Shows},
     net::{News, Trouble},
@@ -45,6 +45,7 @@ impl Model {
             }
             News::LoggedIn(me) => {
                 self.since = self.clock.now();
+                self.listening = Some(Listening::again(self.listening, Instant::now()));
                 self.log_in = LogIn::In(me);
                 self.room = self.rooms().first().copied().unwrap_or_default();
             }
@@ -53,13 +54,14 @@ impl Model {
                 // The next person starts from an empty wall. What this workstation checked itself stays: it is nobody's session.
                 let language = self.texts.language();
                 let (about, clock) = (self.about.take(), self.clock);
-                let witnessed = std::mem::take(&mut self.witnessed);
+                let (witnessed, listening) = (std::mem::take(&mut self.witnessed), self.listening);
                 let mut players = self.feeds.lose_all();
                 players.extend(self.replay.take().into_iter().flat_map(super::replay::Replay::players));
                 *self = Self {
                     about,
                     clock,
                     witnessed,
+                    listening,
                     log_in: LogIn::Out(trouble),
                     ..Self::new(language, self.layout)
                 };

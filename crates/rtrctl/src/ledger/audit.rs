@@ -5,6 +5,7 @@
 //! what one person does, and no figure is made for a council or a manager; whoever wants statistics takes them from the
 //! incident register. Who has rights and never used them is asked the other way round, and needs the months' keys.
 
+mod disclosures;
 mod findings;
 mod lines;
 
@@ -66,7 +67,7 @@ pub(crate) enum Report {
     OpenLooks,
     /// Holds that are not released, and those without a review date or past it
     Holds,
-    /// Disclosures, by article
+    /// Disclosures, by article: approvals, and files handed over
     Disclosures,
     /// Per camera: what was recorded, up to where it is destroyed, and the daily reports
     Destruction,
@@ -134,7 +135,7 @@ impl Audit {
                 None => None,
             };
             if let Some(opened) = &opened {
-                found.persons(seq, &entry, &leaf, opened, self.is_inside(at));
+                found.persons(seq, &entry, &leaf, opened, (self.is_inside(at), self.is_by_then(at)));
             }
             self.take(&mut found, seq, &leaf, &entry, at);
         }
@@ -149,10 +150,15 @@ impl Audit {
             && self.until.is_none_or(|until| at.is_some_and(|at| at < until))
     }
 
+    /// Whether it counts for what is in force on the day that was asked for.
+    fn is_by_then(&self, at: Option<DateTime<Utc>>) -> bool {
+        self.on.is_none_or(|on| at.is_none_or(|at| at.date_naive() <= on))
+    }
+
     fn take(&self, found: &mut Findings, seq: u64, leaf: &[u8], entry: &Leaf<'_>, at: Option<DateTime<Utc>>) {
         // What is in force on a day rests on all that came before it; a range restricts only what happened in it.
         let value = || serde_json::from_slice::<Value>(leaf).unwrap_or_default();
-        if self.on.is_none_or(|on| at.is_none_or(|at| at.date_naive() <= on)) {
+        if self.is_by_then(at) {
             found.standing(seq, entry, value);
         }
         let inside = self.is_inside(at);
@@ -183,7 +189,9 @@ impl Audit {
             Report::OutsideWindows => "Live view that rested on no ordinary live window".to_owned(),
             Report::OpenLooks => "Looks without an end".to_owned(),
             Report::Holds => format!("Holds that stand on {on}"),
-            Report::Disclosures => "Disclosures, by article".to_owned(),
+            Report::Disclosures => {
+                "Disclosures, by article: what was approved, and which files were handed over".to_owned()
+            }
             Report::Destruction => {
                 format!("Recorded and destroyed, per camera, on {on}, and the daily reports")
             }
@@ -235,7 +243,11 @@ impl Audit {
             let reports: serde_json::Map<String, Value> = sections
                 .into_iter()
                 .map(|(report, title, lines)| {
-                    (report.name(), json!({ "title": title, "count": lines.count(), "lines": lines.rows() }))
+                    let (count, left_out) = (lines.count(), lines.left_out());
+                    let lines = lines.rows();
+                    let figures =
+                        json!({ "title": title, "count": count, "left_out": left_out, "lines": lines });
+                    (report.name(), figures)
                 })
                 .collect();
             let purpose = self.purpose.map(Purpose::word);

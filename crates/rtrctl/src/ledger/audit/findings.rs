@@ -1,6 +1,6 @@
 //! What one pass over the entries finds: what happened in the range, and what stands until something ends it.
 
-use super::{super::readable::short, lines::Lines};
+use super::{super::readable::short, disclosures::Disclosures, lines::Lines};
 use chrono::{DateTime, TimeDelta, Utc};
 use ledger::{Details, Leaf, entry::HEARTBEAT};
 use serde_json::Value;
@@ -17,6 +17,14 @@ struct Camera {
     recorded_since: Option<String>,
     destroyed_until: Option<String>,
     destructions: u64,
+}
+
+/// A look that has begun and not ended.
+struct Look {
+    seq: u64,
+    text: String,
+    live: bool,
+    justified: bool,
 }
 
 struct Held {
@@ -45,9 +53,9 @@ pub(super) struct Findings {
     pub(super) last_at: Option<DateTime<Utc>>,
     pub(super) entries: u64,
     denied: BTreeMap<(String, String), (u64, u64)>,
-    looks: BTreeMap<String, (u64, String)>,
+    looks: BTreeMap<String, Look>,
     holds: BTreeMap<String, Held>,
-    disclosures: BTreeMap<String, Lines>,
+    disclosed: Disclosures,
     cameras: BTreeMap<String, Camera>,
     daily: Lines,
     facts: BTreeMap<(String, String), (u64, Value)>,
@@ -56,19 +64,39 @@ pub(super) struct Findings {
     active: BTreeSet<String>,
 }
 
+/// On what live view rests that rests on no ordinary live window.
+fn outside_windows<'a>(basis: impl Iterator<Item = &'a str>, justified: bool) -> Option<&'static str> {
+    let kinds: Vec<&str> = basis.filter_map(|fact| fact.split(' ').next()).collect();
+    match () {
+        () if kinds.contains(&"window") => None,
+        () if kinds.contains(&"extra_window") => Some("an extra window"),
+        () if justified => Some("an incident or instruction"),
+        () => Some("the use period alone"),
+    }
+}
+
 fn time(value: &Value, key: &str) -> Option<DateTime<Utc>> {
     value.get(key)?.as_str()?.parse().ok()
 }
 
 impl Findings {
-    /// What the months' keys open: who did something, and which authorisations say what.
-    pub(super) fn persons(&mut self, seq: u64, leaf: &Leaf<'_>, text: &[u8], opened: &Details, inside: bool) {
+    /// What the months' keys open: who did something `inside` the range, and which authorisations were recorded `by_then`.
+    pub(super) fn persons(
+        &mut self,
+        seq: u64,
+        leaf: &Leaf<'_>,
+        text: &[u8],
+        opened: &Details,
+        (inside, by_then): (bool, bool),
+    ) {
         // Logging in alone is no use of a right.
         if let Some(actor) = opened.actor.as_ref().filter(|_| inside && !leaf.is("session")) {
             self.active.insert(actor.clone());
         }
         let value = || serde_json::from_slice::<Value>(text).unwrap_or_default();
-        if leaf.action == "register.record" && value().pointer("/data/kind") == Some(&"authorisation".into())
+        if by_then
+            && leaf.action == "register.record"
+            && value().pointer("/data/kind") == Some(&"authorisation".into())
         {
             let new = opened.committed.get("change.new");
             let fact: Value = new.and_then(|new| serde_json::from_str(&new.text).ok()).unwrap_or_default();
@@ -94,7 +122,8 @@ impl Findings {
         let step = leaf.step();
         if let Some(look) = &leaf.look {
             if step == "start" && leaf.took_place() {
-                self.looks.insert(look.to_string(), (seq, short(leaf)));
+                let (live, justified) = (leaf.is("live_view"), leaf.is_justified());
+                self.looks.insert(look.to_string(), Look { seq, text: short(leaf), live, justified });
             } else if matches!(step, "stop" | "unanswered") {
                 self.looks.remove(look.as_ref());
             }
@@ -154,27 +183,16 @@ impl Findings {
             let slot = self.denied.entry((leaf.reason_code.to_string(), who)).or_insert((0, seq));
             *slot = (slot.0 + times, seq);
         }
-        if leaf.action == "live_view.start" && permitted {
-            let on =
-                |kind: &str| leaf.legal_context.basis.iter().any(|fact| fact.split(' ').next() == Some(kind));
-            if !on("window") {
-                let on = if on("extra_window") {
-                    "an extra window"
-                } else if leaf.is_justified() {
-                    "an incident or instruction"
-                } else {
-                    "the use period alone"
-                };
+        if matches!(leaf.action.as_ref(), "live_view.start" | "live_view.continue") && permitted {
+            let basis = leaf.legal_context.basis.iter().map(AsRef::as_ref);
+            if let Some(on) = outside_windows(basis, leaf.is_justified()) {
                 self.outside.add(seq, || format!("{} on {on}", short(leaf)));
             }
         }
-        if leaf.operation == "disclose" && permitted {
-            let article = match leaf.recipient.article.as_ref() {
-                "" => "no article named",
-                article => article,
-            };
-            self.disclosures.entry(article.to_owned()).or_default().add(seq, || short(leaf));
+        if leaf.action == "looks.continue" && permitted {
+            self.continued(seq, leaf, &value());
         }
+        self.disclosed.take(seq, leaf, &value);
         if leaf.is("log") && permitted {
             let key = (leaf.justification.purpose.to_string(), leaf.actor.role.to_string());
             let slot = self.readings.entry(key).or_insert((0, seq));
@@ -198,6 +216,24 @@ impl Findings {
         }
     }
 
+    /// Many looks that go on under another basis, in one entry.
+    fn continued(&mut self, seq: u64, leaf: &Leaf<'_>, value: &Value) {
+        let looks = value.pointer("/data/looks").and_then(Value::as_array);
+        for continued in looks.into_iter().flatten() {
+            let id = continued.get("look").and_then(Value::as_str).unwrap_or_default();
+            let look = self.looks.get(id);
+            if look.is_some_and(|look| !look.live) {
+                continue;
+            }
+            let basis = continued.get("basis").and_then(Value::as_array);
+            let basis = basis.into_iter().flatten().filter_map(Value::as_str);
+            if let Some(on) = outside_windows(basis, look.is_some_and(|look| look.justified)) {
+                let began = look.map_or_else(String::new, |look| format!(", begun {}", look.text));
+                self.outside.add(seq, || format!("{} {}: look {id} on {on}{began}", leaf.at, leaf.action));
+            }
+        }
+    }
+
     pub(super) fn denied(&self) -> Lines {
         let mut lines = Lines::default();
         for ((code, who), (count, seq)) in &self.denied {
@@ -208,8 +244,8 @@ impl Findings {
 
     pub(super) fn open_looks(&self) -> Lines {
         let mut lines = Lines::default();
-        for (look, (seq, text)) in &self.looks {
-            lines.add(*seq, || format!("{text} (look {look})"));
+        for (id, look) in &self.looks {
+            lines.add(look.seq, || format!("{} (look {id})", look.text));
         }
         lines
     }
@@ -228,14 +264,7 @@ impl Findings {
     }
 
     pub(super) fn disclosures(&self) -> Lines {
-        let mut lines = Lines::default();
-        for (article, disclosed) in &self.disclosures {
-            lines.say(|| format!("{article}: {}", disclosed.count()));
-            for row in disclosed.shown() {
-                lines.say(|| format!("  {row}"));
-            }
-        }
-        lines
+        self.disclosed.lines()
     }
 
     pub(super) fn destruction(&self, on: DateTime<Utc>) -> Lines {
@@ -243,9 +272,7 @@ impl Findings {
         for (camera, state) in &self.cameras {
             lines.say(|| state.line(camera, on));
         }
-        for row in self.daily.shown() {
-            lines.say(|| format!("daily report, {row}"));
-        }
+        lines.append(&self.daily, |row| format!("daily report, {row}"));
         lines
     }
 
@@ -361,5 +388,72 @@ impl Camera {
             ),
             if late { "; LATER than the term" } else { "" }
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::Opening;
+    use serde_json::json;
+
+    fn take(findings: &mut Findings, seq: u64, entry: &Value) {
+        let text = entry.to_string();
+        let leaf = Leaf::read(text.as_bytes()).unwrap();
+        findings.standing(seq, &leaf, || entry.clone());
+        findings.happened(seq, &leaf, || entry.clone());
+    }
+
+    #[test]
+    fn live_view_that_goes_on_outside_the_windows_is_listed_one_by_one_and_in_one_entry() {
+        let mut findings = Findings::default();
+        let look = |action: &str, look: &str, basis: &[&str]| {
+            json!({ "action": action, "look": look, "at": "2026-11-22T09:00:00.000Z", "operation": "consult",
+                "outcome": "permit", "object": { "kind": "camera", "camera": "C1" },
+                "legal_context": { "basis": basis } })
+        };
+        take(&mut findings, 0, &look("live_view.start", "a", &["window W1 v1"]));
+        take(&mut findings, 1, &look("live_view.continue", "a", &["period P1 v1"]));
+        take(&mut findings, 2, &look("live_view.start", "b", &["window W1 v1"]));
+        take(&mut findings, 3, &look("replay.start", "c", &["period P1 v1"]));
+        let many = json!({ "action": "looks.continue", "at": "2026-11-22T10:00:00.000Z", "operation": "consult",
+            "outcome": "permit", "data": { "looks": [
+                { "look": "a", "basis": ["window W1 v2"] },
+                { "look": "b", "basis": ["extra_window X1 v1"] },
+                { "look": "c", "basis": ["period P1 v2"] },
+            ] } });
+        take(&mut findings, 4, &many);
+        let rows: Vec<(u64, String)> = findings
+            .outside
+            .rows()
+            .iter()
+            .map(|row| (row["entry"].as_u64().unwrap(), row["text"].as_str().unwrap().to_owned()))
+            .collect();
+        assert_eq!(rows.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [1, 4]);
+        assert!(rows[0].1.contains("the use period alone"), "{rows:?}");
+        assert!(
+            rows[1].1.contains("look b on an extra window, begun") && rows[1].1.contains("C1"),
+            "{rows:?}"
+        );
+    }
+
+    #[test]
+    fn an_authorisation_recorded_after_the_day_is_not_in_force_on_it() {
+        let mut findings = Findings::default();
+        let text = json!({ "action": "register.record", "at": "2026-11-22T09:00:00.000Z",
+            "data": { "kind": "authorisation" } })
+        .to_string();
+        let leaf = Leaf::read(text.as_bytes()).unwrap();
+        let fact = json!({ "id": "AUT-1", "person": "observant", "role": "observer" }).to_string();
+        let opening = Opening { salt: String::new(), text: fact };
+        let opened = Details {
+            committed: [("change.new".to_owned(), opening)].into_iter().collect(),
+            ..Details::default()
+        };
+        let on = "2026-11-20T00:00:00Z".parse().unwrap();
+        findings.persons(0, &leaf, text.as_bytes(), &opened, (true, false));
+        assert_eq!(findings.authorisations(on, true).count(), 0);
+        findings.persons(0, &leaf, text.as_bytes(), &opened, (true, true));
+        assert_eq!(findings.authorisations(on, true).count(), 1);
     }
 }

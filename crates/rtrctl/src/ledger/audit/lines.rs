@@ -33,6 +33,19 @@ impl Lines {
         }
     }
 
+    /// The lines of another report, each with its entry, and how many of them were not kept.
+    pub(super) fn append(&mut self, other: &Self, text: impl Fn(&str) -> String) {
+        for (seq, line) in &other.lines {
+            self.push(*seq, || text(line));
+        }
+        self.more += other.more;
+    }
+
+    /// Lines that were counted and not kept.
+    pub(super) fn left_out(&self) -> u64 {
+        self.more
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.lines.len() as u64 + self.more
     }
