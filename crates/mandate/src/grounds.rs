@@ -15,7 +15,10 @@ use crate::{
     windows::{self, WindowTable},
 };
 use chrono::{DateTime, Utc};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 type Known<T> = (T, FactRef);
 
@@ -78,6 +81,9 @@ pub(crate) struct AreaGround {
     pub(crate) signs: Spans<FactRef>,
 }
 
+/// Windows compiled to instants; shared between what was known at different instants, where they did not change.
+pub(crate) type Windows = Arc<WindowTable<FactRef>>;
+
 /// A period (151c lid 3).
 #[derive(Debug)]
 pub(crate) struct PeriodGround {
@@ -86,8 +92,8 @@ pub(crate) struct PeriodGround {
     /// The consultation, if it was held at or before the period's start.
     pub(crate) consultation: Option<FactRef>,
     /// None: continuous.
-    pub(crate) used: Option<WindowTable<FactRef>>,
-    pub(crate) live: WindowTable<FactRef>,
+    pub(crate) used: Option<Windows>,
+    pub(crate) live: Windows,
     pub(crate) outside: LiveOutsideWindow,
 }
 
@@ -105,7 +111,9 @@ pub(crate) struct ExtraGround {
 
 /// Facts of the basis by what they hang on; what is left over hangs on nothing and counts for nothing.
 #[derive(Default)]
-struct Loose {
+struct Loose<'a> {
+    /// What was compiled already, to share what is the same.
+    like: Option<&'a Grounds>,
     ordinances: HashMap<OrdinanceId, Known<Ordinance>>,
     decrees: Vec<Known<Decree>>,
     areas: HashMap<DecreeId, Vec<Known<Area>>>,
@@ -122,8 +130,13 @@ struct Loose {
 impl Grounds {
     /// Compiles facts that come sorted by kind and id.
     pub(crate) fn compile(facts: &[&Fact]) -> Self {
+        Self::compile_beside(facts, None)
+    }
+
+    /// The same; windows of periods that other grounds know in the same version are shared with those.
+    pub(crate) fn compile_beside(facts: &[&Fact], like: Option<&Self>) -> Self {
         let mut grounds = Self::default();
-        let mut loose = Loose::default();
+        let mut loose = Loose { like, ..Loose::default() };
         for fact in facts {
             let reference = fact.reference();
             match &fact.body {
@@ -231,7 +244,8 @@ impl Grounds {
         Ok(())
     }
 
-    fn decree_ground(&self, decree: Decree, fact: FactRef, loose: &mut Loose) -> DecreeGround {
+    fn decree_ground(&self, decree: Decree, fact: FactRef, loose: &mut Loose<'_>) -> DecreeGround {
+        let like = loose.like.and_then(|like| like.decree(&decree.id));
         let ordinance = loose.ordinances.get(&decree.ordinance).cloned();
         let effective_from = decree.published_at.map(|published| published.max(decree.valid_from));
         let mut validity: Vec<Span<Option<FactRef>>> = effective_from
@@ -269,7 +283,7 @@ impl Grounds {
             .remove(&decree.id)
             .unwrap_or_default()
             .into_iter()
-            .map(|(period, fact)| self.period_ground(period, fact, &decree, end))
+            .map(|(period, fact)| self.period_ground(period, fact, &decree, end, like))
             .collect();
         periods.sort_by(|a, b| {
             b.period.effective_from.cmp(&a.period.effective_from).then_with(|| a.period.id.cmp(&b.period.id))
@@ -308,18 +322,22 @@ impl Grounds {
         fact: FactRef,
         decree: &Decree,
         end: DateTime<Utc>,
+        like: Option<&DecreeGround>,
     ) -> PeriodGround {
         let from = period.effective_from.max(decree.valid_from);
         let until = period.effective_until.map_or(end, |until| until.min(end));
-        let compiled = |windows: &[WeeklyWindow]| {
-            let referenced: Vec<(WeeklyWindow, FactRef)> = windows
-                .iter()
-                .map(|w| {
-                    let fact = FactRef { kind: FactKind::Window, id: w.id.shared(), version: fact.version };
-                    (w.clone(), fact)
-                })
-                .collect();
-            WindowTable::new(referenced, from, until)
+        let same = like
+            .into_iter()
+            .flat_map(|like| &like.periods)
+            .find(|other| other.fact == fact && other.period == period && other.live.runs(from, until));
+        let (used, live) = if let Some(same) = same {
+            (same.used.clone(), Arc::clone(&same.live))
+        } else {
+            let used = match &period.used {
+                Use::Continuous => None,
+                Use::Weekly { windows } => Some(compiled(&fact, windows, from, until)),
+            };
+            (used, compiled(&fact, &period.live, from, until))
         };
         PeriodGround {
             consultation: self.consulted(
@@ -327,11 +345,8 @@ impl Grounds {
                 &decree.municipality,
                 period.effective_from,
             ),
-            used: match &period.used {
-                Use::Continuous => None,
-                Use::Weekly { windows } => Some(compiled(windows)),
-            },
-            live: compiled(&period.live),
+            used,
+            live,
             outside: period.live_outside_window.unwrap_or(decree.live_outside_window),
             period,
             fact,
@@ -394,6 +409,20 @@ impl CameraGround {
         let next = self.positions.partition_point(|ground| ground.position.from <= at);
         self.positions.get(next).map(|ground| ground.position.from)
     }
+}
+
+/// A period's windows as they run inside `from..until`, each resting on the period's version.
+fn compiled(
+    period: &FactRef,
+    windows: &[WeeklyWindow],
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Windows {
+    let referenced = windows.iter().map(|w| {
+        let fact = FactRef { kind: FactKind::Window, id: w.id.shared(), version: period.version };
+        (w.clone(), fact)
+    });
+    Arc::new(WindowTable::new(referenced.collect(), from, until))
 }
 
 impl DecreeGround {

@@ -279,7 +279,8 @@ impl Register {
     fn compiled<'a>(&'a self, (known_from, grounds): &'a Epoch) -> &'a Grounds {
         grounds.get_or_init(|| {
             // `build` has found that no version is there twice, so an earlier choice among them exists too.
-            Arc::new(Grounds::compile(&as_known(&self.history, *known_from).unwrap_or_default()))
+            let known = as_known(&self.history, *known_from).unwrap_or_default();
+            Arc::new(Grounds::compile_beside(&known, Some(&self.now)))
         })
     }
 

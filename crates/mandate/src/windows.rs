@@ -48,6 +48,11 @@ impl<T: Clone> WindowTable<T> {
         }
     }
 
+    /// Whether it was made for this stretch.
+    pub(crate) fn runs(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> bool {
+        (self.from, self.until) == (from, until)
+    }
+
     /// What holds at an instant.
     pub(crate) fn at(&self, at: DateTime<Utc>) -> Found<'_, T> {
         let year = at.year().max(self.first_year);

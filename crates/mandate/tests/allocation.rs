@@ -1,13 +1,13 @@
 //! Deciding allocates nothing: the basis lies inline in the answer, and the register is only read.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, where a panic is the message")]
 
 #[path = "law/common.rs"]
 #[allow(dead_code, reason = "the other tests use the rest of it")]
 mod common;
 
 use common::{EVERY_DAY, ask, at, period, watch, watch_for_incident, window, without_period};
-use mandate::{Action, Fact, FactKind, Object, Purpose, Register, Request, Statement, decide};
+use mandate::{Action, Fact, FactBody, FactKind, Object, Purpose, Register, Request, Statement, decide};
 use serde_json::json;
 
 #[test]
@@ -48,7 +48,11 @@ fn deciding_allocates_nothing() {
 #[test]
 fn what_was_known_then_is_compiled_ahead() {
     let mut facts = without_period();
-    facts.push(period("PE1", json!([window("L1", EVERY_DAY, "21:00", "06:00")]), "police_incident"));
+    let mut nightly = period("PE1", json!([]), "never");
+    let FactBody::Period(nights) = &mut nightly.body else { panic!("a period") };
+    let used = json!({"mode": "weekly", "windows": [window("U1", EVERY_DAY, "21:00", "06:00")]});
+    nights.used = serde_json::from_value(used).unwrap();
+    facts.push(nightly);
     for (version, known_from) in [(2, "2026-06-12T00:00:00Z"), (3, "2026-06-20T00:00:00Z")] {
         let camera = facts.iter().find(|fact| fact.reference().kind == FactKind::Camera).unwrap();
         let corrected = Fact { known_from: at(known_from), version, body: camera.body.clone() };
