@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use chrono::Utc;
 use end_to_end::{Next, cameras_until, log_in, next, plan, programs, until_end};
 use protocol::{
-    api::{CameraState, IncidentCategory, IncidentSource, NewIncident, StreamRole},
+    api::{CameraState, IncidentCategory, IncidentChange, IncidentSource, NewIncident, StreamRole},
     socket::{ClientMessage, EndCause, ServerMessage},
 };
 use std::time::Duration;
@@ -30,7 +30,7 @@ async fn the_last_seconds_come_back_on_an_incident_only() -> Result<()> {
     tokio::time::sleep(Duration::from_secs(6)).await;
 
     let (sender, mut media) = session.media().await?;
-    let replay = |subscription, incident| ClientMessage::Replay {
+    let replay_at = |subscription, incident, speed| ClientMessage::Replay {
         subscription,
         camera: camera.clone(),
         stream: StreamRole::Main,
@@ -38,9 +38,10 @@ async fn the_last_seconds_come_back_on_an_incident_only() -> Result<()> {
         until: Utc::now(),
         incident,
         of: None,
-        motion: protocol::socket::Motion { speed: 0.0, ..Default::default() },
+        motion: protocol::socket::Motion { speed, ..Default::default() },
         stay: false,
     };
+    let replay = |subscription, incident| replay_at(subscription, incident, 0.0);
     sender.send(&replay(1, None)).await?;
     let (cause, pictures, _) = until_end(&mut media, 1, Duration::from_secs(10)).await?;
     ensure!(
@@ -60,7 +61,7 @@ async fn the_last_seconds_come_back_on_an_incident_only() -> Result<()> {
             quick: true,
         })
         .await?;
-    sender.send(&replay(2, Some(incident.id))).await?;
+    sender.send(&replay(2, Some(incident.id.clone()))).await?;
     let (mut units, mut gaps) = (Vec::new(), 0);
     loop {
         match next(&mut media, 2, Duration::from_secs(20)).await? {
@@ -84,6 +85,17 @@ async fn the_last_seconds_come_back_on_an_incident_only() -> Result<()> {
     );
     // 18 seconds of 25 frames, less the crash and at most one group of pictures.
     ensure!(units.len() > 300, "only {} pictures came back", units.len());
+
+    // At the pace of the clock it would go on for 18 seconds; closing the incident ends what rests on it (V12).
+    sender.send(&replay_at(3, Some(incident.id.clone()), 1.0)).await?;
+    end_to_end::pictures(&mut media, 3, 5, Duration::from_secs(10)).await?;
+    let closed = IncidentChange { category: None, note: None, close: true };
+    session.change_incident(&incident.id, &closed).await?;
+    let (cause, _, _) = until_end(&mut media, 3, Duration::from_secs(3)).await?;
+    ensure!(
+        matches!(&cause, EndCause::Refused(r) if r.code == mandate::ReasonCode::IncidentRequired),
+        "{cause:?}"
+    );
     room.daemon.stop();
     Ok(())
 }
