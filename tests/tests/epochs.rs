@@ -142,6 +142,32 @@ async fn after_a_rollback_the_log_goes_on_only_as_the_police_granted() -> Result
     look(&room, 3).await?;
     tokio::task::block_in_place(|| witnessed(&log, 2))?;
 
+    // A witness that sees no entries, because the log comes to it or by letter, lets the log in by the proof of its first one.
+    let (proof, answer) = (police.join("first-entry"), police.join("answer"));
+    let mut first = Command::new(bin.join("rtrctl"));
+    first.args(["ledger", "proof"]).arg(&log).arg("0").args(["--log-key", &new_key]).arg("--out").arg(&proof);
+    holds(&mut first)?;
+    let served = police.join("state-served");
+    fs::copy(police.join("state-2.epoch"), police.join("state-served.epoch"))?;
+    let begin = |proof: &Path| {
+        let mut command = Command::new(bin.join("rtr-witness"));
+        command
+            .arg("begin")
+            .arg("--proof")
+            .arg(proof)
+            .arg("--out")
+            .arg(&answer)
+            .args(["--log-key", &new_key]);
+        command.arg("--key").arg(data.join("witness.key")).arg("--state").arg(&served);
+        command
+    };
+    let other = police.join("other-entry");
+    fs::write(&other, fs::read_to_string(&proof)?.replace("index 0", "index 1"))?;
+    let (code, text) = said(&mut begin(&other))?;
+    ensure!(code != 0 && text.contains("does not prove the log's first entry"), "{text}");
+    let text = holds(&mut begin(&proof))?;
+    ensure!(text.contains("begins with its grant") && size_of(&answer) > 0, "{text}");
+
     // Both together, from copies: whole with the police's mirror; with what was left at the host, the loss is named.
     let copied = police.join("log");
     copy(&log, &copied)?;

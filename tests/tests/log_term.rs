@@ -64,7 +64,7 @@ fn size_of(checkpoint: &Path) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn entries_past_the_logs_term_are_announced_witnessed_and_purged() -> Result<()> {
     let bin = programs()?;
-    let rtrctl = bin.join("rtrctl");
+    let (rtrctl, room_bin) = (bin.join("rtrctl"), bin.clone());
     let prepared =
         tokio::task::spawn_blocking(move || Room::prepare(&bin, &plan("log_term", 1, Periods::Open)))
             .await??;
@@ -130,6 +130,18 @@ async fn entries_past_the_logs_term_are_announced_witnessed_and_purged() -> Resu
     ensure!(key_of_later.exists(), "a month's key died before its last entry");
     let text = verify()?;
     ensure!(text.contains("the entries before 512, by a signed tombstone"), "{text}");
+    // What is left is still read with the months' keys, offline.
+    let months = state.join("ledger-months");
+    let audited = Command::new(room_bin.join("rtrctl"))
+        .args(["ledger", "audit", "--purpose", "lawfulness", "--report", "log-reading"])
+        .arg(&log)
+        .arg("--months")
+        .arg(&months)
+        .arg("--log-key")
+        .arg(state.join("ledger.vkey"))
+        .output()?;
+    let said = String::from_utf8_lossy(&audited.stdout);
+    ensure!(audited.status.success() && said.contains("read for the purpose lawfulness"), "{audited:?}");
     // Nothing that is gone is served.
     let privacy = log_in(&room, "privacy").await?;
     let refused = privacy.ledger_entries("lawfulness", 0, 10).await;

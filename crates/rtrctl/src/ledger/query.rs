@@ -146,8 +146,11 @@ pub(crate) struct Rebuild {
     #[arg(long)]
     index: Option<PathBuf>,
     /// The folder of the months' keys, so that case numbers are indexed too
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", requires = "purpose")]
     months: Option<PathBuf>,
+    /// For what they are opened
+    #[arg(long, value_enum)]
+    purpose: Option<Purpose>,
 }
 
 impl Rebuild {
@@ -180,8 +183,9 @@ impl Rebuild {
             }
         }
         index.finish()?;
+        let purpose = self.purpose.map_or_else(String::new, |purpose| format!(", for {}", purpose.word()));
         say(format!(
-            "{} entries indexed in {:.1} s",
+            "{} entries indexed in {:.1} s{purpose}",
             log.size() - log.first(),
             began.elapsed().as_secs_f64()
         ));
