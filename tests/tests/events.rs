@@ -231,7 +231,7 @@ async fn a_shift_stands_in_the_log_and_the_auditor_reads_it() -> Result<()> {
             "done",
             all(&[&person, &footage, &["/recipient/person", "/recipient/article"]]),
         ),
-        ("log.read", "permit", all(&[&person, &["/justification/purpose"]])),
+        ("log.read", "permit", all(&[&person, &["/justification/purpose", "/data/filters"]])),
         ("log.checkpoint", "permit", all(&[&person, &["/justification/purpose"]])),
         ("log.tiles", "permit", all(&[&person, &["/justification/purpose"]])),
         ("log.receipt", "deny", all(&[&person, &["/reason_code"]])),

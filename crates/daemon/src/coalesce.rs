@@ -60,6 +60,12 @@ impl<K: Eq + Hash + Clone> Coalesced<K> {
         Some(since)
     }
 
+    /// Everything that was counted and not yet told, to be told once: nothing comes after.
+    pub(crate) fn rest(&self) -> Vec<(K, u64)> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.drain().filter(|(_, known)| known.since > 0).map(|(key, known)| (key, known.since)).collect()
+    }
+
     /// What was counted and not yet told, of intervals that are over: each with its count, to be told once.
     pub(crate) fn overdue(&self, now: DateTime<Utc>) -> Vec<(K, u64)> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,5 +102,10 @@ mod tests {
         let refusals = Coalesced::new(TimeDelta::minutes(1), 3);
         let told = (0..10).filter(|second| refusals.tell("a", at(*second)).is_some()).count();
         assert_eq!((told, refusals.tell("a", at(60))), (3, Some(7)));
+        for second in 61..66 {
+            refusals.tell("a", at(second));
+        }
+        // At a stop the interval is not waited for.
+        assert_eq!((refusals.rest(), refusals.rest()), (vec![("a", 3)], vec![]));
     }
 }

@@ -51,7 +51,7 @@ pub async fn keep(app: App, term: Months, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = look.tick() => {
-                app.recording.tell_gaps();
+                app.recording.tell_gaps(false);
                 let now = app.gate.clock().now();
                 let health = app.gate.log().health().borrow().clone();
                 if let Some(entry) = change(alarmed, &health, since, now) {

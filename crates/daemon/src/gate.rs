@@ -8,6 +8,7 @@
 mod entries;
 mod lease;
 mod supervisor;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod witness;
@@ -24,7 +25,7 @@ use crate::{
 use chrono::{DateTime, TimeDelta, Utc};
 use entries::{entry_of, incomplete, look_id, operation};
 use lease::Held;
-use ledger::{Operation, Outcome};
+use ledger::{Entry, Operation, Outcome};
 use mandate::{
     Action, Actor, CameraId, Decision, Denial, FactKind, FactRef, IncidentId, Object, ReasonCode, Request,
     decide, next_opening,
@@ -36,6 +37,7 @@ use protocol::{
 };
 use std::{
     collections::{BTreeMap, HashSet},
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -55,6 +57,8 @@ const PROBE: TimeDelta = TimeDelta::seconds(5);
 /// Of the same refusal of the same person so many stand in the log one by one within a minute; further ones are counted.
 const REFUSALS_EACH: u32 = 10;
 const REFUSALS_WITHIN: TimeDelta = TimeDelta::minutes(1);
+/// Of one address that goes on guessing one entry stands for so long.
+const GUESSES_WITHIN: TimeDelta = TimeDelta::minutes(10);
 /// How often the log shows a sign of life, so that silence is visible to the witness.
 const HEARTBEAT: TimeDelta = TimeDelta::seconds(60);
 
@@ -70,6 +74,9 @@ pub struct Ask {
     /// Where it is shown: `tile 3`.
     pub display: Option<String>,
 }
+
+/// Adds to an entry what its maker knows.
+type Tell<'a> = &'a (dyn Fn(&mut Entry) + Send + Sync);
 
 /// What follows from a permit, which decides what is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +171,8 @@ struct Inner {
     closed: Mutex<HashSet<IncidentId>>,
     /// Refusals that are told one by one, and those that are counted.
     refusals: Coalesced<(Actor, Action, Option<CameraId>, &'static str, String)>,
+    /// Log-ins beyond the limit of attempts, by address.
+    guesses: Coalesced<IpAddr>,
     /// What was asked since the counters were last written: no person, no session.
     acts: Mutex<Acts>,
 }
@@ -195,6 +204,7 @@ impl Gate {
             witness_since: OnceLock::new(),
             closed: Mutex::default(),
             refusals: Coalesced::new(REFUSALS_WITHIN, REFUSALS_EACH),
+            guesses: Coalesced::new(GUESSES_WITHIN, 1),
             acts: Mutex::default(),
         }))
     }
@@ -271,6 +281,15 @@ impl Gate {
         self.pass(ask, Effect::Act, None).await
     }
 
+    /// Like [`Gate::act`], with what the law wants to know of this act beside who, what and why: also in the entry of a refusal.
+    pub async fn act_telling(
+        &self,
+        ask: &Ask,
+        tell: impl Fn(&mut Entry) + Send + Sync,
+    ) -> Result<Pass, Refused> {
+        self.pass_telling(&self.snapshot(), ask, &ask.request, Effect::Act, None, &tell).await
+    }
+
     /// Asks to enter what a second person must confirm; like [`Gate::act`], but the missing confirmation is no refusal.
     pub async fn propose(&self, ask: &Ask) -> Result<Pass, Refused> {
         self.pass(ask, Effect::Propose, None).await
@@ -319,6 +338,18 @@ impl Gate {
         effect: Effect,
         look: Option<&str>,
     ) -> Result<Pass, Refused> {
+        self.pass_telling(snapshot, ask, request, effect, look, &|_| {}).await
+    }
+
+    async fn pass_telling(
+        &self,
+        snapshot: &Snapshot,
+        ask: &Ask,
+        request: &Request,
+        effect: Effect,
+        look: Option<&str>,
+        tell: Tell<'_>,
+    ) -> Result<Pass, Refused> {
         let now = self.0.clock.now();
         warm(snapshot, request);
         let decision = decide(&snapshot.register, request, now);
@@ -331,11 +362,13 @@ impl Gate {
             Decision::Deny(denial) if effect == Effect::Propose && denial.code == ReasonCode::FourEyes => {
                 Vec::new()
             }
-            Decision::Deny(denial) => return Err(self.denied(ask, denial, now, snapshot).await),
+            Decision::Deny(denial) => {
+                return Err(self.denied(ask, denial, now, snapshot, tell).await);
+            }
         };
         let until = decision.until();
         if effect == Effect::Look && self.waits_for_witness(&request.actor, now) {
-            self.log_denial(ask, witness::CODE.to_owned(), now, snapshot).await;
+            self.log_denial(ask, witness::CODE.to_owned(), now, snapshot, tell).await;
             return Err(Refused::Unwitnessed);
         }
         let ledger_seq = if effect == Effect::List {
@@ -352,6 +385,7 @@ impl Gate {
             if !complete {
                 entry.data = Some(incomplete());
             }
+            tell(&mut entry);
             let receipt = self.0.log.append(entry).await.map_err(|error| {
                 tracing::error!(%error, "the log refused an entry; nothing is shown without one");
                 Refused::LogUnavailable
@@ -374,13 +408,24 @@ impl Gate {
             until: None,
             opens_at: None,
         };
-        let ledger_seq = self.log_denial(ask, code_text(code), now, &snapshot).await;
+        let ledger_seq = self.log_denial(ask, code_text(code), now, &snapshot, &|_| {}).await;
         Refused::Denied { refusal: Box::new(refusal), ledger_seq }
     }
 
-    async fn denied(&self, ask: &Ask, denial: &Denial, now: DateTime<Utc>, snapshot: &Snapshot) -> Refused {
+    async fn denied(
+        &self,
+        ask: &Ask,
+        denial: &Denial,
+        now: DateTime<Utc>,
+        snapshot: &Snapshot,
+        tell: Tell<'_>,
+    ) -> Refused {
         let refusal = Box::new(self.refusal(&ask.request, denial));
-        let ledger_seq = self.log_denial(ask, code_text(denial.code), now, snapshot).await;
+        let told = |entry: &mut Entry| {
+            tell(entry);
+            telling::rests_on(entry, denial);
+        };
+        let ledger_seq = self.log_denial(ask, code_text(denial.code), now, snapshot, &told).await;
         Refused::Denied { refusal, ledger_seq }
     }
 
@@ -390,6 +435,7 @@ impl Gate {
         reason_code: String,
         now: DateTime<Utc>,
         snapshot: &Snapshot,
+        tell: Tell<'_>,
     ) -> Option<u64> {
         self.0.denials.fetch_add(1, Ordering::Relaxed);
         self.count(&ask.request, reason_code.clone(), snapshot);
@@ -402,6 +448,7 @@ impl Gate {
         if repeated > 0 {
             entry.data = Some(serde_json::json!({ "repeated": repeated }));
         }
+        tell(&mut entry);
         // A refusal has no effect that must wait; when the log fails it is spooled and the answer is the same.
         if self.0.log.health().borrow().writable
             && let Ok(receipt) = self.0.log.append(entry.clone()).await
@@ -410,19 +457,6 @@ impl Gate {
         }
         self.0.log.append_spooled(entry);
         None
-    }
-
-    /// Logs how often what was refused was asked again, once a minute.
-    fn tell_refusals(&self, now: DateTime<Utc>) {
-        for ((actor, action, camera, name, reason_code), repeated) in self.0.refusals.overdue(now) {
-            let mut request = Request::by_system(action, camera.map_or(Object::None, Object::Camera));
-            request.actor = actor;
-            let ask = Ask { request, session: None, name, display: None };
-            let mut entry = entry_of(&ask, Operation::AccessDenied, "", now, &self.snapshot(), &[], None);
-            entry.outcome = Outcome::Deny { reason_code };
-            entry.data = Some(serde_json::json!({ "repeated": repeated }));
-            self.0.log.append_spooled(entry);
-        }
     }
 
     /// A denial as the person reads it: the reason, the decision it rests on, and when it opens.

@@ -8,6 +8,7 @@
 //! leaf is refused.
 
 mod history;
+mod place;
 mod proposals;
 mod schema;
 mod settle;
@@ -321,7 +322,10 @@ impl Journal {
         let seq = self.next_seq()?;
         let key = fact.body.key();
         let old = facts.iter().rev().find(|f| f.body.key() == key).map(|f| &f.body);
-        let (hash, entry) = self.pend(seq, head, &fact, old, now, &by)?;
+        let (hash, mut entry) = self.pend(seq, head, &fact, old, now, &by)?;
+        if let Some(object) = &mut entry.object {
+            object.municipality = place::municipality_of(&fact.body, facts).map(|id| id.to_string());
+        }
         match self.0.log.append(entry).await {
             Ok(receipt) => {
                 let by =

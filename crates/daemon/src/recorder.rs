@@ -20,7 +20,7 @@ use media::{AccessUnit, GapReason, Micros, StreamId};
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -39,6 +39,8 @@ pub struct Recording {
     log: SharedLog,
     clock: SharedClock,
     cameras: Mutex<HashMap<StreamId, CameraId>>,
+    /// Says in which municipality a camera stands; none before there is a recorder.
+    gate: OnceLock<Gate>,
     flapping: Coalesced<(StreamId, &'static str)>,
     /// Units handed to the vault.
     pub units: AtomicU64,
@@ -58,6 +60,7 @@ impl Recording {
             log,
             clock,
             cameras: Mutex::default(),
+            gate: OnceLock::new(),
             flapping: Coalesced::new(FLAPPING, 1),
             units: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -66,17 +69,18 @@ impl Recording {
         }
     }
 
-    fn name(&self, streams: &Streams) {
+    fn name(&self, streams: &Streams, gate: &Gate) {
+        self.gate.get_or_init(|| gate.clone());
         let mut cameras = self.cameras.lock().unwrap_or_else(PoisonError::into_inner);
         cameras.extend(streams.iter().map(|c| (c.main.stream, c.camera.clone())));
     }
 }
 
 impl Recording {
-    /// Logs the gaps that were counted and not told, of cameras that have come to rest.
-    pub fn tell_gaps(&self) {
-        let now = self.clock.now();
-        for ((stream, reason), gaps) in self.flapping.overdue(now) {
+    /// Logs the gaps that were counted and not told, of cameras that have come to rest; at a stop of all.
+    pub fn tell_gaps(&self, all: bool) {
+        let gaps = if all { self.flapping.rest() } else { self.flapping.overdue(self.clock.now()) };
+        for ((stream, reason), gaps) in gaps {
             let mut entry = self.gap_entry(stream, reason);
             entry.data = Some(serde_json::json!({ "gaps_since_last_entry": gaps }));
             self.log.append_spooled(entry);
@@ -86,10 +90,15 @@ impl Recording {
     fn gap_entry(&self, stream: StreamId, reason: &str) -> Entry {
         let camera = self.cameras.lock().unwrap_or_else(PoisonError::into_inner).get(&stream).cloned();
         let mut entry = Entry::new(self.clock.now(), Operation::Collect, "record.gap");
-        entry.object = camera.map(|camera| LogObject {
-            camera: Some(camera.to_string()),
-            kind: "camera".to_owned(),
-            ..LogObject::default()
+        entry.object = camera.map(|camera| {
+            let register = self.gate.get().map(Gate::snapshot);
+            let known = register.as_ref().and_then(|known| known.register.camera(&camera));
+            LogObject {
+                camera: Some(camera.to_string()),
+                municipality: known.map(|known| known.municipality.to_string()),
+                kind: "camera".to_owned(),
+                ..LogObject::default()
+            }
         });
         entry.outcome = Outcome::Failed { reason_code: reason.to_owned() };
         entry
@@ -163,7 +172,7 @@ impl Recorder {
         streams: Arc<Streams>,
         sink: &Recording,
     ) -> Self {
-        sink.name(&streams);
+        sink.name(&streams, &gate);
         Self { gate, ingest, vault, streams, open: HashMap::new() }
     }
 

@@ -347,6 +347,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     keeper.await?;
     counter.await?;
     supervisor.abort();
+    // What was counted and not told yet: nobody else will.
+    gate.tell_refusals(true);
+    recording.tell_gaps(true);
     let mut stopped = Entry::new(stores.clock.now(), Operation::Maintenance, "daemon.stopped");
     stopped.data = Some(serde_json::json!({ "received": vault.stats().received }));
     if let Err(error) = stores.log.append(stopped).await {

@@ -99,8 +99,9 @@ async fn accept(
     // What was said and about what; the person and the permission stand in the entry before it.
     let mut entry = Entry::new(before.wall, Operation::Maintenance, "clock.accepted");
     entry.data = Some(serde_json::json!({
-        "wall": before.wall, "believed": before.believed, "doubted": before.doubted, "watch": given.time, "reason": reason,
+        "wall": before.wall, "believed": before.believed, "doubted": before.doubted, "watch": given.time,
     }));
+    entry.justification.note = Some(reason.to_owned());
     app.gate.log().append_spooled(entry);
     let retention = app.retention.clone();
     tokio::task::spawn_blocking(move || retention.accept_clock())

@@ -18,10 +18,10 @@ use axum::{
     http::StatusCode,
     routing::{MethodRouter, get, post},
 };
-use chrono::TimeDelta;
-use evidence::RequestState;
+use chrono::{DateTime, TimeDelta, Utc};
+use evidence::{FootageRequest, HeldStretch, RequestState};
 use ledger::{Entry, Object as LogObject, Operation};
-use mandate::{Action, Object, Purpose, Statement};
+use mandate::{Action, Actor, Object, Purpose, Statement};
 use protocol::api::{HoldRelease, HoldView, NewHold, Sentence};
 use std::collections::BTreeSet;
 
@@ -94,8 +94,7 @@ async fn list(State(app): State<App>, Extension(session): Caller) -> Result<Json
         let (RequestState::Approved, (Some(by), Some(at))) = (request.state, approved) else { continue };
         let asked = &request.asked;
         for stretch in request.held.iter().filter(|held| in_scope(&app, &session, &held.camera)) {
-            // What was fetched, or may be fetched no more, needs no hold.
-            let review_at = request.download_until.unwrap_or(at).min(at + REVIEW);
+            let review_at = review_of(&request).unwrap_or(at);
             let kept = held_as(&stretch.hold);
             views.push(HoldView {
                 id: stretch.hold.clone(),
@@ -255,6 +254,48 @@ pub(crate) fn finish_releases(app: &App) {
             }
             Err(error) => tracing::error!(hold = id, %error, "a hold could not be released"),
         }
+    }
+}
+
+/// When a request's holds are looked at again: what was fetched, or may be fetched no more, needs none.
+fn review_of(request: &FootageRequest) -> Option<DateTime<Utc>> {
+    let at = request.decided_at?;
+    Some(request.download_until.unwrap_or(at).min(at + REVIEW))
+}
+
+/// Logs what came of the holds of a footage request, one entry each, like of those that were set for a case.
+pub(super) fn of_request(
+    app: &App,
+    request: &FootageRequest,
+    by: Option<&Actor>,
+    name: &'static str,
+    stretches: &[HeldStretch],
+) {
+    let snapshot = app.gate.snapshot();
+    let kept = app.vault.holds();
+    for stretch in stretches {
+        let mut entry = Entry::new(app.gate.clock().now(), Operation::Alter, name);
+        if let Some(by) = by {
+            entry.actor = crate::gate::actor(by, &snapshot, &[]);
+        }
+        entry.object = Some(LogObject {
+            kind: "hold".to_owned(),
+            id: Some(stretch.hold.clone()),
+            camera: Some(stretch.camera.to_string()),
+            municipality: snapshot.register.camera(&stretch.camera).map(|c| c.municipality.to_string()),
+            from: Some(stretch.from),
+            until: Some(stretch.until),
+            ..LogObject::default()
+        });
+        let mut data = serde_json::json!({ "request": request.id });
+        if let Some(held) = kept.iter().find(|held| held.id == stretch.hold) {
+            data["chunks"] = held.chunks.into();
+            data["bytes"] = held.bytes.to_string().into();
+            data["whole"] = held.whole.into();
+            data["review_at"] = serde_json::json!(review_of(request));
+        }
+        entry.data = Some(data);
+        app.gate.log().append_spooled(entry);
     }
 }
 

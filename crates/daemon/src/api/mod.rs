@@ -162,6 +162,29 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// How the log calls what this endpoint does: a role's refusal stands under the same name as the act, so that who looks for
+    /// attempts at it finds both. Endpoints that write no entry of their own keep the operation's name.
+    pub fn action(&self) -> &'static str {
+        match self.operation {
+            "ledgerEntries" => "log.read",
+            "checkpoint" => "log.checkpoint",
+            "ledgerTree" => "log.tiles",
+            "markIncident" => "incident.mark",
+            "changeIncident" => "incident.change",
+            "media" => "live_view",
+            "setHold" => "hold.set",
+            "releaseHold" | "closeRequest" => "hold.release",
+            "requestFootage" => "export.request",
+            "approveRequest" => "export.approve",
+            "refuseRequest" => "export.refuse",
+            "downloadFile" => "export.download",
+            "acceptClock" => "clock.accept",
+            operation => operation,
+        }
+    }
+}
+
 const fn endpoint(
     method: &'static str,
     path: &'static str,
@@ -401,7 +424,7 @@ async fn guard(
         let ask = Ask {
             request: crate::gate::request(&session, action, Object::None),
             session: Some(session),
-            name: endpoint.operation,
+            name: endpoint.action(),
             display: None,
         };
         return Err(app.gate.refuse(&ask, ReasonCode::RoleNotPermitted).await.into());

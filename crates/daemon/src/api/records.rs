@@ -6,11 +6,13 @@ use axum::{
     Extension, Json,
     extract::{Query, State},
 };
-use ledger::Filter;
+use ledger::{Entry, Filter, Object as LogObject};
 use mandate::{Action, LogPurpose, Object, Statement};
 use protocol::api::{Checkpoint, LedgerEntry};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+/// Of a filter's value so many characters stand in the log.
+const LONGEST_FILTER: usize = 64;
 /// Most entries in one answer.
 const MOST: usize = 10_000;
 
@@ -52,6 +54,24 @@ pub(super) async fn reading(
     Ok(app.gate.act(&ask).await?)
 }
 
+/// What was read stands in the entry too: who is looked for as a pseudonym and the case as a commitment, like everywhere; the rest
+/// in clear.
+fn tell_what(entry: &mut Entry, query: &Asked) {
+    entry.object =
+        Some(LogObject { kind: "log".to_owned(), person: query.get("who").cloned(), ..LogObject::default() });
+    entry.justification.case_number = query.get("case").cloned();
+    let short = |text: &String| text.chars().take(LONGEST_FILTER).collect::<String>();
+    let mut filters: BTreeMap<&str, String> = FILTERS
+        .iter()
+        .filter(|name| !matches!(**name, "who" | "case"))
+        .filter_map(|name| Some((*name, short(query.get(*name)?))))
+        .collect();
+    for name in ["from_seq", "limit"] {
+        filters.extend(query.get(name).map(|value| (name, short(value))));
+    }
+    entry.data = Some(serde_json::json!({ "filters": filters }));
+}
+
 /// The filter in a query, if there is one.
 fn filter(query: &Asked) -> Result<Option<Filter>, ApiError> {
     if !FILTERS.iter().any(|name| query.contains_key(*name)) {
@@ -87,7 +107,9 @@ pub(super) async fn entries(
     Extension(session): Caller,
     Query(query): Query<Asked>,
 ) -> Result<Json<Vec<LedgerEntry>>, ApiError> {
-    reading(&app, &session, &query, "log.read").await?;
+    let mut asked = ask(&session, Action::ReadLog, Object::None, "log.read");
+    asked.request = request(&session, &query);
+    app.gate.act_telling(&asked, |entry| tell_what(entry, &query)).await?;
     let number = |name: &str, default: u64| match query.get(name) {
         Some(text) => text.parse().map_err(|_| ApiError::Malformed(format!("`{name}` is not a number"))),
         None => Ok(default),
@@ -118,4 +140,23 @@ pub(super) async fn checkpoint(
     // Second line of a C2SP checkpoint: the number of leaves.
     let size = note.lines().nth(1).and_then(|line| line.parse().ok()).unwrap_or_default();
     Ok(Json(Checkpoint { origin: app.origin.clone(), size, note }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_is_told_and_who_was_looked_for_is_hidden() {
+        let query: Asked =
+            [("who", "anna"), ("case", "PL0500-1"), ("camera", "ENS-C01"), ("limit", "50"), ("x", "y")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into();
+        let mut entry = Entry::new(chrono::Utc::now(), ledger::Operation::Consult, "log.read");
+        tell_what(&mut entry, &query);
+        let data = entry.data.unwrap();
+        assert_eq!(data, serde_json::json!({ "filters": { "camera": "ENS-C01", "limit": "50" } }));
+        assert_eq!(entry.object.unwrap().person.as_deref(), Some("anna"));
+        assert_eq!(entry.justification.case_number.as_deref(), Some("PL0500-1"));
+    }
 }

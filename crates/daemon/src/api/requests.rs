@@ -28,7 +28,7 @@ use axum::{
 use chrono::TimeDelta;
 use evidence::{FootageRequest, HeldStretch, LeftOut, NewFootageRequest, RequestError, RequestState};
 use ledger::{Entry, Object as LogObject, Operation};
-use mandate::{Action, CameraId, ExportId, Object, Purpose, ReasonCode, Role, Statement};
+use mandate::{Action, Actor, CameraId, ExportId, Object, Purpose, ReasonCode, Role, Statement};
 use protocol::api::{Approval, Sentence, StreamRole, WithReason};
 
 /// Requests in one answer.
@@ -329,6 +329,9 @@ pub(crate) async fn prepare(app: &App, request: FootageRequest) -> Result<Footag
         entry.data = Some(serde_json::json!({
             "files": files.collect::<Vec<_>>(), "left_out": ready.left_out.len(),
         }));
+        let by = ready.decided_by.clone();
+        let by = by.map(|person| Actor::Person { person, role: Role::PoliceApprover });
+        super::holds::of_request(&own, &ready, by.as_ref(), "hold.secured", &ready.held);
         own.gate.log().append_spooled(entry);
         Ok::<_, ExportError>(ready)
     });
@@ -364,7 +367,12 @@ async fn refuse(
     let now = app.gate.clock().now();
     // Tried on a copy first, so that the log says nothing that then does not happen.
     known.clone().refuse(session.person.clone(), now, &why.reason)?;
-    app.gate.act(&own).await?;
+    own.request.resolved.export = Some(Box::new(known.export(false)));
+    let about = |entry: &mut Entry| {
+        entry.operation = Operation::Disclose;
+        entry.object = Some(LogObject::thing("export", &known.id));
+    };
+    app.gate.act_telling(&own, about).await?;
     Ok(Json(app.exports.change(&known.id, |r| r.refuse(session.person.clone(), now, &why.reason))?))
 }
 
@@ -387,10 +395,14 @@ async fn close(
         app.gate.act(&own).await?;
     }
     let closed = app.exports.change(&known.id, FootageRequest::close)?;
-    let vault = app.vault.clone();
-    let holds: Vec<String> = closed.held.iter().map(|stretch| stretch.hold.clone()).collect();
-    let released =
-        tokio::task::spawn_blocking(move || holds.iter().filter(|hold| !released(&vault, hold)).count());
+    let (own, request, by) =
+        (app.clone(), closed.clone(), Actor::Person { person: session.person.clone(), role: session.role });
+    let released = tokio::task::spawn_blocking(move || {
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            request.held.iter().cloned().partition(|stretch| released(&own.vault, &stretch.hold));
+        super::holds::of_request(&own, &request, Some(&by), "hold.released", &gone);
+        kept.len()
+    });
     match released.await {
         Ok(0) => Ok(Json(closed)),
         Ok(_) => Err(ApiError::Internal("a hold could not be released".to_owned())),

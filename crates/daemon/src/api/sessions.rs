@@ -46,8 +46,8 @@ pub(super) async fn log_in(
         Err(error) => {
             match &error {
                 IdentityError::Refused => refused("LOG_IN_REFUSED"),
-                // Guessing on is counted, not logged each time: a log that can be filled at will is no log.
-                IdentityError::TooMany { .. } | IdentityError::NoSession | IdentityError::Password => {}
+                IdentityError::TooMany { .. } => app.gate.guessed(address.ip()),
+                IdentityError::NoSession | IdentityError::Password => {}
                 IdentityError::Store(_) | IdentityError::Machine(_) => refused("INTERNAL"),
             }
             return Err(error.into());

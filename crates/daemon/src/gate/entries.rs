@@ -36,10 +36,10 @@ pub(super) fn entry_of(
     entry.justification = Justification {
         purpose: said.and_then(|s| s.log_purpose.as_ref().map(word).or_else(|| s.purpose.as_ref().map(word))),
         incident: ask.request.resolved.incident.as_ref().map(ToString::to_string),
-        offence: said.and_then(|s| s.offence_ref.clone()),
+        offence: said.and_then(|s| s.offence_ref.clone()).filter(|text| is_article(text)),
         instruction: ask.request.resolved.instruction.as_ref().map(ToString::to_string),
         case_number: said.and_then(|s| s.case_number.clone()),
-        note: said.and_then(|s| s.reason.clone()),
+        note: note(said.and_then(|s| s.reason.as_deref()), said.and_then(|s| s.offence_ref.as_deref())),
     };
     entry.recipient = recipient(&ask.request);
     entry.legal_context = LegalContext {
@@ -56,12 +56,58 @@ pub(super) fn incomplete() -> serde_json::Value {
     serde_json::json!({ "basis_complete": false })
 }
 
+/// Free text, as a commitment (decision 13): the reason, and what was said as an offence and names no article.
+fn note(reason: Option<&str>, offence: Option<&str>) -> Option<String> {
+    let offence = offence.filter(|text| !is_article(text) && !text.trim().is_empty());
+    match (reason, offence) {
+        (Some(reason), Some(offence)) => Some(format!("{reason}\n{offence}")),
+        (text, other) => text.or(other).map(ToOwned::to_owned),
+    }
+}
+
+/// Whether a text names an article of a law and nothing else, so that it may stand in the log in clear: `Sr 300`,
+/// `Opiumwet 2 onder C`, `APV 2:48`.
+fn is_article(text: &str) -> bool {
+    let mut words = text.split(' ');
+    let law = words
+        .next()
+        .is_some_and(|law| (2..=16).contains(&law.len()) && law.bytes().all(|b| b.is_ascii_alphabetic()));
+    let number = words.next().is_some_and(|number| {
+        number.bytes().next().is_some_and(|b| b.is_ascii_digit())
+            && number.len() <= 8
+            && number.bytes().all(|b| b.is_ascii_alphanumeric() || b":.-".contains(&b))
+    });
+    let part = |word: &str| {
+        matches!(word, "lid" | "onder" | "sub" | "aanhef" | "en" | "jo")
+            || (1..=4).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_digit())
+            || word.len() == 1 && word.bytes().all(|b| b.is_ascii_alphabetic())
+    };
+    law && number && text.len() <= 48 && words.all(part)
+}
+
+/// Where it was shown, as far as it names a place and says nothing else: `tile 3`, `wall 2`. It comes from the client, who may
+/// write what they like.
+fn screen(display: &str) -> String {
+    let mut words = display.split(' ');
+    let place = words.next().is_some_and(|word| {
+        (1..=12).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    });
+    let number = |word: &str| (1..=4).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_digit());
+    if place && words.clone().count() <= 2 && words.all(number) {
+        display.to_owned()
+    } else {
+        "unnamed".to_owned()
+    }
+}
+
 /// To whom the request would give data (LED 25, Bpg 6:4): nobody, unless it is about handing over.
 fn recipient(request: &Request) -> Option<Recipient> {
     use Action::{ApproveExport, DownloadExport, RequestExport, ShareLive};
     let said = request.statement.as_deref()?;
     let export = request.resolved.export.as_ref();
-    matches!(request.action, RequestExport | ApproveExport | DownloadExport | ShareLive).then(|| Recipient {
+    let discloses = matches!(request.action, RequestExport | ApproveExport | DownloadExport | ShareLive);
+    // Refusing a request gives nothing and is asked like the list, but it is about somebody who wanted it.
+    (discloses || export.is_some()).then(|| Recipient {
         person: export
             .and_then(|export| export.recipient.clone())
             .or_else(|| said.disclosure.as_ref().and_then(|disclosure| disclosure.requester.clone())),
@@ -125,7 +171,7 @@ fn object(object: &Object, snapshot: &Snapshot, display: Option<&str>) -> Option
             LogObject::footage(camera, municipality(camera), *from, *until)
         }
     };
-    object.screen = display.map(ToOwned::to_owned);
+    object.screen = display.map(screen);
     Some(object)
 }
 
@@ -165,4 +211,41 @@ pub(super) fn operation(log: LogOperation) -> Operation {
 /// A request of a session's person about one object.
 pub fn request(session: &Session, action: Action, object: Object) -> Request {
     Request::new(session.person.clone(), session.role, action, object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_articles_and_places_stand_in_clear() {
+        for article in
+            ["Sr 300", "Opiumwet 2 onder C", "APV 2:48", "WWM 26 lid 1", "Sr 141 lid 1 en 2", "Sr 138a"]
+        {
+            assert!(is_article(article), "{article}");
+        }
+        for text in [
+            "",
+            "Sr",
+            "diefstal door Jan Jansen",
+            "Jan 12 Jansen",
+            "Sr 300 tegen Jansen",
+            "Sr 300\nx",
+            "1 2 3",
+        ] {
+            assert!(!is_article(text), "{text}");
+        }
+        assert_eq!(note(Some("why"), Some("Sr 300")).as_deref(), Some("why"));
+        assert_eq!(note(None, Some("Jan Jansen")).as_deref(), Some("Jan Jansen"));
+        assert_eq!(note(Some("why"), Some("Jan Jansen")).as_deref(), Some("why\nJan Jansen"));
+        for (given, kept) in [
+            ("tile 3", "tile 3"),
+            ("mp4", "mp4"),
+            ("wall 2", "wall 2"),
+            ("Jan Jansen", "unnamed"),
+            ("", "unnamed"),
+        ] {
+            assert_eq!(screen(given), kept);
+        }
+    }
 }

@@ -117,7 +117,7 @@ impl Drop for Lease {
         if let Some(held) = held {
             // Not cut by the gate: the client stopped, or went away.
             held.ticket.stop();
-            self.gate.log_stop(&held, Outcome::Done);
+            self.gate.log_stop(&held, Outcome::Done, None);
         }
     }
 }

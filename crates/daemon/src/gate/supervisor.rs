@@ -4,12 +4,14 @@ use super::{
     GRACE, Gate, HEARTBEAT, PROBE,
     entries::{code_text, entry_of, fact_text, incomplete, personal},
     lease::{Held, LeaseState},
-    log_unavailable, unwitnessed, witness,
+    log_unavailable,
+    telling::rests_on,
+    unwitnessed, witness,
 };
 use crate::journal::Snapshot;
 use chrono::{DateTime, Utc};
 use ledger::{Entry, Operation, Outcome};
-use mandate::{Actor, CameraId, Decision, IncidentId, InstructionId, Request, decide};
+use mandate::{Actor, CameraId, Decision, Denial, IncidentId, InstructionId, Request, decide};
 use protocol::socket::EndCause;
 use std::collections::{HashMap, HashSet};
 
@@ -41,7 +43,7 @@ fn without_closed(request: &Request, closed: &HashSet<IncidentId>) -> Option<Req
 }
 
 impl Gate {
-    pub(super) fn log_stop(&self, held: &Held, outcome: Outcome) {
+    pub(super) fn log_stop(&self, held: &Held, outcome: Outcome, denial: Option<&Denial>) {
         let snapshot = self.snapshot();
         let mut entry = entry_of(
             &held.ask,
@@ -54,6 +56,9 @@ impl Gate {
         );
         entry.look = Some(held.look.clone());
         entry.outcome = outcome;
+        if let Some(denial) = denial {
+            rests_on(&mut entry, denial);
+        }
         self.0.log.append_spooled(entry);
     }
 
@@ -104,7 +109,7 @@ impl Gate {
             self.review(now, changed);
             if now >= beat_at {
                 (beat_at, probe_at) = (now + HEARTBEAT, now + PROBE);
-                self.tell_refusals(now);
+                self.tell_refusals(false);
                 let log = self.0.log.clone();
                 // Not awaited here: a failing log takes seconds to say so, and cuts must not wait for it.
                 tokio::spawn(async move {
@@ -150,7 +155,7 @@ impl Gate {
     fn cut(&self, held: Held, cause: EndCause, reason_code: String) {
         held.ticket.stop();
         held.state.send_replace(LeaseState::Ended(cause));
-        self.log_stop(&held, Outcome::Deny { reason_code });
+        self.log_stop(&held, Outcome::Deny { reason_code }, None);
     }
 
     /// Decides again what is due, or everything when the register changed.
@@ -205,7 +210,10 @@ impl Gate {
         }
         for (held, without, denial) in cuts {
             let refusal = self.refusal(without.as_ref().unwrap_or(&held.ask.request), &denial);
-            self.cut(held, EndCause::Refused(refusal), code_text(denial.code));
+            held.ticket.stop();
+            held.state.send_replace(LeaseState::Ended(EndCause::Refused(refusal)));
+            let outcome = Outcome::Deny { reason_code: code_text(denial.code) };
+            self.log_stop(&held, outcome, Some(&denial));
         }
         if !continued.is_empty() {
             let gate = self.clone();

@@ -381,3 +381,28 @@ async fn a_look_goes_on_under_the_instruction_that_follows() {
     room.clock.set("2026-06-14T05:20:00Z".parse().unwrap());
     assert!(matches!(end(&mut look).await, EndCause::Refused(_)));
 }
+
+#[tokio::test]
+async fn a_refusal_names_what_it_rests_on_and_counts_are_told_at_a_stop() {
+    let room = room().await;
+    room.clock.set("2026-06-13T12:00:00Z".parse().unwrap());
+    for _ in 0..=REFUSALS_EACH {
+        room.gate.look(live("bert", Role::PoliceOperator)).await.err().unwrap();
+    }
+    let address: std::net::IpAddr = "10.0.0.9".parse().unwrap();
+    for _ in 0..5 {
+        room.gate.guessed(address);
+    }
+    room.gate.tell_refusals(true);
+    let entries = room.log.entries.lock().unwrap();
+    let refused = entries.iter().find(|e| e.action == "live_view").unwrap();
+    let data = refused.data.as_ref().unwrap();
+    assert!(data.get("refused_until").is_some(), "until when: {data}");
+    let counts: Vec<_> = entries
+        .iter()
+        .filter_map(|e| Some((e.action.as_ref(), e.data.as_ref()?.get("repeated")?.as_u64()?)))
+        .collect();
+    assert_eq!(counts, [("live_view", 1), ("session.start", 4)]);
+    let guess = entries.iter().find(|e| e.action == "session.start").unwrap();
+    assert_eq!(guess.outcome.reason_code(), Some("TOO_MANY_ATTEMPTS"));
+}
