@@ -6,8 +6,8 @@
 //! actor with role, organisation and authorisation, outcome and reason. Origin, object, justification, legal context,
 //! recipient and change stand where they apply. Not logged one by one, by rule: lists without pictures (their refusal is),
 //! each picture of a look (start and stop are), refusals beyond ten a minute of one person for one thing and gaps of one
-//! camera within ten minutes (counted, and the count is logged), wrong passwords beyond the limit of attempts, the probe of
-//! the disk every five seconds while somebody looks.
+//! camera within ten minutes, log-ins of one address beyond the limit of attempts within ten minutes (all three counted, and the
+//! count is logged, at the latest at the stop), the probe of the disk every five seconds while somebody looks.
 //!
 //! | event | operation | action | written in | seen by |
 //! | --- | --- | --- | --- | --- |
