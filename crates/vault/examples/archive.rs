@@ -173,11 +173,17 @@ fn main() {
         fs::write(root.join("built"), seeks.to_string()).unwrap();
     }
     let ms = |since: Instant| since.elapsed().as_secs_f64() * 1000.0;
+    // An archive that was made by hand, or by an older version, is listed once.
+    drop(Vault::open(config(&root)).unwrap());
     let mut starts = Vec::new();
     for _ in 0..3 {
         let begun = Instant::now();
         let vault = Vault::open(config(&root)).unwrap();
+        // And what the daemon's first look at the terms asks of it.
+        vault.finish_destroyed(Micros(START)).unwrap();
+        let hours: usize = vault.streams().iter().map(|stream| vault.key_hours(*stream).len()).sum();
         starts.push(ms(begun));
+        assert!(!vault.stats().listed && hours as i64 >= i64::from(STREAMS) * DAYS * 24);
         drop(vault);
     }
     let vault = Vault::open(config(&root)).unwrap();

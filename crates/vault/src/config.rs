@@ -143,6 +143,8 @@ pub struct Stats {
     pub keys_sealed_away: u64,
     /// Slots in which the two copies of the key store differed when the vault was opened.
     pub keys_mended: u64,
+    /// Whether the start had to list the folder of volumes: the first one, and those after a loss.
+    pub listed: bool,
     /// Microseconds the slowest sync took.
     pub slowest_sync_us: u64,
     /// Syncs of volumes and of the key store. The index adds about one a minute, whatever the number of streams.
@@ -177,8 +179,10 @@ pub struct Held {
     pub chunks: u64,
     /// Bytes of ciphertext.
     pub bytes: u64,
-    /// Whether its ciphertext stands beside its keys on both devices.
+    /// Whether its ciphertext stands beside its keys on both devices, every chunk of it.
     pub whole: bool,
+    /// Chunks that should be in it and could not be read when it was made.
+    pub missing: u64,
 }
 
 /// A key in use, as anybody may know it.

@@ -12,14 +12,17 @@
 //! * `held`: `RTRHELD1`, then entries of kind (u32: 1 chunk, 2 parameters), 0 (u32), volume (u64), offset (u64), length (u64)
 //!   and the record's bytes as they stood in the volume, so that their leaves still prove what was recorded. While it is
 //!   being copied it is called `held.part`; volumes that it needs are not unlinked before it is whole.
+//! * `missing`: how many chunks should be in it and could not be read (u64); no file: none.
 //!
-//! Keys are claimed under the key store's lock, so a key is either claimed or dead. The hour's key dies on time: a hold
+//! An hour's key is fetched under the key store's lock, so it is either claimed or dead. The hour's key dies on time: a hold
 //! keeps its own chunks and nothing beside them, and reading gives frames from its first instant to its end only.
 
 mod kept;
+mod mending;
 mod read;
 
 pub(crate) use kept::{HeldChunk, Kept};
+pub(crate) use mending::{differing, finish};
 pub use read::HeldReader;
 
 use crate::{
@@ -27,8 +30,9 @@ use crate::{
     config::Held,
     error::{At, VaultError},
     index::ChunkRef,
-    keys::{self, KeyStore},
+    keys,
     protection::{Protection, Purpose, SEALED, Seal},
+    vault::Shared,
     volume::{self, RecordHead, VolumeHead, i64_at, take, u32_at, u64_at},
 };
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -71,7 +75,7 @@ impl Claim {
 }
 
 /// What a hold's `claims` say.
-pub(crate) struct Claims {
+struct Claims {
     stream: StreamId,
     from: Micros,
     until: Micros,
@@ -177,6 +181,14 @@ impl Sources<'_> {
         volume::read_raw(file, offset, *size)
     }
 
+    /// The head of a chunk's record, and the salt of its volume.
+    fn head(&mut self, chunk: &ChunkRef) -> Option<(RecordHead, [u8; 32])> {
+        let (file, head, _) = self.get(chunk.volume).ok()?;
+        let mut bytes = [0; volume::RECORD_HEAD];
+        file.read_exact_at(&mut bytes, chunk.offset).ok()?;
+        Some((RecordHead::decode(&bytes)?, head.salt))
+    }
+
     fn get(&mut self, number: u64) -> Result<&(File, VolumeHead, u64), VaultError> {
         match self.open.entry(number) {
             Entry::Occupied(open) => Ok(open.into_mut()),
@@ -191,46 +203,73 @@ impl Sources<'_> {
     }
 }
 
-/// Stores the keys of these chunks under a new key of the case, in both copies, durably. Called with the key store
-/// locked. Chunks whose key is dead are taken from the holds in `kept`, or left out.
-#[expect(clippy::too_many_arguments, reason = "where from, where to, and what: one act, told once")]
-pub(crate) fn claim(
-    store: &mut KeyStore,
-    protection: &Protection,
-    dir: &Path,
-    key_dirs: &[PathBuf; 2],
-    vault: [u8; 16],
+/// Secures these chunks for a case: their keys at once, then their ciphertext, both on both devices. The key store is locked
+/// for as long as one hour's key is fetched, never while a disk is read: the writer needs it each round.
+pub(crate) fn secure(
+    shared: &Shared,
     id: &str,
     stream: StreamId,
     range: (Micros, Micros),
     chunks: &[ChunkRef],
     kept: &[Kept],
-) -> Result<Claims, VaultError> {
-    let folders = folders(key_dirs, id)?;
-    if folders.iter().any(|folder| folder.exists()) {
+) -> Result<(), VaultError> {
+    let (dir, keys) = (&shared.config.dir, &shared.config.keys);
+    reserve(keys, id)?;
+    let (claims, unreadable) = claim(shared, id, stream, range, chunks, kept)?;
+    let lacking = copy(dir, keys, id, &claims)?;
+    note_missing(keys, id, unreadable + lacking)
+}
+
+/// Takes a name: whoever makes the first folder has it.
+fn reserve(key_dirs: &[PathBuf; 2], id: &str) -> Result<(), VaultError> {
+    let [first, second] = folders(key_dirs, id)?;
+    let mut folder = fs::DirBuilder::new();
+    folder.mode(0o700);
+    for folder in [&first, &second] {
+        let parent = folder.parent().unwrap_or(folder);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).at(parent)?;
+    }
+    if second.exists() {
         return Err(VaultError::HoldExists(id.to_owned()));
     }
+    match folder.create(&first) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(VaultError::HoldExists(id.to_owned()))
+        }
+        other => other.at(&first),
+    }
+}
+
+/// Stores the keys of these chunks under a new key of the case, in both copies, durably. Chunks whose key is dead are taken
+/// from the holds in `kept`, or left out; gives also how many were left out because they cannot be read.
+fn claim(
+    shared: &Shared,
+    id: &str,
+    stream: StreamId,
+    range: (Micros, Micros),
+    chunks: &[ChunkRef],
+    kept: &[Kept],
+) -> Result<(Claims, u64), VaultError> {
+    let folders = folders(&shared.config.keys, id)?;
     let mut case_key = Zeroizing::new([0; 32]);
     aws_lc_rs::rand::fill(&mut *case_key).map_err(|_| VaultError::Random)?;
     let wrap = cipher(&case_key)?;
-    let mut sources = Sources { dir, open: HashMap::new() };
+    let mut sources = Sources { dir: &shared.config.dir, open: HashMap::new() };
     let mut claims = Claims { stream, from: range.0, until: range.1, list: Vec::new() };
-    let mut slots = HashMap::new();
+    let (mut unreadable, mut slots) = (BTreeSet::new(), HashMap::new());
     for chunk in chunks {
-        let Ok((file, head, _)) = sources.get(chunk.volume) else { continue };
-        let mut bytes = [0; volume::RECORD_HEAD];
-        if file.read_exact_at(&mut bytes, chunk.offset).is_err() {
-            continue;
-        }
-        let Some(record) = RecordHead::decode(&bytes).filter(|record| record.stream == stream) else {
+        let Some((record, salt)) = sources.head(chunk).filter(|(record, _)| record.stream == stream) else {
+            unreadable.insert((chunk.volume, chunk.offset));
             continue;
         };
         let slot = match slots.entry(record.key) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(store.key(stream, keys::hour_of(chunk.from), record.key)?),
+            // An hour's key is either fetched here or dead: this lock orders the two.
+            Entry::Vacant(place) => {
+                place.insert(shared.keys().key(stream, keys::hour_of(chunk.from), record.key)?)
+            }
         };
-        let Some(key) = slot.as_ref().and_then(|slot| chunk::derive(&slot.key, &head.salt, record.number))
-        else {
+        let Some(key) = slot.as_ref().and_then(|slot| chunk::derive(&slot.key, &salt, record.number)) else {
             continue;
         };
         let claim = Claim {
@@ -242,6 +281,7 @@ pub(crate) fn claim(
         };
         claims.add(claim, &key, &wrap)?;
     }
+    drop(slots);
     let known: BTreeSet<_> = claims.list.iter().map(|claim| (claim.volume, claim.offset)).collect();
     let mut older: BTreeMap<_, _> = BTreeMap::new();
     for (kept, chunk) in kept.iter().flat_map(|kept| kept.within(range).map(move |chunk| (kept, chunk))) {
@@ -249,14 +289,15 @@ pub(crate) fn claim(
         if !known.contains(&place)
             && let Some((claim, key)) = kept.claim(chunk)
         {
+            unreadable.remove(&place);
             older.entry((chunk.at.from, place)).or_insert((claim, key));
         }
     }
     for (claim, key) in older.into_values() {
         claims.add(claim, &key, &wrap)?;
     }
-    let key_file = key_file(protection, vault, id, &case_key)?;
-    let bytes = claims.encode(vault);
+    let key_file = key_file(&shared.config.protection, shared.identity, id, &case_key)?;
+    let bytes = claims.encode(shared.identity);
     for folder in &folders {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).at(folder)?;
         write_durably(&folder.join("key"), &*key_file)?;
@@ -264,7 +305,20 @@ pub(crate) fn claim(
         sync_folder(folder)?;
         folder.parent().map_or(Ok(()), sync_folder)?;
     }
-    Ok(claims)
+    Ok((claims, unreadable.len() as u64))
+}
+
+/// Says beside a hold how many chunks it should have and has not.
+fn note_missing(key_dirs: &[PathBuf; 2], id: &str, missing: u64) -> Result<(), VaultError> {
+    if missing == 0 {
+        return Ok(());
+    }
+    tracing::error!(hold = id, chunks = missing, "chunks could not be read and are not secured");
+    for folder in &folders(key_dirs, id)? {
+        write_durably(&folder.join("missing"), &missing.to_le_bytes())?;
+        sync_folder(folder)?;
+    }
+    Ok(())
 }
 
 /// The bytes of a case's key file.
@@ -312,8 +366,8 @@ fn key_in(
     protection.open(seal, vault, Purpose::Case(id), &take::<SEALED>(&*bytes, 16)).map(Some)
 }
 
-/// Copies the ciphertext of a hold beside its keys, on both devices.
-pub(crate) fn copy(dir: &Path, key_dirs: &[PathBuf; 2], id: &str, claims: &Claims) -> Result<(), VaultError> {
+/// Copies the ciphertext of a hold beside its keys, on both devices. Gives how many chunks could not be read.
+fn copy(dir: &Path, key_dirs: &[PathBuf; 2], id: &str, claims: &Claims) -> Result<u64, VaultError> {
     let folders = folders(key_dirs, id)?;
     let mut sources = Sources { dir, open: HashMap::new() };
     let mut files = Vec::new();
@@ -324,7 +378,7 @@ pub(crate) fn copy(dir: &Path, key_dirs: &[PathBuf; 2], id: &str, claims: &Claim
         file.write_all(&HELD_MAGIC).at(&path)?;
         files.push((file, path));
     }
-    let mut parameters = BTreeSet::new();
+    let (mut parameters, mut lacking) = (BTreeSet::new(), 0);
     let mut out = Vec::new();
     // What is in no volume any more lies in the holds that it was claimed from.
     let mut others: Option<Vec<Kept>> = None;
@@ -338,7 +392,10 @@ pub(crate) fn copy(dir: &Path, key_dirs: &[PathBuf; 2], id: &str, claims: &Claim
             let others = others.get_or_insert_with(|| Kept::all(key_dirs, claims.stream, id));
             others.iter().find_map(|kept| kept.records(claim.volume, claim.offset))
         });
-        let Some((head, record, described)) = found else { continue };
+        let Some((head, record, described)) = found else {
+            lacking += 1;
+            continue;
+        };
         if let Some(described) = described.filter(|_| parameters.insert((claim.volume, head.parameters))) {
             entry(&mut out, 2, claim.volume, head.parameters, &described);
         }
@@ -353,7 +410,7 @@ pub(crate) fn copy(dir: &Path, key_dirs: &[PathBuf; 2], id: &str, claims: &Claim
         fs::rename(path, &whole).at(&whole)?;
         sync_folder(folder)?;
     }
-    Ok(())
+    Ok(lacking)
 }
 
 fn entry(out: &mut Vec<u8>, kind: u32, volume: u64, offset: u64, record: &[u8]) {
@@ -392,39 +449,12 @@ fn key_of(
     Ok(None)
 }
 
-/// Finishes what a crash cut short: copies that are not whole, and a device that lacks what the other has.
-pub(crate) fn finish(dir: &Path, key_dirs: &[PathBuf; 2]) {
-    for id in ids(key_dirs) {
-        let Ok(folders) = folders(key_dirs, &id) else { continue };
-        let Some(claims) = claims_of(&folders) else { continue };
-        let outcome = match folders.each_ref().map(|folder| folder.join("held").exists()) {
-            [true, true] => Ok(()),
-            [false, false] => copy(dir, key_dirs, &id, &claims),
-            [first, _] => {
-                let [a, b] = &folders;
-                if first { mirror(a, b) } else { mirror(b, a) }
-            }
-        };
-        if let Err(error) = outcome {
-            tracing::error!(hold = id, %error, "the footage of a hold lies on one device or in the volumes only");
-        }
-    }
-}
-
-/// Copies a hold's folder to the device that lacks it.
-fn mirror(from: &Path, to: &Path) -> Result<(), VaultError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(to).at(to)?;
-    for name in ["key", "claims", "held"] {
-        let bytes = Zeroizing::new(fs::read(from.join(name)).at(from.join(name))?);
-        write_durably(&to.join(name), &bytes)?;
-    }
-    sync_folder(to)
-}
-
 /// A hold, if there is one.
 pub(crate) fn one(key_dirs: &[PathBuf; 2], id: String) -> Option<Held> {
     let folders = folders(key_dirs, &id).ok()?;
     let claims = claims_of(&folders)?;
+    let missing = folders.iter().filter_map(|folder| fs::read(folder.join("missing")).ok());
+    let missing = missing.map(|bytes| u64_at(&bytes, 0)).max().unwrap_or(0);
     Some(Held {
         id,
         stream: claims.stream,
@@ -432,7 +462,8 @@ pub(crate) fn one(key_dirs: &[PathBuf; 2], id: String) -> Option<Held> {
         until: claims.until,
         chunks: claims.list.len() as u64,
         bytes: claims.list.iter().map(|claim| claim.total).sum(),
-        whole: folders.iter().all(|folder| folder.join("held").exists()),
+        whole: missing == 0 && folders.iter().all(|folder| folder.join("held").exists()),
+        missing,
     })
 }
 

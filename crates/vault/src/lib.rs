@@ -11,7 +11,7 @@
 //!
 //! Order of reading: `config` (what the outside sees); `chunk`, `keys`, `slot` and `protection`
 //! (the formats, byte by byte);
-//! `queue`, `writer`, `staging` (the way in); `timeline`, `reader` (the way out); `vault` (opening and
+//! `queue`, `writer`, `staging`, `tidy` (the way in); `timeline`, `reader` (the way out); `vault` (opening and
 //! destruction), `holds` (footage secured for a case).
 
 mod chunk;
@@ -27,6 +27,7 @@ mod queue;
 mod reader;
 mod slot;
 mod staging;
+mod tidy;
 mod timeline;
 mod vault;
 mod writer;

@@ -2,7 +2,7 @@
 //! ([`Act::happens`]) before it happens: it is written down, and can be made to fail or to wait. What was written down is
 //! replayed up to any instant as a power cut would leave it: what was synced is there; of the rest any part, torn at any sector.
 //!
-//! The index is not replayed: a power cut may take all of it, and so it does here.
+//! Of the index, what its last durable commit left is kept, or nothing: a power cut may take all of it.
 
 use crate::error::VaultError;
 use std::{
@@ -32,6 +32,8 @@ enum Done {
     Sync(PathBuf),
     /// The system said that it failed: what was not synced then never will be.
     SyncFailed(PathBuf),
+    /// The index's files after a durable commit.
+    Index(Vec<(PathBuf, Vec<u8>)>),
     /// What the test says of the instant.
     Mark(u64),
 }
@@ -44,6 +46,8 @@ struct State {
     /// Syncs of volumes wait; how many do.
     slow: bool,
     waiting: u32,
+    /// The next write or sync of a volume ends its thread.
+    deadly: bool,
 }
 
 /// What happened on one disk.
@@ -83,6 +87,11 @@ impl Disk {
     fn happens(&self, act: &Act<'_>) -> Result<(), VaultError> {
         let path = act.path().strip_prefix(&self.root).unwrap().to_owned();
         let mut state = self.state.lock().unwrap();
+        if state.deadly && path.extension().is_some_and(|kind| kind == "vol") {
+            state.deadly = false;
+            drop(state);
+            panic!("the thread dies, as the test asked");
+        }
         if let Act::Sync(at) = act {
             let name = path.to_string_lossy().into_owned();
             if let Some((which, times)) = &mut state.failing
@@ -112,6 +121,19 @@ impl Disk {
         Ok(())
     }
 
+    /// The index in this folder was committed durably.
+    pub(crate) fn index_is_durable(dir: &Path) {
+        let disks = DISKS.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(disk) = disks.iter().find(|disk| dir.starts_with(&disk.root)).cloned() else { return };
+        drop(disks);
+        let files = ["index.sqlite", "index.sqlite-wal"].map(|name| dir.join(name));
+        let read = files
+            .iter()
+            .filter_map(|path| Some((path.strip_prefix(&disk.root).ok()?.to_owned(), fs::read(path).ok()?)));
+        let index = Done::Index(read.collect());
+        disk.state.lock().unwrap().done.push(index);
+    }
+
     pub(crate) fn mark(&self, what: u64) {
         self.state.lock().unwrap().done.push(Done::Mark(what));
     }
@@ -125,6 +147,11 @@ impl Disk {
     pub(crate) fn be_slow(&self, slow: bool) {
         self.state.lock().unwrap().slow = slow;
         self.changed.notify_all();
+    }
+
+    /// The next write or sync of a volume ends its thread.
+    pub(crate) fn kill(&self) {
+        self.state.lock().unwrap().deadly = true;
     }
 
     /// Until the writer waits for the disk.
@@ -152,10 +179,14 @@ impl Disk {
         let read = |path: &Path| -> Contents {
             (fs::read(root.join(path)).unwrap_or_default(), Vec::new(), Vec::new())
         };
+        let index = done
+            .iter()
+            .rev()
+            .find_map(|done| if let Done::Index(files) = done { Some(files.clone()) } else { None });
         let last = done.len().saturating_sub(1);
         for (number, act) in done.into_iter().enumerate() {
             match &act {
-                Done::Mark(_) => {}
+                Done::Mark(_) | Done::Index(_) => {}
                 Done::Create(path, bytes) => {
                     // Cut in the middle of it, it is there in part or not at all.
                     let kept = if number == last { chance.below(bytes.len() + 1) } else { bytes.len() };
@@ -173,6 +204,13 @@ impl Disk {
                     let (_, pending, lost) = files.entry(path.clone()).or_insert_with(|| read(path));
                     lost.append(pending);
                 }
+            }
+        }
+        // Mostly it survives: what the list of open volumes leaves out must then be in it.
+        if let Some(index) = index.filter(|_| chance.below(4) > 0) {
+            for (path, bytes) in index {
+                fs::create_dir_all(root.join(&path).parent().unwrap()).unwrap();
+                fs::write(root.join(path), bytes).unwrap();
             }
         }
         for (path, (mut bytes, pending, lost)) in files {

@@ -14,6 +14,7 @@ use std::{
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
+use volumes::open::OpenVolumes;
 
 /// Bytes on their way to a file.
 #[derive(Default)]
@@ -126,6 +127,49 @@ impl VolumeFile {
         #[cfg(test)]
         crate::powercut::Act::Sync(&self.path).happens()?;
         rustix::fs::fdatasync(&self.file).at(&self.path)
+    }
+}
+
+/// The file `open` of a vault that is written ([`volumes::open`]).
+pub(crate) struct OpenFile {
+    dir: PathBuf,
+    path: PathBuf,
+    vault: [u8; 16],
+    file: Option<File>,
+}
+
+impl OpenFile {
+    pub(crate) fn new(dir: &Path, vault: [u8; 16]) -> Self {
+        Self { dir: dir.to_owned(), path: dir.join(volumes::open::FILE), vault, file: None }
+    }
+
+    /// Overwrites it in place; what it says survives a power cut when this returns `Ok`. A write that is cut short leaves
+    /// a file that says nothing, and the next start lists the folder.
+    pub(crate) fn write(&mut self, open: &OpenVolumes) -> Result<(), VaultError> {
+        let block = open.encode(self.vault);
+        let file = if let Some(file) = &self.file {
+            file
+        } else {
+            let new = !self.path.exists();
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(&self.path)
+                .at(&self.path)?;
+            if new {
+                // The name is durable before anything relies on what stands in it.
+                File::open(&self.dir).and_then(|dir| dir.sync_all()).at(&self.dir)?;
+            }
+            &*self.file.insert(file)
+        };
+        #[cfg(test)]
+        crate::powercut::Act::Write(&self.path, 0, &block).happens()?;
+        file.write_all_at(&block, 0).at(&self.path)?;
+        #[cfg(test)]
+        crate::powercut::Act::Sync(&self.path).happens()?;
+        rustix::fs::fdatasync(file).at(&self.path)
     }
 }
 

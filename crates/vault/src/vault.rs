@@ -1,17 +1,20 @@
 //! The vault itself: opening and closing, the small public verbs, and destruction.
 
 mod destruction;
+mod holding;
 
 use crate::{
-    config::{Direction, Held, KeyName, Loss, Pictures, Span, Stats, StreamPolicy, VaultConfig},
+    config::{Direction, KeyName, Loss, Pictures, Span, Stats, StreamPolicy, VaultConfig},
     error::{At, VaultError},
-    holds::{self, HeldReader, Kept},
+    holds::{self, Kept},
     identity::{self, Identity},
-    index::{GapMark, Index, MINUTE, is_open},
+    index::{GapMark, Index, is_open},
     keys::{self, HOUR, KeyStore},
     queue::Queues,
     reader::{self, Reader},
-    recovery,
+    recovery::{self, Opened},
+    staging::OpenFile,
+    tidy,
     volume::{self, OPEN, SealedVolume},
     writer::{self, Command, IndexCommand, Writer},
 };
@@ -21,14 +24,16 @@ use std::{
     fs,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{self, Sender},
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{self, RecvTimeoutError, Sender},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
+use volumes::open::OpenVolumes;
 
-/// Chunks end within a second of their start, a last picture's duration aside (µs).
-const LONGEST_CHUNK: i64 = 10_000_000;
+/// How often whoever waits for the writer looks whether it lives.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What the threads and readers share.
 pub(crate) struct Shared {
@@ -45,6 +50,12 @@ pub(crate) struct Shared {
     pub(crate) wake: Condvar,
     /// Volumes that somebody still copies from, and how many do.
     pins: Mutex<BTreeMap<u64, u32>>,
+    /// Volumes that the index has sealed, durably, since the writer last asked.
+    acknowledged: Mutex<Vec<u64>>,
+    /// Whether the folder was listed at the start.
+    listed: bool,
+    /// Set when the vault closes: what need not be finished ends.
+    closing: AtomicBool,
     keys: Mutex<KeyStore>,
     reader: Mutex<Index>,
 }
@@ -58,6 +69,11 @@ impl Shared {
     /// The index, for reading.
     pub(crate) fn reader(&self) -> MutexGuard<'_, Index> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Volumes that the index has sealed, durably.
+    pub(crate) fn acknowledged(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A hold, open.
@@ -110,6 +126,7 @@ struct Inner {
     index: Sender<IndexCommand>,
     writer: Option<JoinHandle<()>>,
     indexer: Option<JoinHandle<()>>,
+    tidy: Option<JoinHandle<()>>,
     /// Last: the folder stays locked until the threads have ended.
     _identity: Identity,
 }
@@ -127,12 +144,20 @@ impl Vault {
         let keys = KeyStore::open(
             &config.keys,
             identity.vault,
-            identity.volumes.is_empty(),
+            is_fresh(&config, identity.vault)?,
             config.protection.clone(),
         )?;
         // Before anything is unlinked: a hold may still have to copy from it.
         holds::finish(&config.dir, &config.keys);
-        let index = recovery::open_index(&config.dir, &identity)?;
+        let Opened { index, newest, unsealed, listed } = recovery::open_index(&config.dir, &identity)?;
+        let open = OpenVolumes { newest, numbers: unsealed };
+        let mut open_file = OpenFile::new(&config.dir, identity.vault);
+        if OpenVolumes::read(&config.dir, identity.vault).as_ref() != Some(&open)
+            && let Err(error) = open_file.write(&open)
+        {
+            // What stands there names more or nothing: both are right.
+            tracing::warn!(%error, "the list of open volumes could not be written; the next start takes longer");
+        }
         let queues = Queues::new(config.budget_bytes);
         for (stream, last, gap) in index.streams()? {
             let queue = queues.of(stream);
@@ -155,21 +180,24 @@ impl Vault {
                 }
             }
         }
-        let present = identity::volumes(&config.dir)?;
         // What is sealed says its size in the index; the few others are asked.
-        let (sealed, mut bytes) = index.sealed()?;
-        for number in present.iter().filter(|number| sealed.binary_search(number).is_err()) {
-            let path = config.dir.join(volume::file_name(*number));
-            bytes += fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let (mut volumes, mut bytes) = index.totals()?;
+        for number in open.numbers.iter().copied().chain(index.garbage()?) {
+            let path = config.dir.join(volume::file_name(number));
+            if let Ok(metadata) = fs::metadata(path) {
+                (volumes, bytes) = (volumes + 1, bytes + metadata.len());
+            }
         }
         let reader = Index::reader(&config.dir.join(recovery::INDEX))?;
-        let next_number = identity.volumes.last().map_or(1, |last| last + 1);
         let shared = Arc::new(Shared {
             identity: identity.vault,
             queues,
             bytes: AtomicU64::new(bytes),
             bytes_written: AtomicU64::new(0),
-            volumes: AtomicU64::new(present.len() as u64),
+            volumes: AtomicU64::new(volumes),
+            listed,
+            acknowledged: Mutex::default(),
+            closing: AtomicBool::new(false),
             commands: Mutex::default(),
             wake: Condvar::new(),
             pins: Mutex::default(),
@@ -186,7 +214,18 @@ impl Vault {
                 .spawn(move || writer::run_index(&shared, index, &receiver))
                 .at(&dir)?
         };
-        let writer = Writer::new(Arc::clone(&shared), sender.clone(), next_number);
+        let first_own = newest + 1;
+        let tidy = {
+            let (shared, sender) = (Arc::clone(&shared), sender.clone());
+            // What was listed just now was compared just now.
+            let look = move || {
+                if !listed {
+                    tidy::run(&shared.config, first_own, &sender, &shared.closing);
+                }
+            };
+            thread::Builder::new().name("vault-tidy".to_owned()).spawn(look).at(&dir)?
+        };
+        let writer = Writer::new(Arc::clone(&shared), sender.clone(), open, open_file);
         let writer =
             thread::Builder::new().name("vault-writer".to_owned()).spawn(move || writer.run()).at(&dir)?;
         Ok(Self {
@@ -195,6 +234,7 @@ impl Vault {
                 index: sender,
                 writer: Some(writer),
                 indexer: Some(indexer),
+                tidy: Some(tidy),
                 _identity: identity,
             }),
         })
@@ -224,7 +264,14 @@ impl Vault {
     pub fn flush(&self) -> Result<(), VaultError> {
         let (reply, answer) = mpsc::sync_channel(1);
         self.inner.shared.command(Command::Flush(reply));
-        answer.recv().unwrap_or(Err(VaultError::Closed))
+        loop {
+            match answer.recv_timeout(LOOK) {
+                Ok(outcome) => return outcome,
+                // A disk may take its time; a writer that died never answers.
+                Err(RecvTimeoutError::Timeout) if self.alive() => {}
+                Err(_) => return Err(VaultError::Closed),
+            }
+        }
     }
 
     /// What a stream has between two instants (µs UTC), from the key frame at or before `from` to the live edge at
@@ -320,6 +367,7 @@ impl Vault {
             keys_mended: keys.mended,
             disk_full: queues.disk_full.load(Ordering::Relaxed),
             write_errors: queues.write_errors.load(Ordering::Relaxed),
+            listed: self.inner.shared.listed,
             slowest_sync_us: queues.slowest_sync_us.load(Ordering::Relaxed),
             syncs: queues.syncs.load(Ordering::Relaxed) + key_syncs,
         }
@@ -367,6 +415,11 @@ impl Vault {
         self.inner.shared.keys().differing()
     }
 
+    /// The holds whose two copies differ, or of which one is missing. More than none is an alarm.
+    pub fn differing_holds(&self) -> Vec<String> {
+        holds::differing(&self.inner.shared.config.keys)
+    }
+
     /// The start of a stream's oldest footage (µs UTC), minutes that are not indexed yet aside.
     ///
     /// # Errors
@@ -375,94 +428,12 @@ impl Vault {
         self.inner.shared.reader().oldest(stream)
     }
 
-    /// Secures what a stream has in an interval (µs UTC) under a name (lower case letters, digits, `-`): when this returns,
-    /// exactly these frames can be read by [`Vault::read_hold`] until the hold is released, whatever happens to the hour's
-    /// keys, to the volumes, or to one of the two devices.
-    ///
-    /// # Errors
-    /// [`VaultError::HoldExists`]; else what the disk said. After an error nothing is held.
-    pub fn hold(&self, id: &str, stream: StreamId, from: Micros, until: Micros) -> Result<Held, VaultError> {
-        self.hold_also(id, stream, from, until, &[])
-    }
-
-    /// The same, for footage of which some is kept by other holds only: it is secured for this case as well.
-    ///
-    /// # Errors
-    /// As [`Vault::hold`]; [`VaultError::NoSuchHold`] for those others.
-    pub fn hold_also(
-        &self,
-        id: &str,
-        stream: StreamId,
-        from: Micros,
-        until: Micros,
-        others: &[String],
-    ) -> Result<Held, VaultError> {
-        let shared = &self.inner.shared;
-        let kept: Vec<Kept> = others.iter().map(|other| shared.kept(other)).collect::<Result<_, _>>()?;
-        self.flush()?;
-        let minutes = (from.plus(-LONGEST_CHUNK).0.div_euclid(MINUTE), until.0.div_euclid(MINUTE));
-        let mut chunks = shared.reader().chunks(stream, minutes)?;
-        chunks.retain(|chunk| chunk.from < until && chunk.until > from);
-        chunks.sort_by_key(|chunk| (chunk.from, chunk.volume, chunk.offset));
-        let wanted: BTreeSet<u64> = chunks.iter().map(|chunk| chunk.volume).collect();
-        shared.pin(&wanted);
-        let (dir, keys) = (&shared.config.dir, &shared.config.keys);
-        let held = {
-            let mut store = shared.keys();
-            holds::claim(
-                &mut store,
-                &shared.config.protection,
-                dir,
-                keys,
-                shared.identity,
-                id,
-                stream,
-                (from, until),
-                &chunks,
-                &kept,
-            )
-        };
-        let held = held.and_then(|claims| holds::copy(dir, keys, id, &claims));
-        shared.unpin(&wanted);
-        if let Err(error) = held {
-            if !matches!(error, VaultError::HoldExists(_)) {
-                drop(holds::release(&shared.config.protection, shared.identity, keys, id));
-            }
-            return Err(error);
-        }
-        self.holds()
-            .into_iter()
-            .find(|held| held.id == id)
-            .ok_or_else(|| VaultError::NoSuchHold(id.to_owned()))
-    }
-
-    /// Ends a hold: its keys are overwritten in both copies, its ciphertext removed. What is not yet past its term stays
-    /// readable by its hour's key.
-    ///
-    /// # Errors
-    /// [`VaultError::NoSuchHold`]; else what the disk said.
-    pub fn release(&self, id: &str) -> Result<(), VaultError> {
-        let shared = &self.inner.shared;
-        holds::release(&shared.config.protection, shared.identity, &shared.config.keys, id)
-    }
-
-    /// One hold.
-    pub fn held(&self, id: &str) -> Option<Held> {
-        holds::one(&self.inner.shared.config.keys, id.to_owned())
-    }
-
-    /// Every hold.
-    pub fn holds(&self) -> Vec<Held> {
-        holds::list(&self.inner.shared.config.keys)
-    }
-
-    /// Reads what a hold keeps, exactly from its first instant to its end.
-    ///
-    /// # Errors
-    /// [`VaultError::NoSuchHold`] when there is none or its keys are gone.
-    pub fn read_hold(&self, id: &str) -> Result<HeldReader, VaultError> {
-        let shared = &self.inner.shared;
-        HeldReader::open(&shared.config.protection, shared.identity, &shared.config.keys, id)
+    /// Whether the threads that write and index still live. When one has died nothing is recorded any more: whoever runs the
+    /// vault ends with an alarm, and the next start recovers what was written.
+    pub fn alive(&self) -> bool {
+        let lives =
+            |thread: &Option<JoinHandle<()>>| thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        lives(&self.inner.writer) && lives(&self.inner.indexer)
     }
 
     /// The lowest number of a volume that the index knows and that is not sealed; none when all are.
@@ -482,13 +453,27 @@ impl Vault {
     }
 }
 
+/// Whether the vault has never had footage, so that missing keys are no loss.
+fn is_fresh(config: &VaultConfig, vault: [u8; 16]) -> Result<bool, VaultError> {
+    match OpenVolumes::read(&config.dir, vault) {
+        Some(open) => Ok(open.newest == 0),
+        None => Ok(identity::volumes(&config.dir)?.is_empty()),
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Relaxed);
         self.shared.command(Command::Stop);
         if let Some(writer) = self.writer.take()
             && writer.join().is_err()
         {
             tracing::error!("the vault's writer had died; the next start recovers what it left");
+        }
+        if let Some(tidy) = self.tidy.take()
+            && tidy.join().is_err()
+        {
+            tracing::error!("comparing the folder with the index failed; the next start tries again");
         }
         // The index thread ends when the last sender is gone.
         let (closed, _) = mpsc::channel();

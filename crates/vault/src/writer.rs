@@ -12,7 +12,8 @@ use crate::{
     index::{Batch, ChunkRef, GapMark, Index, Removed},
     keys::{self, SlotKey},
     queue::{Event, StreamQueue, cost, cut},
-    staging::{Staging, VolumeFile},
+    staging::{OpenFile, Staging, VolumeFile},
+    tidy,
     vault::Shared,
     volume::{self, BLOCK, Kind, RecordHead, SealedVolume, VolumeHead},
 };
@@ -26,6 +27,7 @@ use std::{
     },
     time::Instant,
 };
+use volumes::open::OpenVolumes;
 
 /// A write is made when this much is gathered, or at the end of a tick. Each record is gathered, sealed and hashed
 /// while the core's own cache still holds it; the disk takes it from memory.
@@ -52,6 +54,10 @@ pub(crate) enum IndexCommand {
         before: i64,
         reply: SyncSender<Result<Removed, VaultError>>,
     },
+    /// A volume that the index knows has no file.
+    Forget(u64),
+    /// A volume lies in the folder that the index does not know.
+    Adopt(u64),
     /// Answers when everything sent before is committed.
     Barrier(SyncSender<()>),
 }
@@ -69,13 +75,16 @@ struct OpenVolume {
     keys: HashMap<u64, u64>,
     newest: Micros,
     dirty: bool,
+    /// Units written to it since its last sync that succeeded. With several classes one volume may fail and others not.
+    unsynced: u64,
 }
 
 impl OpenVolume {
-    fn sync(&mut self) -> Result<(), VaultError> {
+    /// Syncs it. Gives how many units became safe by that.
+    fn sync(&mut self) -> Result<u64, VaultError> {
         self.file.sync()?;
         self.dirty = false;
-        Ok(())
+        Ok(std::mem::take(&mut self.unsynced))
     }
 }
 
@@ -102,29 +111,34 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     index: Sender<IndexCommand>,
     volumes: BTreeMap<u32, OpenVolume>,
-    next_number: u64,
+    /// What the file `open` says, and the file: every volume that no index is known to have sealed durably.
+    open: OpenVolumes,
+    open_file: OpenFile,
     buffer: Staging,
     placed: Vec<Placed>,
     /// What goes to the index after the next sync.
     batch: Batch,
     /// Volumes whose sync failed: what is in them is believed again only when a start has proven it.
     suspect: HashSet<u64>,
-    /// Units written to volumes that were then suspect; they count as never synced.
-    unsynced_units: u64,
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, index: Sender<IndexCommand>, next_number: u64) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        index: Sender<IndexCommand>,
+        open: OpenVolumes,
+        open_file: OpenFile,
+    ) -> Self {
         Self {
             shared,
             index,
             volumes: BTreeMap::new(),
-            next_number,
+            open,
+            open_file,
             buffer: Staging::default(),
             placed: Vec::new(),
             batch: Batch::default(),
             suspect: HashSet::new(),
-            unsynced_units: 0,
         }
     }
 
@@ -374,16 +388,21 @@ impl Writer {
             class,
             vault: self.shared.identity,
             uuid: volume::take(&random, 0),
-            number: self.next_number,
+            number: self.open.newest + 1,
             salt: volume::take(&random, 16),
         };
         let path = self.shared.config.dir.join(volume::file_name(head.number));
-        self.next_number += 1;
-        let file = VolumeFile::create(path, &self.shared.config.dir, &head)?;
+        self.list_open(head.number)?;
+        let created = VolumeFile::create(path.clone(), &self.shared.config.dir, &head);
+        if created.is_err() && !path.exists() {
+            // On a full disk each round tries: numbers without a file must not fill the list.
+            self.open.numbers.remove(&head.number);
+        }
+        let file = created?;
         self.shared.volumes.fetch_add(1, Ordering::Relaxed);
         self.shared.count_bytes(BLOCK);
-        // The file and its folder.
-        self.shared.queues.syncs.fetch_add(2, Ordering::Relaxed);
+        // The file, its folder, and the list of open volumes.
+        self.shared.queues.syncs.fetch_add(3, Ordering::Relaxed);
         self.batch.opened.push((head.number, class, head.uuid));
         self.volumes.insert(
             class,
@@ -397,9 +416,31 @@ impl Writer {
                 keys: HashMap::new(),
                 newest: Micros(i64::MIN),
                 dirty: false,
+                unsynced: 0,
             },
         );
         Ok(())
+    }
+
+    /// Says durably, before its file is made, that a volume of this number is open; drops those that the index has sealed
+    /// durably since. Everything else stays: what is being written, what was put aside, what is sealed and not yet said so.
+    fn list_open(&mut self, number: u64) -> Result<(), VaultError> {
+        let sealed = std::mem::take(&mut *self.shared.acknowledged());
+        self.open.numbers.retain(|number| !sealed.contains(number));
+        self.open.numbers.insert(number);
+        self.open.newest = number;
+        debug_assert!(
+            self.volumes
+                .values()
+                .map(|open| &open.head.number)
+                .chain(&self.suspect)
+                .all(|n| self.open.numbers.contains(n)),
+            "a volume that is not sealed is not listed as open"
+        );
+        self.open_file.write(&self.open).inspect_err(|_| {
+            // It was not made; whatever the file says now names at least what is open.
+            self.open.numbers.remove(&number);
+        })
     }
 
     /// Hands the buffer to the system. On failure the volume is as before, and the records stay undone.
@@ -419,6 +460,7 @@ impl Writer {
         self.shared.count_bytes(written);
         self.buffer.clear();
         let placed = std::mem::take(&mut self.placed);
+        open.unsynced += placed.iter().map(|placed| placed.units).sum::<u64>();
         for group in placed.chunk_by(|a, b| a.job == b.job) {
             let Some((job, last)) = group.first().and_then(|first| jobs.get(first.job)).zip(group.last())
             else {
@@ -464,14 +506,20 @@ impl Writer {
         let mut failed = Vec::new();
         for (class, open) in self.volumes.iter_mut().filter(|(_, open)| open.dirty) {
             self.shared.queues.syncs.fetch_add(1, Ordering::Relaxed);
-            if let Err(error) = open.sync() {
-                tracing::error!(%error, "a sync failed; the volume is put aside");
-                failed.push(*class);
-                outcome = Err(error);
+            match open.sync() {
+                Ok(units) => {
+                    self.shared.queues.synced.fetch_add(units, Ordering::SeqCst);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a sync failed; the volume is put aside");
+                    failed.push(*class);
+                    outcome = Err(error);
+                }
             }
         }
         for class in failed {
-            // After a failed sync the system may have dropped the pages: a later success would prove nothing.
+            // After a failed sync the system may have dropped the pages: a later success would prove nothing. What was
+            // written since its last sync is never counted as synced.
             if let Some(open) = self.volumes.remove(&class) {
                 self.suspect.insert(open.head.number);
             }
@@ -479,12 +527,6 @@ impl Writer {
         }
         let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.shared.queues.slowest_sync_us.fetch_max(took, Ordering::Relaxed);
-        if outcome.is_err() {
-            self.unsynced_units = self.shared.queues.written.load(Ordering::SeqCst)
-                - self.shared.queues.synced.load(Ordering::SeqCst);
-        }
-        let safe = self.shared.queues.written.load(Ordering::SeqCst).saturating_sub(self.unsynced_units);
-        self.shared.queues.synced.fetch_max(safe, Ordering::SeqCst);
         outcome
     }
 
@@ -492,10 +534,14 @@ impl Writer {
         let Some(open) = self.volumes.get_mut(&class) else { return Ok(()) };
         let (bytes, root) = volume::seal(open.size, open.next_record, &open.records);
         self.shared.queues.syncs.fetch_add(1, Ordering::Relaxed);
-        let written = open.file.write(&bytes, open.size).and_then(|()| open.sync());
-        if let Err(error) = written {
-            drop(open.file.cut(open.size));
-            return Err(error);
+        match open.file.write(&bytes, open.size).and_then(|()| open.sync()) {
+            Ok(units) => {
+                self.shared.queues.synced.fetch_add(units, Ordering::SeqCst);
+            }
+            Err(error) => {
+                drop(open.file.cut(open.size));
+                return Err(error);
+            }
         }
         self.shared.count_bytes(bytes.len() as u64);
         let Some(open) = self.volumes.remove(&class) else { return Ok(()) };
@@ -530,9 +576,11 @@ impl Writer {
         for queue in queues {
             let mut state = queue.lock();
             let sent = state.sent;
+            // A suspect chunk holds up nothing behind it: it stays in memory, where readers find it, and is left out below.
             let due = |chunk: &ChunkRef| {
-                !self.suspect.contains(&chunk.volume)
-                    && (all || sealed.contains(&chunk.volume) || now.is_some_and(|now| chunk.minute() < now))
+                all || self.suspect.contains(&chunk.volume)
+                    || sealed.contains(&chunk.volume)
+                    || now.is_some_and(|now| chunk.minute() < now)
             };
             // A prefix only, so that `sent` stays a number; a later sealed volume makes everything before it due too.
             let waiting = state.chunks.get(sent..).unwrap_or_default();
@@ -622,6 +670,11 @@ pub(crate) fn run_index(shared: &Shared, mut index: Index, commands: &Receiver<I
                         tracing::error!(%error, "the index could not be written; it is tried again with the next minute");
                         break;
                     }
+                    #[cfg(test)]
+                    if !batch.sealed.is_empty() {
+                        crate::powercut::Disk::index_is_durable(&shared.config.dir);
+                    }
+                    shared.acknowledged().extend(batch.sealed.iter().map(|volume| volume.number));
                     forget(shared, batch);
                     waiting.pop_front();
                 }
@@ -634,6 +687,8 @@ pub(crate) fn run_index(shared: &Shared, mut index: Index, commands: &Receiver<I
                 let pinned = shared.pinned();
                 drop(reply.send(index.sweep(&shared.config.dir, before, &pinned)));
             }
+            IndexCommand::Forget(number) => tidy::forget(shared, &mut index, number),
+            IndexCommand::Adopt(number) => tidy::adopt(shared, &mut index, number),
             IndexCommand::Barrier(reply) => drop(reply.send(())),
         }
     }

@@ -76,6 +76,7 @@ fn kill_9_loses_at_most_one_group_and_nothing_synced() {
     child.wait().unwrap();
     assert!(killed, "the child died by itself at {accepted}");
     let vault = Vault::open(quick(root.path())).unwrap();
+    assert!(!vault.stats().listed, "what was open is known without listing the folder");
     let mut total = 0;
     for stream in 1..=STREAMS {
         let found = numbers(read_all(&vault, stream));
@@ -370,4 +371,19 @@ fn a_clock_that_jumps_both_ways_costs_no_frame() {
     drop(vault);
     let vault = Vault::open(quick(root.path())).unwrap();
     assert_eq!(numbers(read_all(&vault, 1)), given);
+}
+
+/// The clock is set back: what was recorded before is still read while what comes now waits in memory.
+#[test]
+fn a_clock_set_back_hides_nothing_that_was_recorded_before() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = Vault::open(config(root.path())).unwrap();
+    let p = parameters(1);
+    (5000..5100).for_each(|number| vault.accept(unit(1, number, &p)));
+    vault.flush().unwrap();
+    (100..200).for_each(|number| vault.accept(unit(1, number, &p)));
+    let expected: Vec<_> = (100..200).chain(5000..5100).collect();
+    assert_eq!(numbers(read_all(&vault, 1)), expected);
+    vault.flush().unwrap();
+    assert_eq!(numbers(read_all(&vault, 1)), expected);
 }

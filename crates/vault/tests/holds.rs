@@ -118,3 +118,75 @@ fn a_copy_that_a_crash_cut_short_is_finished_before_anything_is_unlinked() {
     vault.destroy_expired(StreamId(2), Micros(START + HOUR)).unwrap();
     assert_eq!(numbers(vault.read_hold("c").unwrap()), (30..60).collect::<Vec<_>>());
 }
+
+/// Where the chunk with this frame lies in its volume.
+fn place(root: &std::path::Path, stream: u32, number: i64) -> volumes::index::ChunkRef {
+    let index = volumes::index::Index::reader(&root.join("vault/index.sqlite")).unwrap();
+    let minute = at(number).0.div_euclid(60_000_000);
+    let chunks = index.chunks(StreamId(stream), (minute - 1, minute)).unwrap();
+    chunks.into_iter().find(|chunk| chunk.from <= at(number) && at(number) < chunk.until).unwrap()
+}
+
+/// A chunk that is rotten in both copies costs its own frames and a gap that says so, and nothing behind it.
+#[test]
+fn a_rotten_chunk_of_a_hold_costs_itself_and_nothing_else() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = recorded(root.path());
+    vault.hold("case-1", StreamId(1), at(100), at(400)).unwrap();
+    let chunk = place(root.path(), 1, 230);
+    let record = fs::read(volumes(root.path())[chunk.volume as usize - 1].clone()).unwrap();
+    let record = &record[chunk.offset as usize..(chunk.offset + chunk.total) as usize];
+    for dir in ["keys-a", "keys-b"] {
+        let path = root.path().join(dir).join("holds/case-1/held");
+        let mut bytes = fs::read(&path).unwrap();
+        let found = bytes.windows(record.len()).position(|window| window == record).unwrap();
+        bytes[found + record.len() / 2] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    let items: Vec<_> = vault.read_hold("case-1").unwrap().collect();
+    let lost = |number: &i64| at(*number) >= chunk.from && at(*number) < chunk.until;
+    assert_eq!(numbers(items.clone()), (100..400).filter(|number| !lost(number)).collect::<Vec<_>>());
+    assert_eq!(gaps(items), [(chunk.from, chunk.until, media::GapReason::Damaged)]);
+}
+
+/// What cannot be read when a hold is made is counted and told; the hold is not whole.
+#[test]
+fn a_hold_says_how_much_of_it_could_not_be_read() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = recorded(root.path());
+    let chunk = place(root.path(), 1, 230);
+    let path = volumes(root.path())[chunk.volume as usize - 1].clone();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[chunk.offset as usize..chunk.offset as usize + 80].fill(0);
+    fs::write(&path, bytes).unwrap();
+    let held = vault.hold("case-1", StreamId(1), at(100), at(400)).unwrap();
+    assert_eq!((held.missing, held.whole), (1, false));
+    drop(vault);
+    let vault = Vault::open(config(root.path())).unwrap();
+    assert_eq!((vault.holds()[0].missing, vault.holds()[0].whole), (1, false), "also after a start");
+    let whole = vault.hold("case-2", StreamId(2), at(100), at(400)).unwrap();
+    assert_eq!((whole.missing, whole.whole), (0, true));
+}
+
+/// Killed after the first device's folder was written: the next start completes keys and claims on the second before it
+/// copies anything, so that the volumes may go. A name that was only taken is free again.
+#[test]
+fn a_claim_that_a_crash_cut_short_after_the_first_device_is_finished() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = recorded(root.path());
+    vault.hold("c", StreamId(2), at(30), at(60)).unwrap();
+    drop(vault);
+    fs::remove_dir_all(root.path().join("keys-b/holds/c")).unwrap();
+    fs::remove_file(root.path().join("keys-a/holds/c/held")).unwrap();
+    fs::create_dir(root.path().join("keys-a/holds/taken")).unwrap();
+    let vault = Vault::open(config(root.path())).unwrap();
+    assert!(vault.held("c").unwrap().whole);
+    assert!(vault.differing_holds().is_empty());
+    for stream in [1, 2] {
+        vault.destroy_expired(StreamId(stream), Micros(START + HOUR)).unwrap();
+    }
+    fs::remove_dir_all(root.path().join("keys-a/holds/c")).unwrap();
+    assert_eq!(vault.differing_holds(), ["c"]);
+    assert_eq!(numbers(vault.read_hold("c").unwrap()), (30..60).collect::<Vec<_>>());
+    vault.hold("taken", StreamId(1), at(270_000), at(270_002)).unwrap();
+}

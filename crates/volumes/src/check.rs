@@ -5,7 +5,7 @@
 
 use crate::{
     error::{At, VaultError},
-    identity::Identity,
+    identity::{self, Identity},
     index::{Index, JITTER},
     recovery::{self, INDEX},
     volume::{self, BLOCK, Found, HEAD, Kind, LEAF, VolumeHead},
@@ -74,7 +74,8 @@ pub fn check(dir: &Path) -> Result<Report, VaultError> {
     let mut unsealed = HashSet::new();
     let mut keys: BTreeMap<u64, (StreamId, [u8; 32])> = BTreeMap::new();
     let mut streams = HashSet::new();
-    for number in &identity.volumes {
+    let present = identity::volumes(dir)?;
+    for number in &present {
         report.volumes += 1;
         match volume_of(dir, &identity, *number, &mut report, &mut keys, &mut streams) {
             Ok(true) => report.sealed += 1,
@@ -87,7 +88,7 @@ pub fn check(dir: &Path) -> Result<Report, VaultError> {
     }
     report.keys = keys.len() as u64;
     report.streams = streams.len() as u64;
-    index_of(dir, &identity, &unsealed, &mut report)?;
+    index_of(dir, &identity, &present, &unsealed, &mut report)?;
     Ok(report)
 }
 
@@ -227,6 +228,7 @@ fn records(
 fn index_of(
     dir: &Path,
     identity: &Identity,
+    present: &[u64],
     unsealed: &HashSet<u64>,
     report: &mut Report,
 ) -> Result<(), VaultError> {
@@ -244,8 +246,8 @@ fn index_of(
         }
     };
     let mut fresh = Index::in_memory()?;
-    for number in identity.volumes.iter().filter(|number| !unsealed.contains(number)) {
-        recovery::adopt(dir, identity, *number, 0, &mut fresh)?;
+    for number in present.iter().filter(|number| !unsealed.contains(number)) {
+        recovery::adopt(dir, identity.vault, *number, 0, &mut fresh)?;
     }
     let fresh = fresh.dump()?;
     let (stored, fresh): (HashSet<_>, HashSet<_>) =

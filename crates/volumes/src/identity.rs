@@ -23,8 +23,6 @@ const VERSION: u32 = 1;
 pub struct Identity {
     /// Identity of the vault.
     pub vault: [u8; 16],
-    /// Numbers of the volumes there, in order.
-    pub volumes: Vec<u64>,
     _lock: Lock,
 }
 
@@ -51,7 +49,7 @@ impl Identity {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).at(&path)?;
         let vault = decode(&bytes, &path)?;
-        Ok(Self { vault, volumes: volumes(dir)?, _lock: Lock(file) })
+        Ok(Self { vault, _lock: Lock(file) })
     }
 
     /// Locks the folder and reads who it is; an empty folder gets an identity.
@@ -70,11 +68,10 @@ impl Identity {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(VaultError::Locked(dir.to_owned())),
             other => other.at(&path)?,
         }
-        let volumes = volumes(dir)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).at(&path)?;
         if bytes.is_empty() {
-            if !volumes.is_empty() {
+            if !volumes(dir)?.is_empty() {
                 return Err(VaultError::IdentityMissing(dir.to_owned()));
             }
             let mut head = [0; 48];
@@ -86,9 +83,9 @@ impl Identity {
             file.write_all_at(&head, 0).at(&path)?;
             file.sync_all().at(&path)?;
             File::open(dir).and_then(|dir| dir.sync_all()).at(dir)?;
-            return Ok(Self { vault: take(&head, 16), volumes, _lock: Lock(file) });
+            return Ok(Self { vault: take(&head, 16), _lock: Lock(file) });
         }
-        Ok(Self { vault: decode(&bytes, &path)?, volumes, _lock: Lock(file) })
+        Ok(Self { vault: decode(&bytes, &path)?, _lock: Lock(file) })
     }
 }
 
@@ -101,7 +98,7 @@ fn decode(bytes: &[u8], path: &Path) -> Result<[u8; 16], VaultError> {
     Ok(take(bytes, 16))
 }
 
-/// The numbers of the volumes in a folder, in order.
+/// The numbers of the volumes in a folder, in order. Takes as long as there are many.
 pub fn volumes(dir: &Path) -> Result<Vec<u64>, VaultError> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(dir).at(dir)? {

@@ -54,6 +54,22 @@ CREATE TABLE destroyed (
 CREATE TABLE garbage (number INTEGER PRIMARY KEY);
 ";
 
+/// What came later, made once: how many sealed volumes there are and how large, kept by triggers; and
+/// the order in which volumes die.
+const LATER: &str = "
+CREATE INDEX volume_by_newest ON volume (newest);
+CREATE INDEX volume_open ON volume (number) WHERE sealed = 0;
+CREATE TABLE total (one INTEGER PRIMARY KEY CHECK (one = 1), volumes INTEGER NOT NULL, bytes INTEGER NOT NULL);
+INSERT INTO total SELECT 1, count(*), coalesce(sum(bytes), 0) FROM volume WHERE sealed = 1;
+CREATE TRIGGER total_add AFTER INSERT ON volume WHEN new.sealed = 1 BEGIN
+    UPDATE total SET volumes = volumes + 1, bytes = bytes + new.bytes; END;
+CREATE TRIGGER total_drop AFTER DELETE ON volume WHEN old.sealed = 1 BEGIN
+    UPDATE total SET volumes = volumes - 1, bytes = bytes - old.bytes; END;
+CREATE TRIGGER total_change AFTER UPDATE OF sealed, bytes ON volume BEGIN
+    UPDATE total SET volumes = volumes + new.sealed - old.sealed,
+        bytes = bytes + new.sealed * new.bytes - old.sealed * old.bytes; END;
+";
+
 /// Where a chunk lies and what is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkRef {
@@ -154,6 +170,8 @@ impl Batch {
 /// The index, open for writing or for reading.
 pub struct Index {
     connection: Connection,
+    /// Whether a commit that seals volumes is synced before it returns.
+    sync_seals: bool,
 }
 
 impl Index {
@@ -167,15 +185,16 @@ impl Index {
         Self::remove(path)?;
         let connection = Connection::open(path)?;
         prepare(&connection)?;
-        connection.execute_batch(&format!("BEGIN;{SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"))?;
-        Ok((Self { connection }, true))
+        connection
+            .execute_batch(&format!("BEGIN;{SCHEMA}{LATER}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"))?;
+        Ok((Self { connection, sync_seals: true }, true))
     }
 
     /// An empty one that lives in memory only.
     pub fn in_memory() -> Result<Self, VaultError> {
         let connection = Connection::open_in_memory()?;
         connection.execute_batch(SCHEMA)?;
-        Ok(Self { connection })
+        Ok(Self { connection, sync_seals: false })
     }
 
     /// Holes longer than `tolerance` (µs) between the first and the last that is known of a stream, for which neither
@@ -211,7 +230,19 @@ impl Index {
         let connection = Connection::open(path)?;
         prepare(&connection)?;
         let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        Ok((version == SCHEMA_VERSION).then_some(Self { connection }))
+        if version != SCHEMA_VERSION {
+            return Ok(None);
+        }
+        let is_new: bool = connection.query_row(
+            "SELECT NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'total')",
+            [],
+            |row| row.get(0),
+        )?;
+        if is_new {
+            // Once, for an index from before: it counts every volume.
+            connection.execute_batch(&format!("BEGIN IMMEDIATE;{LATER}COMMIT;"))?;
+        }
+        Ok(Some(Self { connection, sync_seals: true }))
     }
 
     /// Removes the database and its side files.
@@ -231,11 +262,24 @@ impl Index {
     pub fn reader(path: &Path) -> Result<Self, VaultError> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        Ok(Self { connection })
+        Ok(Self { connection, sync_seals: false })
     }
 
-    /// Applies a batch in one transaction.
+    /// Applies a batch in one transaction. One that seals volumes survives a power cut when this returns: only then may a
+    /// volume leave the file `open` ([`crate::open`]).
     pub fn commit(&mut self, batch: &Batch) -> Result<(), VaultError> {
+        let durable = self.sync_seals && !batch.sealed.is_empty();
+        if durable {
+            self.connection.execute_batch("PRAGMA synchronous=FULL")?;
+        }
+        let committed = self.apply(batch);
+        if durable {
+            self.connection.execute_batch("PRAGMA synchronous=NORMAL")?;
+        }
+        committed
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Result<(), VaultError> {
         let tx = self.connection.transaction()?;
         for (number, class, uuid) in &batch.opened {
             tx.prepare_cached("INSERT OR IGNORE INTO volume VALUES (?1, ?2, ?3, 0, 0, 0, ?4, NULL)")?
@@ -276,6 +320,53 @@ impl Index {
         Ok(())
     }
 
+    /// Whether commits that seal volumes are synced one by one; not while hundreds of thousands are adopted, which
+    /// [`Index::make_durable`] then ends.
+    pub(crate) fn sync_seals(&mut self, one_by_one: bool) {
+        self.sync_seals = one_by_one;
+    }
+
+    /// What was committed survives a power cut when this returns.
+    pub(crate) fn make_durable(&self) -> Result<(), VaultError> {
+        // A checkpoint syncs the write-ahead log before it copies it, also with `synchronous=NORMAL`.
+        self.connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// The highest number of a volume that is known, dead ones that are not unlinked yet included; 0: none.
+    pub fn highest(&self) -> Result<u64, VaultError> {
+        let number: i64 = self.connection.query_row(
+            "SELECT max(coalesce((SELECT max(number) FROM volume), 0), coalesce((SELECT max(number) FROM garbage), 0))",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(number as u64)
+    }
+
+    /// How many sealed volumes there are, and their bytes together.
+    pub fn totals(&self) -> Result<(u64, u64), VaultError> {
+        let total = self.connection.query_row("SELECT volumes, bytes FROM total", [], |row| {
+            Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64))
+        })?;
+        Ok(total)
+    }
+
+    /// Volumes that are dead and not unlinked yet.
+    pub fn garbage(&self) -> Result<Vec<u64>, VaultError> {
+        let mut statement = self.connection.prepare("SELECT number FROM garbage")?;
+        let numbers = statement.query_map([], |row| Ok(row.get::<_, i64>(0)? as u64))?;
+        Ok(numbers.collect::<Result<_, _>>()?)
+    }
+
+    /// Every volume that is known, dead ones that are not unlinked yet included, in order.
+    pub fn known(&self) -> Result<Vec<u64>, VaultError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT number FROM volume UNION SELECT number FROM garbage ORDER BY 1")?;
+        let numbers = statement.query_map([], |row| Ok(row.get::<_, i64>(0)? as u64))?;
+        Ok(numbers.collect::<Result<_, _>>()?)
+    }
+
     /// How far a volume is indexed: `None` when it is unknown, else (sealed, safe offset).
     pub fn volume(&self, number: u64) -> Result<Option<(bool, u64)>, VaultError> {
         Ok(self
@@ -296,11 +387,21 @@ impl Index {
         let missing: Vec<_> =
             known.into_iter().filter(|number| present.binary_search(&(*number as u64)).is_err()).collect();
         for number in &missing {
-            tx.execute("DELETE FROM minute WHERE volume = ?1", [number])?;
-            tx.execute("DELETE FROM volume WHERE number = ?1", [number])?;
+            forget(&tx, *number)?;
         }
         tx.commit()?;
         Ok(missing.len())
+    }
+
+    /// Forgets one volume whose file is gone, with its rows. Gives its bytes; none when it is not known.
+    pub fn forget_volume(&mut self, number: u64) -> Result<Option<u64>, VaultError> {
+        let tx = self.connection.transaction()?;
+        let bytes: Option<i64> = tx
+            .query_row("SELECT bytes FROM volume WHERE number = ?1", [number as i64], |row| row.get(0))
+            .optional()?;
+        forget(&tx, number as i64)?;
+        tx.commit()?;
+        Ok(bytes.map(|bytes| bytes as u64))
     }
 
     /// The numbers of all sealed volumes, in order, and their bytes together.
@@ -484,6 +585,12 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // NORMAL: a power cut may undo the last commits, never damage the file; the volumes still know.
     connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON;")
+}
+
+fn forget(tx: &Transaction<'_>, number: i64) -> Result<(), rusqlite::Error> {
+    tx.execute("DELETE FROM minute WHERE volume = ?1", [number])?;
+    tx.execute("DELETE FROM volume WHERE number = ?1", [number])?;
+    Ok(())
 }
 
 fn gap_row(row: &rusqlite::Row<'_>) -> Result<GapMark, rusqlite::Error> {

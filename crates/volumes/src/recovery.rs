@@ -5,10 +5,12 @@ use crate::{
     error::{At, VaultError},
     identity::{self, Identity},
     index::{Batch, ChunkRef, GapMark, Index},
+    open::OpenVolumes,
     volume::{self, Found, HEAD, Kind, RECORD_HEAD, RecordHead, SealedVolume, VolumeHead},
 };
 use media::{GapReason, Micros};
 use std::{
+    collections::BTreeSet,
     fs::{self, File, OpenOptions},
     os::unix::fs::FileExt,
     path::Path,
@@ -17,31 +19,71 @@ use std::{
 /// The index's file in a vault's folder.
 pub const INDEX: &str = "index.sqlite";
 
-/// Opens the index and brings it up to date with the volumes that are there.
-pub fn open_index(dir: &Path, identity: &Identity) -> Result<Index, VaultError> {
-    let (mut index, _) = Index::open(&dir.join(INDEX))?;
+/// What a start found.
+pub struct Opened {
+    /// The index, up to date with the volumes that were looked at.
+    pub index: Index,
+    /// The highest number that a volume ever had.
+    pub newest: u64,
+    /// Volumes that are still not sealed: what is wrong with them was told.
+    pub unsealed: BTreeSet<u64>,
+    /// Whether the folder had to be listed.
+    pub listed: bool,
+}
+
+/// Opens the index and brings it up to date with the volumes that may not be in it. Those are the few that the file `open`
+/// names ([`crate::open`]); every one there is when that file cannot be believed, or the index had to be made anew.
+pub fn open_index(dir: &Path, identity: &Identity) -> Result<Opened, VaultError> {
+    let (mut index, anew) = Index::open(&dir.join(INDEX))?;
     index.collect_garbage(dir)?;
-    let present = identity::volumes(dir)?;
-    // One question for all of them: archives have hundreds of thousands.
-    let (sealed, _) = index.sealed()?;
-    let forgotten = index.forget_missing(&present)?;
-    if forgotten > 0 {
-        tracing::warn!(volumes = forgotten, "volumes that the index knew are gone");
-    }
-    for number in &present {
-        if sealed.binary_search(number).is_ok() {
+    let known = OpenVolumes::read(dir, identity.vault).filter(|_| !anew);
+    let highest = index.highest()?;
+    let listed = known.as_ref().is_none_or(|known| known.newest < highest);
+    let (candidates, mut newest) = match known {
+        Some(known) if !listed => (known.numbers.into_iter().collect(), known.newest),
+        known => {
+            let present = identity::volumes(dir)?;
+            let forgotten = index.forget_missing(&present)?;
+            if forgotten > 0 {
+                tracing::warn!(volumes = forgotten, "volumes that the index knew are gone");
+            }
+            let newest = present.last().copied().max(known.map(|known| known.newest));
+            // One question for all of them: archives have hundreds of thousands.
+            let (sealed, _) = index.sealed()?;
+            index.sync_seals(false);
+            (
+                present.into_iter().filter(|n| sealed.binary_search(n).is_err()).collect::<Vec<_>>(),
+                newest.unwrap_or(0),
+            )
+        }
+    };
+    newest = newest.max(highest);
+    let mut unsealed = BTreeSet::new();
+    for number in candidates {
+        let known = index.volume(number)?;
+        if known.is_some_and(|(sealed, _)| sealed) || !dir.join(volume::file_name(number)).exists() {
             continue;
         }
-        let known = index.volume(*number)?;
-        adopt(dir, identity, *number, known.map_or(0, |(_, scanned)| scanned), &mut index)?;
+        adopt(dir, identity.vault, number, known.map_or(0, |(_, scanned)| scanned), &mut index)?;
+        if !index.volume(number)?.is_some_and(|(sealed, _)| sealed) {
+            unsealed.insert(number);
+        }
     }
-    Ok(index)
+    if listed {
+        // Once for all of them.
+        index.sync_seals(true);
+        index.make_durable()?;
+    }
+    Ok(Opened { index, newest, unsealed, listed })
 }
 
 /// Brings one volume into the index, sealing it if a crash left it open. Records before `scanned` are there already.
-pub(crate) fn adopt(
+///
+/// # Errors
+/// What reading or writing met; [`VaultError::AnotherVault`] for a file that is not of this vault.
+pub fn adopt(
     dir: &Path,
-    identity: &Identity,
+    vault: [u8; 16],
     number: u64,
     scanned: u64,
     index: &mut Index,
@@ -60,7 +102,7 @@ pub(crate) fn adopt(
         }
         other => other?,
     };
-    if head.vault != identity.vault || head.number != number {
+    if head.vault != vault || head.number != number {
         return Err(VaultError::AnotherVault { path });
     }
     let (found, sealed) = if let Some(footer) = volume::read_footer(&file, &path)? {

@@ -274,3 +274,78 @@ fn a_slow_disk_costs_the_newest_group_of_the_least_important_stream() {
     let in_gap = |at| gaps.iter().any(|(from, until)| *from <= at && at < *until);
     assert!(losses.iter().all(|loss| in_gap(loss.from)), "{losses:?} {gaps:?}");
 }
+
+/// Two classes, two volumes, one sync that fails: what the other volume holds is synced and indexed, and never more is
+/// indexed than is synced.
+#[test]
+fn one_of_two_volumes_that_fails_to_sync_is_counted_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = open(root.path());
+    let disk = Disk::watch(root.path());
+    feed(&vault, 0);
+    vault.flush().unwrap();
+    disk.fail_syncs(".vol", 1);
+    feed(&vault, 1);
+    assert!(vault.flush().is_err());
+    let stats = vault.stats();
+    assert_eq!((stats.synced, stats.indexed), (3 * GROUP, 3 * GROUP), "{stats:?}");
+    for second in 2..5 {
+        feed(&vault, second);
+        vault.flush().unwrap();
+        let stats = vault.stats();
+        assert_eq!(stats.received - stats.synced, GROUP, "{stats:?}");
+        assert_eq!(stats.indexed, stats.synced, "what is suspect holds up nothing behind it: {stats:?}");
+    }
+    assert!(vault.alive());
+    for stream in [1, 2] {
+        assert_eq!(found(&vault, stream), (0..5 * GROUP).collect::<Vec<_>>());
+    }
+}
+
+/// A hold keeps also what only memory knows, because it lies in a volume whose sync failed.
+#[test]
+fn a_hold_after_a_failed_sync_misses_no_frame() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = open(root.path());
+    let disk = Disk::watch(root.path());
+    feed(&vault, 0);
+    vault.flush().unwrap();
+    disk.fail_syncs(".vol", 2);
+    feed(&vault, 1);
+    assert!(vault.flush().is_err());
+    for second in 2..4 {
+        feed(&vault, second);
+        vault.flush().unwrap();
+    }
+    let held = vault.hold("case", StreamId(1), Micros(START), Micros(START + 4_000_000)).unwrap();
+    assert!(held.whole && held.missing == 0, "{held:?}");
+    let items = vault.read_hold("case").unwrap();
+    let frames: Vec<_> = items
+        .filter_map(|item| match item {
+            Item::Unit(unit) => Some(u64::from_be_bytes(unit.payload[..8].try_into().unwrap())),
+            Item::Gap { .. } => None,
+        })
+        .collect();
+    assert_eq!(frames, (0..4 * GROUP).collect::<Vec<_>>());
+}
+
+/// A writer that has died is noticed, and nobody waits for it.
+#[test]
+fn a_dead_writer_is_noticed_and_nobody_waits_for_it() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = open(root.path());
+    let disk = Disk::watch(root.path());
+    feed(&vault, 0);
+    vault.flush().unwrap();
+    assert!(vault.alive());
+    disk.kill();
+    feed(&vault, 1);
+    assert!(matches!(vault.flush(), Err(crate::VaultError::Closed)));
+    // Its thread unwinds; then it is dead.
+    while vault.alive() {
+        thread::yield_now();
+    }
+    drop(vault);
+    let found = found(&open(root.path()), 1);
+    assert_eq!(found, (0..GROUP).collect::<Vec<_>>(), "what was written is there");
+}

@@ -36,8 +36,7 @@ impl Opener {
     fn load(&mut self, footage: &Footage, chunk: &ChunkRef) -> Result<Vec<AccessUnit>, GapReason> {
         if self.volume.as_ref().is_none_or(|(number, ..)| *number != chunk.volume) {
             let path = footage.shared.config.dir.join(volume::file_name(chunk.volume));
-            // A volume that is gone was unlinked because nothing in it lived.
-            let file = File::open(&path).map_err(|_| GapReason::Destroyed)?;
+            let file = File::open(&path).map_err(|error| missing(footage, chunk.volume, &error))?;
             let head = VolumeHead::read(&file, &path).map_err(|_| GapReason::Damaged)?;
             self.volume = Some((chunk.volume, file, head, 0));
         }
@@ -112,4 +111,15 @@ impl Opener {
         }
         units
     }
+}
+
+/// Why a volume cannot be opened. One that was destroyed left the index before its file was unlinked; one that is lost is
+/// still there.
+fn missing(footage: &Footage, number: u64, error: &std::io::Error) -> GapReason {
+    let lost = || footage.shared.reader().volume(number).map_or(true, |known| known.is_some());
+    if error.kind() != std::io::ErrorKind::NotFound || lost() {
+        tracing::error!(number, %error, "a volume cannot be opened");
+        return GapReason::Damaged;
+    }
+    GapReason::Destroyed
 }

@@ -189,12 +189,14 @@ impl Footage {
         let indexed = self.shared.reader().chunks(self.stream, (first, last))?;
         let mut seen: HashSet<(u64, u64)> =
             self.snapshot.chunks.iter().map(|chunk| (chunk.volume, chunk.offset)).collect();
-        // A unit seen in memory may have reached the index since.
-        let edge = self.snapshot.memory.first().map(Source::from);
+        // A unit seen in memory may have reached the index since. Nothing else is left out: after the clock was set back, what
+        // was recorded before lies behind what is in memory now.
+        let in_memory =
+            |at: Micros| self.snapshot.memory.iter().any(|source| source.from() <= at && at < source.until());
         let inside = |minute: i64| (first..=last).contains(&minute);
-        let new = indexed.iter().filter(|chunk| {
-            seen.insert((chunk.volume, chunk.offset)) && edge.is_none_or(|edge| chunk.from < edge)
-        });
+        let new = indexed
+            .iter()
+            .filter(|chunk| seen.insert((chunk.volume, chunk.offset)) && !in_memory(chunk.from));
         let recent = self.snapshot.chunks.iter().filter(|chunk| inside(chunk.minute()));
         let mut sources: Vec<_> = new.chain(recent).map(|chunk| Source::Disk(*chunk)).collect();
         sources.extend(self.snapshot.memory.iter().filter(|source| inside(source.minute())).cloned());
