@@ -140,6 +140,24 @@ pub fn text(app: &Rooms) -> String {
         load(&kept.differing_keys),
     );
     figure(
+        "rtr_key_copy_unreadable",
+        "gauge",
+        "Whether a copy of the key store cannot be read",
+        u64::from(kept.unreadable_keys.load(Ordering::Relaxed)),
+    );
+    figure(
+        "rtr_keys_mended",
+        "gauge",
+        "Slots in which the two copies of the keys differed at the start",
+        vault.keys_mended,
+    );
+    figure(
+        "rtr_holds_differing",
+        "gauge",
+        "Holds whose two copies differ, or of which one is missing",
+        load(&kept.differing_holds),
+    );
+    figure(
         "rtr_keys_lost",
         "gauge",
         "Whether the keys of older footage were gone at the start",

@@ -227,8 +227,10 @@ impl Recorder {
             return;
         }
         let retention_days = self.retention_days(&camera.camera, now);
-        self.vault
-            .set_policy(camera.main.stream, StreamPolicy { retention_class: retention_days, importance: 1 });
+        self.vault.set_policy(
+            camera.main.stream,
+            StreamPolicy { retention_class: retention_days, importance: camera.importance },
+        );
         for config in std::iter::once(&camera.main).chain(&camera.sub) {
             if let Err(error) = self.ingest.open(config.clone()) {
                 tracing::error!(camera = %camera.camera, %error, "the stream cannot be opened");

@@ -6,6 +6,7 @@
 //! ([`mandate::judge`](mandate::judgement::judge)), so that a change of a decree shows at once. Before recording begins after a downtime, what fell due
 //! meanwhile is destroyed.
 
+mod ahead;
 mod budget;
 mod destroying;
 mod report;
@@ -20,7 +21,7 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use destroying::count_hours;
-use ledger::{Entry, Object as LogObject, Operation};
+use ledger::{Clock, Entry, Object as LogObject, Operation};
 use mandate::{CameraId, judgement::judge};
 use media::{Micros, StreamId};
 use state::{Announcement, State};
@@ -31,6 +32,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 use vault::Vault;
 
@@ -68,6 +70,10 @@ pub struct Figures {
     pub budget_percent: AtomicU64,
     /// Slots in which the two copies of the key store differ.
     pub differing_keys: AtomicU64,
+    /// Whether a copy of the key store cannot be read.
+    pub unreadable_keys: AtomicBool,
+    /// Holds whose two copies differ or of which one is missing.
+    pub differing_holds: AtomicU64,
     /// Volumes in which nothing lives and that the disk did not unlink.
     pub unlinks_failed: AtomicU64,
 }
@@ -79,6 +85,8 @@ pub struct Retention {
     streams: Arc<Streams>,
     budget_bytes: Option<u64>,
     path: PathBuf,
+    /// How well the machine's clock is disciplined.
+    synchronised: fn() -> Clock,
     inner: Mutex<Inner>,
     /// Figures for the metrics.
     pub figures: Figures,
@@ -92,6 +100,10 @@ struct Inner {
     head: String,
     /// When the two copies of the key store are compared again.
     compare_at: Option<DateTime<Utc>>,
+    /// What was last said of the two copies.
+    copies: Option<serde_json::Value>,
+    /// Whether it was said what opening the key store found.
+    opening_told: bool,
     /// Whether it was said that the budget frees nothing.
     stuck: bool,
 }
@@ -125,10 +137,19 @@ impl Retention {
         let path = data.join("retention.json");
         let state = State::read(&path)?;
         let guard = GuardedTime::open(&data.join("guarded-time.json"))?;
-        let inner =
-            Inner { state, guard, due: HashMap::new(), head: String::new(), compare_at: None, stuck: false };
+        let inner = Inner {
+            state,
+            guard,
+            due: HashMap::new(),
+            head: String::new(),
+            compare_at: None,
+            copies: None,
+            opening_told: false,
+            stuck: false,
+        };
         let (inner, figures) = (Mutex::new(inner), Figures::default());
-        Ok(Self { gate, vault, streams, budget_bytes, path, inner, figures })
+        let synchronised = crate::synchronisation::read;
+        Ok(Self { gate, vault, streams, budget_bytes, path, synchronised, inner, figures })
     }
 
     /// One pass by the machine's clocks: announces, destroys, reports. Blocks for the disk.
@@ -140,9 +161,21 @@ impl Retention {
     /// What the machine's clock shows, and what is believed of it now.
     pub fn believed(&self) -> (DateTime<Utc>, Guarded) {
         let reading = Reading::now(self.gate.clock().wall());
-        let witnessed = self.gate.log().health().borrow().witnessed_at;
+        let witnessed = self.confirmed(&reading);
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         (reading.wall, inner.guard.judge(&reading, witnessed))
+    }
+
+    /// The time of the newest cosignature, where the machine does not say itself that its clock follows no server: a jump is
+    /// believed by both or not at all (`decisions.md` 20). A machine that cannot be asked contradicts nobody.
+    fn confirmed(&self, reading: &Reading) -> Option<DateTime<Utc>> {
+        let witnessed = self.gate.log().health().borrow().witnessed_at?;
+        let by_itself = {
+            let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            inner.guard.judge(reading, None).trusted
+        };
+        // Asked only where it decides: it may take a child process two seconds.
+        (by_itself || (self.synchronised)() != Clock::Unsynchronised).then_some(witnessed)
     }
 
     /// A person of the police says that the machine's clock is right (`decisions.md` 20): time goes on from what it shows.
@@ -168,8 +201,8 @@ impl Retention {
 
     /// The same at a given reading of the clocks.
     pub fn pass_at(&self, reading: &Reading) {
+        let witnessed = self.confirmed(reading);
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let witnessed = self.gate.log().health().borrow().witnessed_at;
         let guarded = inner.guard.observe(reading, witnessed).unwrap_or_else(|error| {
             tracing::error!(%error, "the mark of guarded time cannot be kept; nothing is destroyed");
             Guarded { now: reading.wall, trusted: false }
@@ -179,9 +212,15 @@ impl Retention {
             self.clock_changed(reading, guarded);
         }
         self.gate.doubt_clock(!guarded.trusted);
+        self.tell_of_opening(&mut inner, guarded.now);
         if !guarded.trusted {
+            if self.note_ahead(&mut inner, guarded.now, false) {
+                inner.state.keep(&self.path);
+            }
             return;
         }
+        Self::settle_ahead(&mut inner, guarded.now);
+        self.note_ahead(&mut inner, guarded.now, true);
         self.gate.clock().not_before(Floor { at: guarded.now, up: reading.up });
         let back = reading.wall + STEP < guarded.now;
         if back != self.figures.clock_set_back.swap(back, Relaxed) && back {
@@ -205,9 +244,37 @@ impl Retention {
         self.budget(&mut inner, guarded.now);
         if inner.compare_at.is_none_or(|at| guarded.now >= at) {
             inner.compare_at = Some(guarded.now + COMPARE);
-            self.compare_copies(guarded.now);
+            self.compare_copies(&mut inner, guarded.now);
         }
+        self.forget_ahead(&mut inner);
         inner.state.keep(&self.path);
+    }
+
+    /// Before anything new is recorded: where the clock is doubted (the machine was off for longer than it has been up), waits
+    /// for a witness to confirm it, and then destroys what fell due meanwhile. After `patience` it goes on with an alarm:
+    /// recording waits no longer. Gives whether the clock is believed.
+    pub async fn before_recording(
+        self: &Arc<Self>,
+        patience: Duration,
+        reading: impl Fn() -> Reading + Send + Sync,
+    ) -> bool {
+        let mut health = self.gate.log().health();
+        let end = tokio::time::Instant::now() + patience;
+        while self.figures.clock_doubted.load(Relaxed) {
+            let heard = health.borrow_and_update().witnessed_at;
+            let more = health.wait_for(|health| health.witnessed_at != heard);
+            if !matches!(tokio::time::timeout_at(end, more).await, Ok(Ok(_))) {
+                tracing::error!(
+                    "ALARM: recording begins although nobody has confirmed the clock: what may be due is not destroyed yet"
+                );
+                return false;
+            }
+            let (retention, reading) = (self.clone(), reading());
+            if tokio::task::spawn_blocking(move || retention.pass_at(&reading)).await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Every stream that has a key, configured or not.
@@ -228,8 +295,14 @@ impl Retention {
     fn stream(&self, inner: &mut Inner, subject: &Subject, now: DateTime<Utc>) {
         let mut announce = Vec::new();
         let mut destroy = BTreeSet::new();
+        let shortest = self.shortest_term(subject);
+        let ahead = inner.state.ahead.get(&subject.stream.0).cloned();
         for hour in self.vault.key_hours(subject.stream) {
-            let due = self.due(inner, subject, hour);
+            if instant(hour) + shortest > now + ANNOUNCED && !ahead::is_noted(ahead.as_ref(), hour) {
+                // Neither due nor to be announced: an archive of four weeks is not judged hour by hour at each start.
+                continue;
+            }
+            let due = ahead::due(ahead.as_ref(), hour, self.due(inner, subject, hour));
             if due <= now + EARLY {
                 destroy.insert(hour.0);
                 if due < now {
@@ -313,6 +386,20 @@ impl Retention {
             .unwrap_or_else(|| from + self.recorded_term(subject.stream, hour));
         inner.due.insert((subject.stream, hour.0), due);
         due
+    }
+
+    /// No hour of this stream has a shorter term; zero where only the hours themselves know.
+    fn shortest_term(&self, subject: &Subject) -> TimeDelta {
+        let snapshot = self.gate.snapshot();
+        let register = &snapshot.register;
+        if subject.camera.as_ref().is_none_or(|camera| register.camera(camera).is_none()) {
+            return TimeDelta::zero();
+        }
+        let decrees = register.municipalities().flat_map(|municipality| register.decrees(&municipality.id));
+        decrees
+            .map(|decree| TimeDelta::days(decree.retention_days.into()))
+            .min()
+            .map_or(LONGEST, |t| t.min(LONGEST))
     }
 
     /// The term that the recorder gave the keys of an hour.

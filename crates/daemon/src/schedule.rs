@@ -19,19 +19,30 @@ const SEALED: Duration = Duration::from_mins(15);
 /// How often ended sessions are cleared.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Starts all of it; it ends with the daemon.
+/// Starts all of it; it ends with the daemon. `dead` is cancelled when the footage store can record no more.
 ///
 /// # Errors
 /// When `roots.json` is there and cannot be read.
-pub(crate) fn start(app: &App, data: &Path, stop: &CancellationToken) -> io::Result<()> {
+pub(crate) fn start(
+    app: &App,
+    data: &Path,
+    stop: &CancellationToken,
+    dead: CancellationToken,
+) -> io::Result<()> {
     let roots = Arc::new(Roots::open(data)?);
     every(REFRESH, false, app, stop, |app| {
         if let Err(error) = app.journal.refresh() {
             tracing::error!(%error, "the register could not be compiled anew");
         }
     });
-    every(SWEEP, true, app, stop, |app| {
-        losses::tell(app);
+    every(SWEEP, true, app, stop, move |app| {
+        if !app.vault.alive() && !dead.is_cancelled() {
+            tracing::error!(
+                "ALARM: the writer of the footage store has died; nothing is recorded any more, the daemon ends"
+            );
+            dead.cancel();
+        }
+        losses::tell(&app.vault, &app.streams, &app.gate);
         if let Err(error) = app.identity.sweep() {
             tracing::error!(%error, "ended sessions could not be cleared");
         }

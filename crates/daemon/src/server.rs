@@ -6,6 +6,7 @@ use crate::{
     clock::{SharedClock, SystemClock},
     exports::Exports,
     gate::Gate,
+    guard::Reading,
     holds::Holds,
     identity::Identity,
     incidents::Incidents,
@@ -40,6 +41,8 @@ use vault::{Vault, VaultConfig};
 
 /// What a start is called in the log.
 const STARTED: &str = "daemon.started";
+/// How long recording waits for somebody to confirm a clock that is doubted.
+const CONFIRM_WITHIN: Duration = Duration::from_mins(1);
 /// How long open requests may take to end at a stop.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 
@@ -249,6 +252,10 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         gate.require_witness();
     }
     let stop = CancellationToken::new();
+    // First of all: after a long downtime only a witness can confirm the clock, and nothing is destroyed before.
+    let authority = settings.daemon.witness_authority.as_ref().map(fs::read).transpose();
+    let authority = authority.context("the certificate of the witnesses' authority cannot be read")?;
+    witnessing::start(&stores.ledger, &settings.daemon.witness_urls, authority.as_deref(), &stop)?;
     let budget = settings.recording.budget_gib.map(|gib| gib << 30);
     let retention = Retention::open(&data, gate.clone(), vault.clone(), streams.clone(), budget)
         .context("what is kept of retention cannot be read")?;
@@ -309,20 +316,28 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let supervisor = tokio::spawn(gate.clone().supervise());
     tokio::spawn(stores.journal.clone().keep_settled());
     let recorder = Recorder::new(gate.clone(), ingest.clone(), vault.clone(), streams.clone(), &recording);
-    let recorder = tokio::spawn(recorder.run(stop.clone()));
+    let recorder = tokio::spawn({
+        let (retention, clock, stop) = (retention.clone(), stores.clock.clone(), stop.clone());
+        async move {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = retention.before_recording(CONFIRM_WITHIN, || Reading::now(clock.wall())) => {}
+            }
+            recorder.run(stop).await;
+        }
+    });
     let keeper = Keeper::new(gate.clone(), streams.clone(), vault.clone(), captured, stores.journal.clone());
     let keeper = tokio::spawn(keeper.run(stop.clone()));
     let counter =
         tokio::spawn(tally::count(tally, gate.clone(), ingest.clone(), streams.clone(), stop.clone()));
-    schedule::start(&app, &data, &stop).context("what is kept of volumes' roots cannot be read")?;
+    let dead = CancellationToken::new();
+    schedule::start(&app, &data, &stop, dead.clone())
+        .context("what is kept of volumes' roots cannot be read")?;
     tokio::task::spawn_blocking({
         let app = app.clone();
         move || api::holds::finish_releases(&app)
     });
     tokio::spawn(api::requests::resume(app.clone()));
-    let authority = settings.daemon.witness_authority.as_ref().map(fs::read).transpose();
-    let authority = authority.context("the certificate of the witnesses' authority cannot be read")?;
-    witnessing::start(&stores.ledger, &settings.daemon.witness_urls, authority.as_deref(), &stop)?;
     let clock_state = synchronisation::read();
     tokio::spawn(synchronisation::keep(stores.ledger.clone(), clock_state, stop.clone()));
     let log_term = chrono::Months::new(settings.daemon.log_term_years.saturating_mul(12));
@@ -338,7 +353,10 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     println!("ready https://{address}");
     std::io::stdout().flush()?;
 
-    terminated().await?;
+    tokio::select! {
+        ended = terminated() => ended?,
+        () = dead.cancelled() => {}
+    }
     tracing::info!("stopping");
     stop.cancel();
     handle.graceful_shutdown(Some(STOP_WITHIN));
@@ -358,6 +376,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let figures = tokio::task::spawn_blocking(move || vault.flush().map(|()| vault.stats()))
         .await?
         .context("the last footage could not be written")?;
+    anyhow::ensure!(!dead.is_cancelled(), "the writer of the footage store had died");
     println!("stopped received {} indexed {}", figures.received, figures.indexed);
     Ok(())
 }

@@ -18,6 +18,8 @@ pub struct CameraStreams {
     pub main: SessionConfig,
     /// The small one, if the camera has it.
     pub sub: Option<SessionConfig>,
+    /// Which pictures go first when the disk is too slow: those of the lowest number.
+    pub importance: u8,
 }
 
 impl CameraStreams {
@@ -51,7 +53,12 @@ impl Streams {
                 .map(|s| session(&source.camera, s, journal, StreamRole::Sub))
                 .transpose()?;
             all.by_camera.insert(source.camera.clone(), all.cameras.len());
-            all.cameras.push(CameraStreams { camera: source.camera.clone(), main, sub });
+            all.cameras.push(CameraStreams {
+                camera: source.camera.clone(),
+                main,
+                sub,
+                importance: source.importance,
+            });
         }
         all.filed = journal.recorded_streams()?.into_iter().collect();
         Ok(all)

@@ -33,6 +33,15 @@ pub struct CameraSource {
     pub main: StreamSource,
     /// A small picture for small tiles, if the camera has one.
     pub sub: Option<StreamSource>,
+    /// When the disk is too slow and memory runs out, pictures of the camera with the lowest number are dropped first.
+    pub importance: u8,
+}
+
+/// How important a camera is that says nothing of it.
+const ORDINARY: u8 = 1;
+
+fn ordinary() -> u8 {
+    ORDINARY
 }
 
 /// One RTSP stream.
@@ -73,6 +82,8 @@ pub(crate) struct Stream {
     username: Option<String>,
     #[serde(default)]
     password_file: Option<PathBuf>,
+    #[serde(default = "ordinary")]
+    importance: u8,
 }
 
 /// The tables of a file.
@@ -219,6 +230,7 @@ impl FactFile {
                     camera: stream.camera.clone(),
                     main: source(&stream.main),
                     sub: stream.sub.as_ref().map(source),
+                    importance: stream.importance,
                 })
             })
             .collect()

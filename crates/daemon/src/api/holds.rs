@@ -174,7 +174,8 @@ async fn set(
         }
     };
     let data = serde_json::json!({
-        "chunks": held.chunks, "bytes": held.bytes.to_string(), "whole": held.whole, "review_at": review_at,
+        "chunks": held.chunks, "bytes": held.bytes.to_string(), "whole": held.whole, "missing": held.missing,
+        "review_at": review_at,
     });
     done(&app, &ask, &row, "hold.secured", data);
     let witnessed = row.witnessed(&app.gate);
@@ -232,15 +233,20 @@ async fn release(
 /// Finishes releases that a stop cut short: a row or a request that says it is over keeps nothing.
 pub(crate) fn finish_releases(app: &App) {
     let kept: BTreeSet<String> = app.vault.holds().into_iter().map(|held| held.id).collect();
-    if kept.is_empty() {
-        return;
-    }
     let (rows, requests) = match (app.holds.all(), app.exports.newest(u32::MAX)) {
         (Ok(rows), Ok(requests)) => (rows, requests),
         (rows, requests) => {
             return tracing::error!(rows = ?rows.err(), requests = ?requests.err(), "the holds cannot be looked over");
         }
     };
+    for row in rows.iter().filter(|row| row.released.is_none() && !kept.contains(&row.id())) {
+        tracing::error!(hold = row.id(), "ALARM: a hold was set and the footage store keeps nothing for it");
+        let mut entry = Entry::new(app.gate.clock().now(), Operation::Alter, "hold.failed");
+        entry.object = Some(LogObject::thing("hold", row.id()));
+        entry.data =
+            Some(serde_json::json!({ "at": "start", "error": "the footage store keeps nothing for it" }));
+        app.gate.log().append_spooled(entry);
+    }
     let rows = rows.iter().filter(|row| row.released.is_some()).map(HoldRow::id);
     let closed = requests.iter().filter(|request| request.state == RequestState::Closed);
     let over = rows.chain(closed.flat_map(|request| request.held.iter().map(|held| held.hold.clone())));

@@ -21,6 +21,8 @@ pub(super) struct State {
     /// Hours whose destruction has begun and is not known to have ended, by stream and start (µs UTC). Written before the
     /// first key is touched, so that a crash at any instant leaves a trace of what must be finished and told.
     pub(super) dying: BTreeMap<u32, BTreeMap<i64, Dying>>,
+    /// Hours that began later than it was when their keys were first seen, by stream and start (µs UTC): the clock was ahead.
+    pub(super) ahead: BTreeMap<u32, BTreeMap<i64, Ahead>>,
     /// The day that the tallies count.
     pub(super) day: Option<NaiveDate>,
     /// What was destroyed on that day, by municipality; the empty name: nobody knows whose it was.
@@ -45,6 +47,16 @@ pub(super) struct Dying {
     pub(super) keys: Vec<String>,
     /// Whether `destroy.done` has said that they are dead.
     pub(super) told: bool,
+}
+
+/// An hour that was recorded under a clock that was ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ahead {
+    /// When its key was first seen, by guarded time: its frames are at least as old as that.
+    pub(super) seen: DateTime<Utc>,
+    /// Whether the clock was then set right, so that the hour is known to be wrong. Before that the clock may turn out to have
+    /// been right all along.
+    pub(super) sure: bool,
 }
 
 /// What was destroyed on a day.

@@ -40,7 +40,7 @@ async fn room_with(budget: Option<u64>, volume_bytes: u64, camera: &str, class: 
         username: None,
         password: None,
     };
-    let source = settings::CameraSource { camera: "C1".into(), main, sub: None };
+    let source = settings::CameraSource { camera: "C1".into(), main, sub: None, importance: 1 };
     let stream = journal.stream(&camera.trim_start_matches('-').into(), StreamRole::Main).unwrap();
     let sources = if camera == "C1" { vec![source] } else { Vec::new() };
     let streams = Streams::new(&sources, &journal).unwrap();
@@ -111,6 +111,7 @@ async fn an_hour_is_announced_a_day_ahead_and_dies_before_its_first_frame_is_28_
     let room = room(None).await;
     room.pass("2026-06-01T16:00:00Z").await;
     assert_eq!((room.hours(), room.actions().len()), (3, 0));
+    assert!(room.retention.inner.lock().unwrap().due.is_empty(), "what is far from due is not judged");
     // 25 hours before the first hour is due.
     room.pass("2026-06-28T11:00:00Z").await;
     let entry = room.log.entries.lock().unwrap().iter().find(|e| e.action == "destroy.due").cloned().unwrap();
@@ -443,4 +444,172 @@ async fn a_downtime_of_three_days_leaves_no_day_without_a_report() {
     days.sort();
     days.dedup();
     assert_eq!(days, ["2026-06-10", "2026-06-11", "2026-06-12"]);
+}
+
+/// The clock is ahead for a while and then set right: what was recorded meanwhile dies by when it was seen, not by the time
+/// that it carries. One that turns out to have been right keeps its term.
+#[tokio::test]
+async fn a_frame_recorded_while_the_clock_was_ahead_does_not_outlive_the_longest_term() {
+    let room = room(None).await;
+    room.pass("2026-06-01T16:00:00Z").await;
+    let stream = room.vault.streams()[0];
+    // Ten days ahead, by a clock that nobody confirms.
+    record_at(&room, stream, "2026-06-11T16:30:00Z");
+    room.pass_set_to("2026-06-01T16:30:00Z", "2026-06-11T16:30:00Z").await;
+    assert!(room.retention.figures.clock_doubted.load(Relaxed));
+    // Also after a restart.
+    let path = room.folder.path().to_owned();
+    let again =
+        Retention::open(&path, room.gate.clone(), room.vault.clone(), room.retention.streams.clone(), None);
+    let room = Room { retention: Arc::new(again.unwrap()), ..room };
+    room.pass("2026-06-01T16:31:00Z").await;
+    room.pass("2026-06-29T16:20:00Z").await;
+    assert_eq!(room.hours(), 1, "28 days are over for what was recorded before");
+    room.pass("2026-06-29T16:29:30Z").await;
+    assert_eq!(room.hours(), 0, "and for what was recorded under a wrong time");
+
+    let other = self::room(None).await;
+    other.pass("2026-06-01T16:00:00Z").await;
+    let stream = other.vault.streams()[0];
+    record_at(&other, stream, "2026-06-11T16:30:00Z");
+    other.pass_set_to("2026-06-01T16:30:00Z", "2026-06-11T16:30:00Z").await;
+    other.log.witnessed("2026-06-11T16:30:00Z".parse().unwrap());
+    other.pass_set_to("2026-06-01T16:30:10Z", "2026-06-11T16:30:10Z").await;
+    assert!(
+        !other.retention.figures.clock_doubted.load(Relaxed),
+        "the machine had been off; a witness says so"
+    );
+    let reading = |wall: &str, up: &str| Reading { wall: wall.parse().unwrap(), ..Room::reading(up, wall) };
+    for (wall, left) in
+        [("2026-06-29T16:29:30Z", 1), ("2026-07-09T15:58:00Z", 1), ("2026-07-09T15:59:30Z", 0)]
+    {
+        let really = wall.parse::<DateTime<Utc>>().unwrap() - TimeDelta::days(10);
+        let reading = reading(wall, &really.to_rfc3339());
+        let retention = other.retention.clone();
+        tokio::task::spawn_blocking(move || retention.pass_at(&reading)).await.unwrap();
+        assert_eq!(other.hours(), left, "{wall}");
+    }
+}
+
+/// A second of a stream at an instant.
+fn record_at(room: &Room, stream: StreamId, at: &str) {
+    let parameters =
+        Arc::new(Parameters { generation: 1, codec: Codec::H264, width: 2, height: 2, record: Bytes::new() });
+    let captured = micros(at.parse().unwrap());
+    room.vault.accept(AccessUnit {
+        stream,
+        parameters,
+        captured,
+        media_time: Ticks(captured.0 * 9 / 100),
+        duration: 3600,
+        key: true,
+        discontinuity: false,
+        received: captured,
+        camera_time: None,
+        received_within: 0,
+        payload: Bytes::from(vec![7; 1000]),
+    });
+    room.vault.flush().unwrap();
+}
+
+/// The machine was off for a month: recording waits for the witness, and what fell due dies before anything is recorded.
+/// Where nobody confirms the clock, recording begins all the same once patience is over.
+#[tokio::test]
+async fn what_fell_due_while_the_machine_was_off_dies_before_anything_is_recorded() {
+    let room = room(None).await;
+    room.pass("2026-06-01T16:00:00Z").await;
+    let (really, wall) = ("2026-06-01T16:10:00Z", "2026-06-30T16:10:00Z");
+    room.pass_set_to(really, wall).await;
+    assert_eq!(room.hours(), 3);
+    let minute = Duration::from_mins(1);
+    let at_once = room.retention.before_recording(Duration::ZERO, || Room::reading(really, wall)).await;
+    assert!(!at_once, "nobody confirms it, and patience is over");
+    assert_eq!(room.hours(), 3);
+    let (log, retention) = (room.log.clone(), room.retention.clone());
+    let waiting =
+        tokio::spawn(async move { retention.before_recording(minute, || Room::reading(really, wall)).await });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    log.witnessed("2026-06-30T16:09:30Z".parse().unwrap());
+    assert!(waiting.await.unwrap());
+    assert_eq!(room.hours(), 0, "when recording begins, it is done");
+    assert!(room.retention.before_recording(minute, || Room::reading(really, wall)).await, "at once");
+}
+
+/// A witness alone does not make a machine's clock believed that says itself that it follows no server.
+#[tokio::test]
+async fn a_jump_is_believed_by_witness_and_synchronisation_together() {
+    let mut room = room(None).await;
+    room.pass("2026-06-01T16:00:00Z").await;
+    room.log.witnessed("2026-06-30T16:10:00Z".parse().unwrap());
+    for (state, believed) in [(Clock::Unsynchronised, false), (Clock::Synchronised, true)] {
+        Arc::get_mut(&mut room.retention).unwrap().synchronised = match state {
+            Clock::Unsynchronised => || Clock::Unsynchronised,
+            _ => || Clock::Synchronised,
+        };
+        room.pass_set_to("2026-06-01T16:10:00Z", "2026-06-30T16:10:00Z").await;
+        assert_eq!(!room.retention.figures.clock_doubted.load(Relaxed), believed, "{state:?}");
+    }
+    assert_eq!(room.hours(), 0);
+}
+
+/// Copies that differ alarm while the daemon runs, one that is gone too, and what a start mended is told; so is the loss of
+/// the keys.
+#[tokio::test]
+async fn copies_of_keys_and_holds_that_differ_are_told() {
+    let room = room(None).await;
+    let stream = room.vault.streams()[0];
+    let from = micros(CAPTURED.parse().unwrap());
+    room.vault.hold("case-1", stream, from, from.plus(400_000)).unwrap();
+    let told = |room: &Room| -> Vec<serde_json::Value> {
+        let entries = std::mem::take(&mut *room.log.entries.lock().unwrap());
+        entries.into_iter().filter(|e| e.action == "keys.differ").map(|e| e.data.unwrap()).collect()
+    };
+    room.pass("2026-06-01T16:00:00Z").await;
+    assert!(told(&room).is_empty());
+    // A byte of a slot in use; then the copy is gone; then a hold's copy.
+    let copy = room.folder.path().join("b/slots");
+    let whole = fs::read(&copy).unwrap();
+    let mut bytes = whole.clone();
+    bytes[64 + 30] ^= 1;
+    fs::write(&copy, &bytes).unwrap();
+    room.pass("2026-06-01T17:00:00Z").await;
+    assert_eq!(told(&room)[0]["slots"], 1);
+    room.pass("2026-06-01T18:00:00Z").await;
+    assert!(told(&room).is_empty(), "told once");
+    fs::remove_file(&copy).unwrap();
+    room.pass("2026-06-01T19:00:00Z").await;
+    assert!(told(&room)[0]["unreadable"].as_str().unwrap().contains("slots"));
+    assert!(room.retention.figures.unreadable_keys.load(Relaxed));
+    fs::write(&copy, &whole).unwrap();
+    fs::remove_file(room.folder.path().join("b/holds/case-1/claims")).unwrap();
+    room.pass("2026-06-01T20:00:00Z").await;
+    assert_eq!(told(&room)[0]["holds"], serde_json::json!(["case-1"]));
+    // A start mends the copy and says so.
+    let (folder, gate, log, clock) = (room.folder, room.gate, room.log, room.clock);
+    let streams = room.retention.streams.clone();
+    drop((room.retention, room.vault));
+    fs::write(&copy, &bytes).unwrap();
+    let config =
+        || VaultConfig::new(folder.path().join("vault"), [folder.path().join("a"), folder.path().join("b")]);
+    let start = |vault: &Vault| {
+        let retention =
+            Retention::open(folder.path(), gate.clone(), vault.clone(), streams.clone(), None).unwrap();
+        let reading = Room::reading("2026-06-01T20:01:00Z", "2026-06-01T20:01:00Z");
+        tokio::task::spawn_blocking(move || retention.pass_at(&reading))
+    };
+    let vault = Vault::open(config()).unwrap();
+    start(&vault).await.unwrap();
+    let data =
+        log.entries.lock().unwrap().iter().find(|e| e.action == "keys.differ").unwrap().data.clone().unwrap();
+    assert_eq!((&data["at"], &data["mended"]), (&serde_json::json!("start"), &serde_json::json!(1)));
+    drop(vault);
+    log.entries.lock().unwrap().clear();
+    for copy in ["a", "b"] {
+        fs::remove_file(folder.path().join(copy).join("slots")).unwrap();
+    }
+    let vault = Vault::open(config()).unwrap();
+    start(&vault).await.unwrap();
+    assert!(log.entries.lock().unwrap().iter().any(|e| e.action == "keys.lost"));
+    drop(clock);
 }

@@ -7,19 +7,51 @@ use ledger::{Entry, Operation};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Retention {
-    pub(super) fn compare_copies(&self, now: DateTime<Utc>) {
-        if let Ok(differ) = self.vault.differing_keys()
-            && self.figures.differing_keys.swap(differ, Relaxed) != differ
-            && differ > 0
-        {
+    /// What opening the key store found, told once a start: copies that differed and were mended, keys that are gone.
+    pub(super) fn tell_of_opening(&self, inner: &mut Inner, now: DateTime<Utc>) {
+        if std::mem::replace(&mut inner.opening_told, true) {
+            return;
+        }
+        let stats = self.vault.stats();
+        if stats.keys_mended > 0 {
             tracing::error!(
-                slots = differ,
+                slots = stats.keys_mended,
+                "THE TWO COPIES OF THE KEYS DIFFERED and were brought into line"
+            );
+            let mut entry = Entry::new(now, Operation::Maintenance, "keys.differ");
+            entry.data = Some(serde_json::json!({ "at": "start", "mended": stats.keys_mended }));
+            self.gate.log().append_spooled(entry);
+        }
+        if stats.keys_lost {
+            self.gate.log().append_spooled(Entry::new(now, Operation::Maintenance, "keys.lost"));
+        }
+    }
+
+    /// Compares the two copies of keys and holds. A copy that cannot be read is worse than one that differs.
+    pub(super) fn compare_copies(&self, inner: &mut Inner, now: DateTime<Utc>) {
+        let (slots, unreadable) = match self.vault.differing_keys() {
+            Ok(slots) => (slots, None),
+            Err(error) => (0, Some(error.to_string())),
+        };
+        let holds = self.vault.differing_holds();
+        self.figures.differing_keys.store(slots, Relaxed);
+        self.figures.unreadable_keys.store(unreadable.is_some(), Relaxed);
+        self.figures.differing_holds.store(holds.len() as u64, Relaxed);
+        let differ = slots > 0 || unreadable.is_some() || !holds.is_empty();
+        let data =
+            differ.then(|| serde_json::json!({ "slots": slots, "unreadable": unreadable, "holds": holds }));
+        if let Some(data) = data.clone().filter(|_| data != inner.copies) {
+            tracing::error!(
+                slots,
+                unreadable,
+                ?holds,
                 "THE TWO COPIES OF THE KEYS DIFFER; a restart mends what can be mended"
             );
             let mut entry = Entry::new(now, Operation::Maintenance, "keys.differ");
-            entry.data = Some(serde_json::json!({ "slots": differ }));
+            entry.data = Some(data);
             self.gate.log().append_spooled(entry);
         }
+        inner.copies = data;
     }
 
     pub(super) fn clock_set_back(&self, reading: &Reading, guarded: Guarded) {
