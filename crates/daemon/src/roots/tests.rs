@@ -40,7 +40,7 @@ impl Room {
     }
 
     /// A second of a stream: a volume's worth and more.
-    fn record(&self, vault: &Vault, stream: u32, second: i64) {
+    fn record(vault: &Vault, stream: u32, second: i64) {
         let parameters = Arc::new(Parameters {
             generation: 1,
             codec: Codec::H264,
@@ -102,14 +102,14 @@ async fn every_root_is_logged_once_whatever_the_order_of_sealing_and_however_oft
     let room = Room::new();
     let (vault, roots) = room.open();
     // Class 7 opens volume 1; class 28 opens 2, 3, 4.
-    room.record(&vault, 2, 0);
+    Room::record(&vault, 2, 0);
     for second in 0..3 {
-        room.record(&vault, 1, second);
+        Room::record(&vault, 1, second);
     }
     room.tell(&vault, &roots).await;
     assert_eq!(room.numbers(), [2, 3]);
     // Now 1 is sealed.
-    room.record(&vault, 2, 1);
+    Room::record(&vault, 2, 1);
     assert_eq!(room.tell(&vault, &roots).await, 1);
     assert_eq!(room.numbers(), [1, 2, 3]);
     drop(vault);
@@ -139,12 +139,12 @@ async fn a_crash_before_the_file_is_written_logs_nothing_twice_and_a_failing_log
     let room = Room::new();
     let (vault, roots) = room.open();
     for second in 0..3 {
-        room.record(&vault, 1, second);
+        Room::record(&vault, 1, second);
     }
     let file = room.folder.path().join("roots.json");
     room.tell(&vault, &roots).await;
     let first = fs::read(&file).unwrap();
-    room.record(&vault, 1, 3);
+    Room::record(&vault, 1, 3);
     room.tell(&vault, &roots).await;
     drop(vault);
     fs::write(&file, first).unwrap();
@@ -154,8 +154,8 @@ async fn a_crash_before_the_file_is_written_logs_nothing_twice_and_a_failing_log
     drop((vault, roots));
     fs::remove_file(&file).unwrap();
     let (vault, roots) = room.open();
-    room.record(&vault, 1, 4);
-    room.record(&vault, 1, 5);
+    Room::record(&vault, 1, 4);
+    Room::record(&vault, 1, 5);
     room.log.fail(Some("2026-06-01T12:00:00Z".parse().unwrap()));
     assert_eq!(room.tell(&vault, &roots).await, 0);
     room.log.fail(None);
