@@ -1,5 +1,7 @@
 //! The gate over a real journal and a log that can be made to fail.
 
+mod shift;
+
 use super::*;
 use crate::{
     clock::{Clock as _, ManualClock},
