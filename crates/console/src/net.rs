@@ -6,7 +6,7 @@
 //! decision and a new entry in the log.
 
 use crate::{
-    receipts::{Receipts, Witnessed},
+    receipts::{Receipts, Witnessed, collect},
     time::{DaemonClock, micros},
     video::Player,
 };
@@ -23,7 +23,12 @@ use protocol::{
     client::{Client, ClientError, Incoming, MediaReceiver, MediaSender, Session, TimelineOf},
     socket::{ClientMessage, Motion, ServerMessage},
 };
-use std::{cell::RefCell, collections::HashMap, sync::mpsc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    sync::mpsc,
+    time::Duration,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What the window asks of the daemon.
@@ -266,6 +271,8 @@ enum List {
     Municipalities,
     Me,
     Health,
+    /// No list: receipts of looks whose socket has closed.
+    Receipts,
 }
 
 type Answer = (Option<List>, Result<Option<News>, ClientError>);
@@ -278,6 +285,10 @@ struct Shift<'a> {
     /// Replays that were steered and have not answered yet, with the serial of the newest steering.
     steered: HashMap<u32, u32>,
     clock: DaemonClock,
+    /// Looks that began on the open socket, which brings their receipts itself.
+    began_here: BTreeSet<u64>,
+    /// Whether receipts of earlier sockets are being fetched.
+    collecting: bool,
     answers: FuturesUnordered<LocalBoxFuture<'a, Answer>>,
     /// Lists being fetched, and whether they must be fetched again afterwards.
     under_way: HashMap<List, bool>,
@@ -289,12 +300,15 @@ const PING_EVERY: Duration = Duration::from_secs(2);
 
 impl<'a> Shift<'a> {
     fn new(session: &'a Session, window: &'a Window) -> Self {
+        window.receipts.borrow_mut().logged_in();
         Self {
             session,
             window,
             players: HashMap::new(),
             steered: HashMap::new(),
             clock: DaemonClock::default(),
+            began_here: BTreeSet::new(),
+            collecting: false,
             answers: FuturesUnordered::new(),
             under_way: HashMap::new(),
         }
@@ -334,6 +348,7 @@ impl<'a> Shift<'a> {
             }
             self.players.clear();
             self.steered.clear();
+            self.began_here.clear();
             let mut wait = std::pin::pin!(tokio::time::sleep(pause));
             pause = (pause * 2).min(Duration::from_secs(5));
             loop {
@@ -470,6 +485,7 @@ impl<'a> Shift<'a> {
         self.answers.push(
             async move {
                 let news = match list {
+                    List::Receipts => return (Some(list), Ok(None)),
                     List::Cameras => session.cameras().await.map(News::Cameras),
                     List::Incidents => session.incidents().await.map(News::Incidents),
                     List::Municipalities => session.municipalities().await.map(News::Municipalities),
@@ -483,6 +499,7 @@ impl<'a> Shift<'a> {
     }
 
     fn take(&mut self, (list, answer): Answer) -> Option<End> {
+        self.collecting &= list != Some(List::Receipts);
         if let Some(list) = list
             && self.under_way.remove(&list) == Some(true)
         {
@@ -504,13 +521,38 @@ impl<'a> Shift<'a> {
         None
     }
 
+    /// Fetches what the sockets before this one still owed, now that a cosignature covers it.
+    fn collect_receipts(&mut self) {
+        let (session, window) = (self.session, self.window);
+        let overdue = window.receipts.borrow().overdue(&session.me().person, &self.began_here);
+        if overdue.is_empty() || self.collecting {
+            return;
+        }
+        self.collecting = true;
+        self.answers.push(
+            async move {
+                let done =
+                    collect(&window.receipts, overdue, async |entry| session.receipt(entry).await).await;
+                window.tell_witnessed();
+                (Some(List::Receipts), done.map(|()| None))
+            }
+            .boxed_local(),
+        );
+    }
+
     fn control(&mut self, message: ServerMessage) {
         match &message {
             ServerMessage::Witnessed { checkpoint } => {
                 self.window.receipts.borrow_mut().checkpoint(checkpoint, Utc::now());
                 self.window.tell_witnessed();
+                self.collect_receipts();
+            }
+            ServerMessage::Started { ledger_seq, .. } => {
+                self.began_here.insert(*ledger_seq);
+                self.window.receipts.borrow_mut().began(&self.session.me().person, *ledger_seq);
             }
             ServerMessage::Receipt { ledger_seq, proof } => {
+                self.began_here.remove(ledger_seq);
                 self.window.receipts.borrow_mut().receipt(*ledger_seq, proof, Utc::now());
                 self.window.tell_witnessed();
             }

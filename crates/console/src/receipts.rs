@@ -4,14 +4,22 @@
 //! A receipt is the entry of one look with its proof (C2SP tlog-proof). Kept receipts show years later that an entry
 //! stood in the log, or that it was taken out; `rtrctl ledger proof` reads them. Not checked here: that each cosigned
 //! state extends the one before, which is what the witness signs for.
+//!
+//! The newest state that held and the looks without a receipt are kept from one run to the next: a log that was put back while this
+//! workstation was off is found out, and the last looks of a shift get their receipts at their person's next log-in.
+
+mod collect;
+mod kept;
+
+pub use collect::collect;
 
 use chrono::{DateTime, Utc};
+use kept::{Shelf, Waiting};
 use ledger::{InclusionProof, KeptProof, LedgerError, WitnessKey, note::Checkpoint};
+use mandate::PersonId;
 use std::{
-    fs::{self, OpenOptions},
-    io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
+    collections::BTreeSet,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -52,6 +60,9 @@ pub enum Mismatch {
     /// A receipt does not prove its entry.
     #[error("the receipt of entry {0} does not prove it")]
     Receipt(u64),
+    /// The witness signed a log that covers a look of this workstation, and the daemon gives no receipt of it.
+    #[error("the log has no receipt of entry {0}, which was told to be a look of this workstation")]
+    Withheld(u64),
 }
 
 /// When a newer cosignature was heard of, by this workstation's own clock: the daemon's is the host's.
@@ -91,16 +102,27 @@ pub struct Witnessed {
 #[derive(Debug)]
 pub struct Receipts {
     pinned: Option<Pinned>,
-    folder: Option<PathBuf>,
+    shelf: Option<Shelf>,
     newest: Option<Checkpoint>,
+    /// Looks without a receipt, of this run and of those before.
+    waiting: Waiting,
+    /// Those of them that the daemon refused to give: asked for again at the next log-in.
+    refused: BTreeSet<u64>,
     known: Witnessed,
 }
 
 impl Receipts {
-    /// With keys, everything is checked; with a folder too, receipts are kept in it, one file a day (UTC).
+    /// With keys, everything is checked; with a folder too, receipts are kept in it, one file a day (UTC), and what was checked
+    /// in earlier runs counts.
     pub fn new(pinned: Option<Pinned>, folder: Option<PathBuf>) -> Self {
         let known = Witnessed { checked: pinned.is_some(), ..Witnessed::default() };
-        Self { pinned, folder, newest: None, known }
+        let shelf = pinned.as_ref().zip(folder).map(|(pinned, folder)| Shelf::new(folder, &pinned.log));
+        let newest = shelf.as_ref().zip(pinned.as_ref()).and_then(|(shelf, pinned)| {
+            // Only what held once was kept; the witness's key may be another since.
+            shelf.newest(|note| Checkpoint::read(note, &pinned.log))
+        });
+        let waiting = shelf.as_ref().map(Shelf::waiting).unwrap_or_default();
+        Self { pinned, shelf, newest, waiting, refused: BTreeSet::new(), known }
     }
 
     /// What is known now.
@@ -120,6 +142,11 @@ impl Receipts {
                     self.known.heard = Some(Heard { by: Instant::now(), late });
                 }
                 self.known.entries = checkpoint.size;
+                if self.newest.as_ref().is_none_or(|newest| newest.size < checkpoint.size)
+                    && let Some(shelf) = &self.shelf
+                {
+                    shelf.keep_newest(&checkpoint);
+                }
                 self.newest = Some(checkpoint);
             }
             Err(mismatch) => self.wrong(mismatch),
@@ -132,13 +159,55 @@ impl Receipts {
         match proves(pinned, entry, proof) {
             Ok(()) => {
                 self.known.receipts += 1;
-                if let Some(folder) = &self.folder
-                    && let Err(error) = keep(folder, entry, proof, now)
-                {
-                    tracing::error!(%error, folder = %folder.display(), "a receipt could not be kept");
+                if let Some(shelf) = &self.shelf {
+                    shelf.keep_receipt(entry, proof, now);
                 }
+                self.received(entry);
             }
-            Err(mismatch) => self.wrong(mismatch),
+            Err(mismatch) => {
+                // Not asked for again and again; it waits on for the next log-in.
+                self.refused.insert(entry);
+                self.wrong(mismatch);
+            }
+        }
+    }
+
+    /// A look of this person began: a receipt of its entry is owed.
+    pub fn began(&mut self, person: &PersonId, entry: u64) {
+        if self.pinned.is_none() {
+            return;
+        }
+        kept::wait(&mut self.waiting, person, entry);
+        self.keep_waiting();
+    }
+
+    /// This person logged in: what was refused is asked for once more.
+    pub fn logged_in(&mut self) {
+        self.refused.clear();
+    }
+
+    /// The entries of this person's looks that the newest cosigned state covers and that have no receipt, without those that
+    /// the open socket still brings.
+    pub fn overdue(&self, person: &PersonId, underway: &BTreeSet<u64>) -> Vec<u64> {
+        let Some(waiting) = self.waiting.get(person) else { return Vec::new() };
+        let covered = waiting.range(..self.known.entries);
+        covered.filter(|entry| !underway.contains(entry) && !self.refused.contains(entry)).copied().collect()
+    }
+
+    fn received(&mut self, entry: u64) {
+        let mut waited = false;
+        for of_person in self.waiting.values_mut() {
+            waited |= of_person.remove(&entry);
+        }
+        if waited {
+            self.waiting.retain(|_, of_person| !of_person.is_empty());
+            self.keep_waiting();
+        }
+    }
+
+    fn keep_waiting(&self) {
+        if let Some(shelf) = &self.shelf {
+            shelf.keep_waiting(&self.waiting);
         }
     }
 
@@ -176,16 +245,6 @@ fn proves(pinned: &Pinned, entry: u64, proof: &str) -> Result<(), Mismatch> {
     if kept.seq == entry && path.holds_for(&leaf) { Ok(()) } else { Err(Mismatch::Receipt(entry)) }
 }
 
-/// Appends to the day's file: one JSON object a line, `entry` and `proof` (the text of a `tlog-proof@v1` file).
-fn keep(folder: &Path, entry: u64, proof: &str, now: DateTime<Utc>) -> std::io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let path = folder.join(now.format("%Y-%m-%d.jsonl").to_string());
-    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-    let line = serde_json::json!({ "entry": entry, "proof": proof });
-    // One write, so that two consoles on one account never mix their lines.
-    file.write_all(format!("{line}\n").as_bytes())
-}
-
 /// Where receipts are kept unless another folder is named: `rtr/receipts` in the XDG state folder.
 pub fn default_folder() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
@@ -198,6 +257,11 @@ mod tests {
     use super::*;
     use chrono::TimeDelta;
     use ledger::{LogKey, note::CosignerKey, tree::Tree};
+    use protocol::{
+        api::{Problem, Sentence},
+        client::ClientError,
+    };
+    use std::{cell::RefCell, fs};
 
     const LEAVES: [&[u8]; 3] = [b"zero", b"one", b"two"];
 
@@ -281,5 +345,93 @@ mod tests {
         assert_eq!(told(&[three, desk.cosigned(3, [1; 32])]), Some(Mismatch::Forked(3)));
         let alone = desk.log.sign(3, desk.tree.root()).unwrap();
         assert!(matches!(told(&[alone]), Some(Mismatch::Signature(_))));
+    }
+
+    #[test]
+    fn a_log_that_was_put_back_while_the_console_was_off_is_told() {
+        let desk = desk();
+        desk.receipts().checkpoint(&desk.cosigned(3, desk.tree.root()), at());
+        // Another run, and a host that was put back to last night meanwhile.
+        let mut again = desk.receipts();
+        again.checkpoint(&desk.cosigned(2, [1; 32]), at());
+        assert_eq!(again.known().mismatch, Some(Mismatch::Shrunk { before: 3, now: 2 }));
+        let mut third = desk.receipts();
+        third.checkpoint(&desk.cosigned(3, [1; 32]), at());
+        assert_eq!(
+            third.known().mismatch,
+            Some(Mismatch::Forked(3)),
+            "and the first state stayed the newest"
+        );
+        // The same log again is no alarm, and neither is a new epoch's, whose key was brought by hand.
+        let mut honest = desk.receipts();
+        honest.checkpoint(&desk.cosigned(3, desk.tree.root()), at());
+        assert_eq!(honest.known().mismatch, None);
+        let folder = tempfile::tempdir().unwrap();
+        let log = LogKey::load_or_create(&folder.path().join("log.key"), "rtr.example/test-2").unwrap();
+        let other = Desk { log, police: desk.police, folder: desk.folder, tree: desk.tree };
+        let mut epoch = other.receipts();
+        epoch.checkpoint(&other.cosigned(1, [1; 32]), at());
+        assert_eq!((epoch.known().mismatch.clone(), epoch.known().entries), (None, 1));
+    }
+
+    fn problem(status: u16) -> ClientError {
+        let sentence = Sentence { nl: String::new(), en: String::new() };
+        ClientError::Problem(Box::new(Problem {
+            kind: "about:blank".to_owned(),
+            title: String::new(),
+            status,
+            code: String::new(),
+            detail: sentence,
+            until: None,
+            ledger_seq: None,
+        }))
+    }
+
+    #[test]
+    fn looks_whose_socket_closed_get_their_receipts_at_the_next_log_in() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let desk = desk();
+        let (anna, bert) = (PersonId::new("anna"), PersonId::new("bert"));
+        let note = desk.cosigned(3, desk.tree.root());
+        let proof =
+            |entry: u64| desk.tree.inclusion(entry, 3).unwrap().to_text_with(LEAVES[entry as usize], &note);
+        let mut shift = desk.receipts();
+        for (person, entry) in [(&anna, 0), (&anna, 1), (&bert, 2), (&anna, 7)] {
+            shift.began(person, entry);
+        }
+        shift.receipt(0, &proof(0), at());
+        assert!(shift.overdue(&anna, &BTreeSet::new()).is_empty(), "the witness has seen nothing yet");
+
+        // The next day: the witness has signed, and it is Anna who logs in.
+        let next = RefCell::new(desk.receipts());
+        next.borrow_mut().checkpoint(&note, at());
+        let overdue = next.borrow().overdue(&anna, &BTreeSet::new());
+        assert_eq!(overdue, [1], "not Bert's, not what no witness has seen, not what is here");
+        assert!(next.borrow().overdue(&anna, &BTreeSet::from([1])).is_empty(), "the socket brings it");
+        // A daemon that is busy is asked again.
+        runtime.block_on(collect(&next, overdue.clone(), async |_| Err(problem(500)))).unwrap();
+        assert_eq!(next.borrow().overdue(&anna, &BTreeSet::new()), [1]);
+        runtime.block_on(collect(&next, overdue, async |entry| Ok(proof(entry)))).unwrap();
+        assert_eq!((next.borrow().known().receipts, next.borrow().known().mismatch.clone()), (1, None));
+        let kept: usize = fs::read_dir(desk.folder.path().join("receipts"))
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|e| e == "jsonl"))
+            .map(|path| fs::read_to_string(path).unwrap().lines().count())
+            .sum();
+        assert_eq!(kept, 2, "both stand in the days' files");
+
+        // Bert's entry is another's now: the police must hear of it, each time he logs in.
+        let next = RefCell::new(desk.receipts());
+        next.borrow_mut().checkpoint(&note, at());
+        let overdue = next.borrow().overdue(&bert, &BTreeSet::new());
+        runtime.block_on(collect(&next, overdue, async |_| Err(problem(403)))).unwrap();
+        assert_eq!(next.borrow().known().mismatch, Some(Mismatch::Withheld(2)));
+        assert!(next.borrow().overdue(&bert, &BTreeSet::new()).is_empty(), "once a log-in");
+        next.borrow_mut().logged_in();
+        assert_eq!(next.borrow().overdue(&bert, &BTreeSet::new()), [2]);
+        let over = runtime.block_on(collect(&next, vec![2], async |_| Err(problem(401))));
+        assert!(over.is_err(), "a session that is over is told");
+        assert_eq!(desk.receipts().waiting.len(), 2, "{anna:?} for entry 7, {bert:?} for entry 2");
     }
 }
