@@ -177,7 +177,8 @@ async fn after_four_weeks_only_what_was_secured_opens_and_only_for_its_case() ->
     let path = room.data.join("secured.mp4");
     std::fs::write(&path, &bytes)?;
     let seen = pictures(&path)?;
-    ensure!(seen >= then, "{seen} pictures in the file, {then} secured");
+    // The file says by its edit list what is shown: five seconds of 25 pictures, not what they are decoded from.
+    ensure!((118..=130).contains(&seen) && seen <= then, "{seen} pictures in the file, {then} secured");
     approver.close_request(&request.id, "delivered").await?;
 
     // Released, it is gone: it was past its term long ago.

@@ -69,6 +69,11 @@ impl Streams {
         self.filed.get(&stream)
     }
 
+    /// The recorded stream of a camera, also when it is configured no more.
+    pub fn recorded(&self, camera: &CameraId) -> Option<StreamId> {
+        self.filed.iter().find(|(_, whose)| *whose == camera).map(|(stream, _)| *stream)
+    }
+
     /// Every camera.
     pub fn iter(&self) -> impl Iterator<Item = &CameraStreams> {
         self.cameras.iter()

@@ -192,7 +192,7 @@ async fn destroy(
             &format!("This hour is still being recorded: decide after {from}."),
         ));
     }
-    let stream = app.streams.get(&found.camera).map(|c| c.main.stream).ok_or(ApiError::NotFound)?;
+    let stream = app.streams.recorded(&found.camera).ok_or(ApiError::NotFound)?;
     let object = Object::Footage { camera: found.camera.clone(), from: found.from, until: found.until };
     let holds = binding(&app, &found.camera, (found.from, found.until))?;
     let mut decision = ask(&session, Action::DecideQuarantine, object.clone(), "quarantine.decide");
