@@ -11,7 +11,7 @@ use protocol::{
     client::{Client, ClientError, Session},
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use xtask::room::{Periods, Room};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,7 +43,16 @@ async fn second_operator(room: &Room) -> Result<Session> {
     let password = "a password of their own".to_owned();
     client.enrol(&Enrolment { token: invitation.token, password: password.clone() }).await?;
     let credentials = LogIn { username: "regie-2".to_owned(), password, role: None, workstation: None };
-    Ok(client.log_in(&credentials).await?)
+    // The grant acts once the police's witness has seen it.
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match client.log_in(&credentials).await {
+            Err(error) if Instant::now() < end && error.to_string().contains("AUTHORISATION_MISSING") => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            answer => return Ok(answer?),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

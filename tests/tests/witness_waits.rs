@@ -1,14 +1,18 @@
-//! The police's witness is silent: footage is secured at once, but what was secured gives nobody anything, and no file
-//! leaves. Each call says so at once instead of hanging; when the witness is back, all goes on.
+//! The police's witness is silent: footage is secured at once, but what was secured gives nobody anything, no file
+//! leaves, and who was given a role has none yet. Each call says so at once instead of hanging; when the witness is back, all goes on.
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::Utc;
 use end_to_end::{cameras_until, log_in, plan, programs};
 use mandate::{CameraId, Purpose, RecipientKind};
 use protocol::{
-    api::{Approval, CameraState, HoldView, NewFootageRequest, NewHold},
+    api::{
+        Approval, CameraState, Enrolment, HoldView, LogIn, NewFootageRequest, NewHold, NewProposal,
+        ProposalState,
+    },
     client::Client,
 };
+use serde_json::json;
 use std::time::{Duration, Instant};
 use xtask::room::{Periods, Room};
 
@@ -45,6 +49,31 @@ async fn nothing_leaves_before_the_witness_has_seen_it() -> Result<()> {
     ensure!(status == 202, "secured, but not seen by the witness: {status} {answer}");
     let held: HoldView = serde_json::from_value(answer)?;
     ensure!(held.whole && held.bytes > 0 && !held.witnessed, "{held:?}");
+
+    // Somebody is taken on, with the word of two people: what the daemon's host could take back from the log gives nothing.
+    let admin = log_in(&room, "autorisatie").await?;
+    let police = log_in(&room, "goedkeurder").await?;
+    let mut granted = None;
+    for body in [
+        json!({ "kind": "person", "id": "regie-2", "name": "DEMO second", "organisation": "politie",
+            "secrecy_signed_at": "2026-01-02T09:00:00Z" }),
+        json!({ "kind": "authorisation", "id": "AUT-regie-2", "person": "regie-2", "role": "police_operator",
+            "municipalities": ["enschede"], "from": "2026-01-01T00:00:00Z", "until": "2030-01-01T00:00:00Z",
+            "document_ref": "DEMO" }),
+    ] {
+        let entered = admin.propose(&NewProposal { body: serde_json::from_value(body)?, note: None }).await?;
+        if entered.state == ProposalState::Open {
+            granted = Some(police.verify(entered.id).await?);
+        }
+    }
+    let granted = granted.context("a role without a second person")?;
+    ensure!(granted.state == ProposalState::Verified && granted.waits_for_witness, "{granted:?}");
+    let invitation = admin.invite(&"regie-2".into()).await?;
+    let password = "a password of their own".to_owned();
+    client.enrol(&Enrolment { token: invitation.token, password: password.clone() }).await?;
+    let credentials = LogIn { username: "regie-2".to_owned(), password, role: None, workstation: None };
+    let refused = client.log_in(&credentials).await.err().context("a role that no witness has seen")?;
+    ensure!(refused.to_string().contains("AUTHORISATION_MISSING"), "{refused}");
 
     let investigator = log_in(&room, "rechercheur").await?;
     let approver = log_in(&room, "goedkeurder").await?;
@@ -87,6 +116,7 @@ async fn nothing_leaves_before_the_witness_has_seen_it() -> Result<()> {
     let file = investigator.download_witnessed(&request.id, 0, || {}).await?.all().await?;
     ensure!(file.len() as u64 == approved.files[0].bytes, "{} bytes", file.len());
     ensure!(list().await?.iter().any(|h| h.id == held.id && h.witnessed), "the hold counts now");
+    ensure!(client.log_in(&credentials).await?.me().role == mandate::Role::PoliceOperator);
     room.daemon.stop();
     Ok(())
 }

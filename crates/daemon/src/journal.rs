@@ -7,6 +7,7 @@
 //! crash by [`Journal::open`]. Events are chained by salted hashes; a journal whose head is not the ledger's last register
 //! leaf is refused.
 
+mod granting;
 mod history;
 mod place;
 mod proposals;
@@ -14,6 +15,7 @@ mod schema;
 mod settle;
 mod streams;
 
+use granting::{Grants, Waiting, in_force};
 pub use history::Recorded;
 pub use proposals::{Ending, Outcome as ProposalOutcome, Proposed};
 use settle::People;
@@ -159,6 +161,10 @@ struct Inner {
     writing: tokio::sync::Mutex<()>,
     /// Rung when an event was left pending.
     unsettled: tokio::sync::Notify,
+    /// Grants that the witness has not seen yet.
+    grants: Grants,
+    /// The newest register leaf at the start.
+    newest_leaf: Option<u64>,
 }
 
 /// The journal. Cheap to clone.
@@ -192,7 +198,9 @@ impl Journal {
             let name = |h: &str| if h.is_empty() { "none".to_owned() } else { h.to_owned() };
             return Err(JournalError::Apart { journal: name(&head), ledger: name(ledger_head) });
         }
-        let snapshot = watch::Sender::new(Arc::new(published(facts, &head, clock.now(), &policy, None)?));
+        let none = Waiting::new();
+        let snapshot =
+            watch::Sender::new(Arc::new(published(facts, &head, clock.now(), &policy, &none, None)?));
         Ok(Self(Arc::new(Inner {
             store: Mutex::new(store),
             log,
@@ -201,6 +209,8 @@ impl Journal {
             snapshot,
             writing: tokio::sync::Mutex::default(),
             unsettled: tokio::sync::Notify::new(),
+            grants: Grants::default(),
+            newest_leaf: last_leaf.map(|leaf| leaf.ledger_seq),
         })))
     }
 
@@ -217,7 +227,7 @@ impl Journal {
     /// Compiles the register anew for the present: its windows reach a bounded way ahead.
     pub fn refresh(&self) -> Result<(), JournalError> {
         let old = self.snapshot();
-        let fresh = published(old.facts.to_vec(), &old.head, self.0.clock.now(), &self.0.policy, Some(&old))?;
+        let fresh = self.published(old.facts.to_vec(), &old.head, &old)?;
         self.0.snapshot.send_replace(Arc::new(fresh));
         Ok(())
     }
@@ -257,14 +267,14 @@ impl Journal {
         let before = self.snapshot();
         let now = self.0.clock.now();
         let (facts, _) = with_added(&before.facts, bodies, now);
-        snapshot(facts, &before.head, now, &self.0.policy)
+        snapshot(facts, &before.head, now, &self.0.policy, &self.0.grants.waiting())
     }
 
     /// The register as it was known at an instant (UTC).
     pub fn as_known(&self, at: DateTime<Utc>) -> Result<Snapshot, JournalError> {
         let facts: Vec<Fact> = self.snapshot().facts.iter().filter(|f| f.known_from <= at).cloned().collect();
         let head = self.head_at(at)?;
-        snapshot(facts, &head, at, &self.0.policy)
+        snapshot(facts, &head, at, &self.0.policy, &self.0.grants.waiting())
     }
 
     async fn record_here(&self, entries: Vec<(FactBody, Provenance)>) -> Result<Vec<Fact>, JournalError> {
@@ -280,7 +290,7 @@ impl Journal {
         let (bodies, by): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
         // First everything in memory, so that a contradiction is found before anything is written.
         let (all, first) = with_added(&before.facts, bodies, now);
-        snapshot(all.clone(), &before.head, now, &self.0.policy)?;
+        snapshot(all.clone(), &before.head, now, &self.0.policy, &self.0.grants.waiting())?;
         let mut facts = before.facts.to_vec();
         let mut head = before.head.to_string();
         let mut outcome = Ok(());
@@ -305,9 +315,14 @@ impl Journal {
 
     fn publish(&self, facts: Vec<Fact>, head: &str) -> Result<(), JournalError> {
         let old = self.snapshot();
-        let fresh = published(facts, head, self.0.clock.now(), &self.0.policy, Some(&old))?;
+        let fresh = self.published(facts, head, &old)?;
         self.0.snapshot.send_replace(Arc::new(fresh));
         Ok(())
+    }
+
+    fn published(&self, facts: Vec<Fact>, head: &str, old: &Snapshot) -> Result<Snapshot, JournalError> {
+        let waiting = self.0.grants.waiting();
+        published(facts, head, self.0.clock.now(), &self.0.policy, &waiting, Some(old))
     }
 
     /// Pending, leaf durable, effective. Gives the new head.
@@ -484,9 +499,10 @@ fn published(
     head: &str,
     now: DateTime<Utc>,
     policy: &Policy,
+    waiting: &Waiting,
     before: Option<&Snapshot>,
 ) -> Result<Snapshot, JournalError> {
-    let mut fresh = snapshot(facts, head, now, policy)?;
+    let mut fresh = snapshot(facts, head, now, policy, waiting)?;
     if let Some(before) = before {
         fresh.register.share_known(&before.register, now - ASKED_ABOUT);
     }
@@ -499,8 +515,9 @@ fn snapshot(
     head: &str,
     now: DateTime<Utc>,
     policy: &Policy,
+    waiting: &Waiting,
 ) -> Result<Snapshot, JournalError> {
-    let register = Register::with_policy(&facts, now, policy.clone())
+    let register = Register::with_policy(&in_force(&facts, waiting), now, policy.clone())
         .map_err(|e| JournalError::Invalid(e.to_string()))?;
     Ok(Snapshot { register, head: Arc::from(head), facts: Arc::new(facts) })
 }

@@ -251,6 +251,8 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     if !settings.daemon.witnesses.is_empty() {
         gate.require_witness();
     }
+    let witnessed = stores.journal.wait_for_witness(gate.requires_witness());
+    witnessed.context("which grants wait for the witness cannot be read")?;
     let stop = CancellationToken::new();
     // First of all: after a long downtime only a witness can confirm the clock, and nothing is destroyed before.
     let authority = settings.daemon.witness_authority.as_ref().map(fs::read).transpose();
@@ -315,6 +317,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     log_start(&settings, &stores)?;
     let supervisor = tokio::spawn(gate.clone().supervise());
     tokio::spawn(stores.journal.clone().keep_settled());
+    tokio::spawn(stores.journal.clone().keep_granting());
     let recorder = Recorder::new(gate.clone(), ingest.clone(), vault.clone(), streams.clone(), &recording);
     let recorder = tokio::spawn({
         let (retention, clock, stop) = (retention.clone(), stores.clock.clone(), stop.clone());

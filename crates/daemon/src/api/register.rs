@@ -357,6 +357,7 @@ pub(super) fn view(proposed: Proposed) -> Proposal {
         },
         verified_by: end.filter(|end| end.outcome == ProposalOutcome::Verified).map(|end| end.by.clone()),
         ended_at: end.map(|end| end.at),
+        waits_for_witness: proposed.unwitnessed,
         body: proposed.body,
         entered_by: proposed.entered_by,
         entered_at: proposed.entered_at,

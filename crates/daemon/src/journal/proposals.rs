@@ -24,6 +24,8 @@ pub struct Proposed {
     pub end: Option<Ending>,
     /// Whether its event waits for the log to say whether it was written.
     pub settling: bool,
+    /// Whether it is recorded and gives nothing before the witness has seen its entry.
+    pub unwitnessed: bool,
 }
 
 /// How a proposal can end.
@@ -50,7 +52,8 @@ pub struct Ending {
 
 const SELECT: &str =
     "SELECT p.id, p.body, p.entered_by, p.entered_role, p.entered_at, p.note, e.outcome, e.by, e.at,
-     EXISTS (SELECT 1 FROM events v WHERE v.proposal = p.id AND v.state = 'pending')
+     EXISTS (SELECT 1 FROM events v WHERE v.proposal = p.id AND v.state = 'pending'),
+     EXISTS (SELECT 1 FROM events v JOIN unwitnessed u ON u.event = v.seq WHERE v.proposal = p.id)
      FROM proposals p LEFT JOIN proposal_ends e ON e.proposal = p.id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<Proposed, JournalError>> {
@@ -60,7 +63,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Proposed, JournalError>> {
     let (entered_at, note) = (row.get::<_, i64>(4)?, row.get(5)?);
     let end =
         (row.get::<_, Option<String>>(6)?, row.get::<_, Option<String>>(7)?, row.get::<_, Option<i64>>(8)?);
-    let settling = row.get(9)?;
+    let (settling, unwitnessed) = (row.get(9)?, row.get(10)?);
     let damaged =
         |e: &dyn std::fmt::Display| JournalError::Machine(format!("proposal {id} cannot be read: {e}"));
     let instant = |at: i64| DateTime::from_timestamp_micros(at).ok_or_else(|| damaged(&"no instant"));
@@ -85,6 +88,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Proposed, JournalError>> {
             note,
             end,
             settling,
+            unwitnessed,
         })
     })())
 }

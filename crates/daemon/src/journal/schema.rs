@@ -49,6 +49,8 @@ const MIGRATIONS: &[&str] = &[
        BEGIN SELECT RAISE(ABORT, 'a stream keeps its number for ever'); END;
      CREATE TRIGGER streams_fixed BEFORE UPDATE ON streams
        BEGIN SELECT RAISE(ABORT, 'a stream keeps its number for ever'); END;",
+    // 3: grants that wait for the witness. What was recorded before waits for nothing.
+    "CREATE TABLE unwitnessed (event INTEGER PRIMARY KEY REFERENCES events (seq)) STRICT;",
 ];
 
 /// Brings a store to the newest version, each step in a transaction of its own.

@@ -6,7 +6,7 @@
 //! instant, and an entry `register.settled` says so, since the ledger itself noted "no effect" for an answer that nobody
 //! waited for.
 
-use super::{Journal, JournalError, RECORD, RegisterLeaf};
+use super::{Journal, JournalError, RECORD, RegisterLeaf, granting};
 use chrono::{DateTime, Utc};
 use ledger::{Entry, LedgerError, Operation, Outcome};
 use mandate::{Fact, PersonId};
@@ -47,7 +47,8 @@ pub(super) fn after_crash(
         && leaf.hash == pending.hash
         && leaf.journal_seq == pending.seq
     {
-        make_effective(store, pending.seq, leaf.at, leaf.ledger_seq, &pending.by)?;
+        // Whether a witness is asked for is said later, and where none is, nothing waits.
+        make_effective(store, pending.seq, leaf.at, leaf.ledger_seq, &pending.by, true)?;
     }
     store.execute("DELETE FROM events WHERE state = 'pending'", [])?;
     Ok(())
@@ -79,12 +80,16 @@ fn make_effective(
     known_from: DateTime<Utc>,
     ledger_seq: u64,
     by: &People,
+    waits: bool,
 ) -> Result<(), JournalError> {
     let change = store.transaction()?;
     change.execute(
         "UPDATE events SET state = 'effective', known_from = ?, ledger_seq = ? WHERE seq = ?",
         params![known_from.timestamp_micros(), ledger_seq as i64, seq as i64],
     )?;
+    if waits {
+        granting::keep(&change, seq)?;
+    }
     if let (Some(proposal), Some(person)) = (by.proposal, by.verified_by.as_ref().or(by.entered_by.as_ref()))
     {
         let outcome = if by.verified_by.is_some() { "verified" } else { "effective" };
@@ -104,7 +109,9 @@ impl Journal {
         ledger_seq: u64,
         by: &People,
     ) -> Result<(), JournalError> {
-        make_effective(&mut self.store(), seq, known_from, ledger_seq, by)
+        let waits = self.0.grants.wait();
+        make_effective(&mut self.store(), seq, known_from, ledger_seq, by, waits)?;
+        self.grant_waits(seq)
     }
 
     pub(super) fn take_back(&self, seq: u64) -> Result<(), JournalError> {

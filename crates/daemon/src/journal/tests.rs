@@ -255,3 +255,81 @@ async fn a_log_that_refuses_without_trying_leaves_nothing_in_doubt() {
     journal.record(sign("B3"), Provenance::default()).await.unwrap();
     assert!(!holds(&journal, "B2") && holds(&journal, "B3"));
 }
+
+/// A journal that asks for the witness, and the second person's word on a version of Anna's authorisation.
+fn grant(until: &str, municipalities: &[&str]) -> FactBody {
+    serde_json::from_value(serde_json::json!({ "kind": "authorisation", "id": "AUT-anna", "person": "anna",
+        "role": "observer", "municipalities": municipalities, "from": "2026-01-01T00:00:00Z", "until": until,
+        "document_ref": "D", "granted_by": "carla" }))
+    .unwrap()
+}
+
+async fn enter(journal: &Journal, body: FactBody) -> u64 {
+    let carla = PersonId::new("carla");
+    let proposed = journal.propose(&body, &carla, mandate::Role::UserAdmin, None).unwrap();
+    let by = Provenance {
+        entered_by: Some(carla.clone()),
+        verified_by: Some(PersonId::new("dora")),
+        proposal: Some(proposed.id),
+        ..Provenance::default()
+    };
+    journal.record(body, by).await.unwrap();
+    proposed.id
+}
+
+/// Until when Anna may, as the register says.
+fn anna(journal: &Journal) -> Vec<String> {
+    let snapshot = journal.snapshot();
+    let person = PersonId::new("anna");
+    let grants = snapshot.register.authorisations(&person);
+    grants.map(|a| a.until.format("%Y").to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_grant_waits_for_the_witness_and_an_ending_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = FakeLog::new(&clock());
+    let journal = journal(folder.path(), &log, &clock()).await;
+    log.witnessed_all();
+    journal.wait_for_witness(true).unwrap();
+    tokio::spawn(journal.clone().keep_granting());
+    assert_eq!(anna(&journal), ["2028"], "what the first start recorded waits for nothing");
+
+    // Longer: the version before goes on meanwhile.
+    let longer = enter(&journal, grant("2030-01-01T00:00:00Z", &["enschede"])).await;
+    assert_eq!(anna(&journal), ["2028"]);
+    assert!(journal.proposal(longer).unwrap().unwrap().unwitnessed);
+    // Shorter than both: at once, though nobody has seen it. And wider again: not at once.
+    enter(&journal, grant("2027-01-01T00:00:00Z", &["enschede"])).await;
+    assert_eq!(anna(&journal), ["2027"]);
+    enter(&journal, grant("2029-01-01T00:00:00Z", &["enschede"])).await;
+    assert_eq!(anna(&journal), ["2027"]);
+
+    // A restart gives nothing, and takes nothing.
+    drop(journal);
+    let journal = open(folder.path(), &log, leaf(&log, 0).as_ref()).unwrap();
+    journal.wait_for_witness(true).unwrap();
+    assert_eq!(anna(&journal), ["2027"]);
+    tokio::spawn(journal.clone().keep_granting());
+    log.witnessed_all();
+    let mut register = journal.watch();
+    let granted = |now: &Arc<Snapshot>| {
+        now.register.authorisations(&PersonId::new("anna")).any(|a| a.until.to_string().starts_with("2029"))
+    };
+    register.wait_for(granted).await.unwrap();
+    assert!(!journal.proposal(longer).unwrap().unwrap().unwitnessed);
+    // Nothing in common with what was: it ends, and the other waits.
+    enter(&journal, grant("2030-01-01T00:00:00Z", &["borne"])).await;
+    assert_eq!(anna(&journal), ["2026"]);
+
+    // Where no witness is configured nothing waits, whatever was kept.
+    drop(journal);
+    let journal = open(folder.path(), &log, leaf(&log, 0).as_ref()).unwrap();
+    journal.wait_for_witness(false).unwrap();
+    assert_eq!(anna(&journal), ["2030"]);
+    let again = enter(&journal, grant("2031-01-01T00:00:00Z", &["enschede"])).await;
+    assert_eq!(
+        (anna(&journal), journal.proposal(again).unwrap().unwrap().unwitnessed),
+        (vec!["2031".to_owned()], false)
+    );
+}

@@ -63,6 +63,9 @@ pub struct Proposal {
     /// When it ended.
     #[serde(default)]
     pub ended_at: Option<DateTime<Utc>>,
+    /// A grant that is recorded and gives nothing before the police's witness has seen its entry.
+    #[serde(default)]
+    pub waits_for_witness: bool,
 }
 
 /// `POST /register/verifications`: confirms several proposals, which take effect together, in this order.

@@ -32,6 +32,9 @@ fn print_proposal(p: &Proposal) {
     if let Some(note) = &p.note {
         println!("       note: {note}");
     }
+    if p.waits_for_witness {
+        println!("       gives nothing before the police's witness has seen its entry in the log");
+    }
 }
 
 async fn propose(session: &Session, body: FactBody, note: Option<String>) -> anyhow::Result<()> {
