@@ -224,8 +224,7 @@ async fn the_log_of_an_eight_hour_shift_can_be_read() {
     let looks =
         entries.iter().filter(|entry| entry.action.ends_with(".start") && entry.look.is_some()).count();
     let lines = lines(&entries);
-    let of_looks: usize =
-        lines.iter().filter(|(action, _)| action.ends_with("view.start")).map(|(_, n)| n).sum();
+    let of_looks = lines["live_view.start"];
     let read: usize = lines.values().sum();
     println!(
         "a shift of 8 h at 41 tiles: {} entries, {beats} of them signs of life, {looks} looks; read as {read} lines, {of_looks} of them live \
