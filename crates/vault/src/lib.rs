@@ -19,7 +19,9 @@ mod config;
 #[cfg(test)]
 mod golden;
 mod holds;
+mod indexing;
 mod keys;
+mod open_volume;
 #[cfg(test)]
 mod powercut;
 mod protection;

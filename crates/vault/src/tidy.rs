@@ -5,8 +5,8 @@
 //! is destroyed leaves the index first.
 
 use crate::{
-    config::VaultConfig, error::VaultError, identity, index::Index, recovery, vault::Shared, volume,
-    writer::IndexCommand,
+    config::VaultConfig, error::VaultError, identity, index::Index, indexing::IndexCommand, recovery,
+    vault::Shared, volume,
 };
 use std::{
     fs,

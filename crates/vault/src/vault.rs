@@ -9,6 +9,7 @@ use crate::{
     holds::{self, Kept},
     identity::{self, Identity},
     index::{GapMark, Index, is_open},
+    indexing::{self, IndexCommand},
     keys::{self, HOUR, KeyStore},
     queue::Queues,
     reader::{self, Reader},
@@ -16,7 +17,7 @@ use crate::{
     staging::OpenFile,
     tidy,
     volume::{self, OPEN, SealedVolume},
-    writer::{self, Command, IndexCommand, Writer},
+    writer::{Command, Writer},
 };
 use media::{AccessUnit, GapReason, Micros, StreamId};
 use std::{
@@ -211,7 +212,7 @@ impl Vault {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
                 .name("vault-index".to_owned())
-                .spawn(move || writer::run_index(&shared, index, &receiver))
+                .spawn(move || indexing::run(&shared, index, &receiver))
                 .at(&dir)?
         };
         let first_own = newest + 1;

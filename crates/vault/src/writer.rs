@@ -1,5 +1,5 @@
-//! The writer: one thread that comes by its clock, gathers what waits, seals it and appends it; and the thread that
-//! commits the index behind it.
+//! The writer: one thread that comes by its clock, gathers what waits, seals it and appends it. What is synced goes on to
+//! [`crate::indexing`].
 //!
 //! Each tick takes every stream's events, encodes them chunk by chunk into one buffer that is used again and again,
 //! and hands that to the system in few large writes. Once a second the volumes are synced, and only what is synced
@@ -9,21 +9,22 @@
 use crate::{
     chunk,
     error::VaultError,
-    index::{Batch, ChunkRef, GapMark, Index, Removed},
+    index::{Batch, ChunkRef, GapMark},
+    indexing::IndexCommand,
     keys::{self, SlotKey},
+    open_volume::OpenVolume,
     queue::{Event, StreamQueue, cost, cut},
     staging::{OpenFile, Staging, VolumeFile},
-    tidy,
     vault::Shared,
     volume::{self, BLOCK, Kind, RecordHead, SealedVolume, VolumeHead},
 };
-use media::{GapReason, Micros, Parameters, StreamId};
+use media::{GapReason, StreamId};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, PoisonError,
         atomic::Ordering,
-        mpsc::{Receiver, Sender, SyncSender},
+        mpsc::{Sender, SyncSender},
     },
     time::Instant,
 };
@@ -39,53 +40,6 @@ pub(crate) enum Command {
     Flush(SyncSender<Result<(), VaultError>>),
     /// Write what waits, seal all volumes, and end.
     Stop,
-}
-
-/// What the index thread is asked.
-pub(crate) enum IndexCommand {
-    Commit(Batch),
-    Destroy {
-        stream: StreamId,
-        minutes: (i64, i64),
-        reply: SyncSender<Result<Removed, VaultError>>,
-    },
-    /// Marks volumes in which nothing lives and whose newest instant lies before this minute, and unlinks them.
-    Sweep {
-        before: i64,
-        reply: SyncSender<Result<Removed, VaultError>>,
-    },
-    /// A volume that the index knows has no file.
-    Forget(u64),
-    /// A volume lies in the folder that the index does not know.
-    Adopt(u64),
-    /// Answers when everything sent before is committed.
-    Barrier(SyncSender<()>),
-}
-
-/// A volume that is being written.
-struct OpenVolume {
-    head: VolumeHead,
-    file: VolumeFile,
-    /// Where the next write goes: a block's border.
-    size: u64,
-    next_record: u64,
-    records: Vec<(u64, [u8; 32])>,
-    parameters: HashMap<StreamId, (Arc<Parameters>, u64)>,
-    /// Key ids whose commitment stands in this volume, and where.
-    keys: HashMap<u64, u64>,
-    newest: Micros,
-    dirty: bool,
-    /// Units written to it since its last sync that succeeded. With several classes one volume may fail and others not.
-    unsynced: u64,
-}
-
-impl OpenVolume {
-    /// Syncs it. Gives how many units became safe by that.
-    fn sync(&mut self) -> Result<u64, VaultError> {
-        self.file.sync()?;
-        self.dirty = false;
-        Ok(std::mem::take(&mut self.unsynced))
-    }
 }
 
 /// The events taken from one stream in this tick.
@@ -339,10 +293,10 @@ impl Writer {
             open.newest = open.newest.max(gap.from);
             placed.gap = Some((stream, *gap));
         } else if let (Some(Event::Unit(first)), Some(Event::Unit(last))) = (part.first(), part.last()) {
-            let parameters = place_parameters(open, &mut self.buffer, stream, &first.parameters);
+            let parameters = open.place_parameters(&mut self.buffer, stream, &first.parameters);
             let hour = keys::hour_of(first.captured);
             let Some(slot) = slot_keys.get(&(stream.0, hour)) else { return Err(VaultError::Closed) };
-            place_key(open, &mut self.buffer, stream, hour, slot);
+            open.place_key(&mut self.buffer, stream, hour, slot);
             let head = RecordHead {
                 kind: Kind::Chunk { starts_with_key: first.key },
                 stream,
@@ -404,21 +358,7 @@ impl Writer {
         // The file, its folder, and the list of open volumes.
         self.shared.queues.syncs.fetch_add(3, Ordering::Relaxed);
         self.batch.opened.push((head.number, class, head.uuid));
-        self.volumes.insert(
-            class,
-            OpenVolume {
-                head,
-                file,
-                size: BLOCK,
-                next_record: 0,
-                records: Vec::new(),
-                parameters: HashMap::new(),
-                keys: HashMap::new(),
-                newest: Micros(i64::MIN),
-                dirty: false,
-                unsynced: 0,
-            },
-        );
+        self.volumes.insert(class, OpenVolume::new(head, file));
         Ok(())
     }
 
@@ -614,108 +554,7 @@ impl Writer {
     }
 }
 
-/// The offset of the parameters record for these parameters, appended when the volume has none yet.
-fn place_parameters(
-    open: &mut OpenVolume,
-    buffer: &mut Staging,
-    stream: StreamId,
-    parameters: &Arc<Parameters>,
-) -> u64 {
-    if let Some((known, at)) = open.parameters.get(&stream)
-        && (Arc::ptr_eq(known, parameters) || known == parameters)
-    {
-        return *at;
-    }
-    let at = open.size + buffer.len() as u64;
-    let body = volume::encode_parameters(parameters);
-    let head = RecordHead::plain(Kind::Parameters, stream, open.next_record, body.len() as u32);
-    open.next_record += 1;
-    let leaf = volume::append_plain(buffer.out(), &head, &body);
-    open.records.push((at, leaf));
-    open.parameters.insert(stream, (Arc::clone(parameters), at));
-    at
-}
-
-/// Says which key seals what follows, once a volume.
-fn place_key(open: &mut OpenVolume, buffer: &mut Staging, stream: StreamId, hour: u32, slot: &SlotKey) {
-    if open.keys.contains_key(&slot.id) {
-        return;
-    }
-    let at = open.size + buffer.len() as u64;
-    let mut head = RecordHead::plain(Kind::Key, stream, open.next_record, 32);
-    head.from = Micros(i64::from(hour) * keys::HOUR);
-    head.until = head.from.plus(keys::HOUR);
-    head.key = slot.id;
-    open.next_record += 1;
-    let leaf = volume::append_plain(buffer.out(), &head, keys::commitment(&slot.key).as_bytes());
-    open.records.push((at, leaf));
-    open.keys.insert(slot.id, at);
-}
-
 fn is_disk_full(error: &VaultError) -> bool {
     let full = [rustix::io::Errno::NOSPC.raw_os_error(), rustix::io::Errno::DQUOT.raw_os_error()];
     matches!(error, VaultError::Io { source, .. } if source.raw_os_error().is_some_and(|code| full.contains(&code)))
-}
-
-/// The thread that commits the index, and removes from it.
-pub(crate) fn run_index(shared: &Shared, mut index: Index, commands: &Receiver<IndexCommand>) {
-    // What could not be committed yet: it stays readable from memory, and the next start finds it in the volumes.
-    let mut waiting: VecDeque<Batch> = VecDeque::new();
-    while let Ok(command) = commands.recv() {
-        match command {
-            IndexCommand::Commit(batch) => {
-                waiting.push_back(batch);
-                while let Some(batch) = waiting.front() {
-                    if let Err(error) = index.commit(batch) {
-                        tracing::error!(%error, "the index could not be written; it is tried again with the next minute");
-                        break;
-                    }
-                    #[cfg(test)]
-                    if !batch.sealed.is_empty() {
-                        crate::powercut::Disk::index_is_durable(&shared.config.dir);
-                    }
-                    shared.acknowledged().extend(batch.sealed.iter().map(|volume| volume.number));
-                    forget(shared, batch);
-                    waiting.pop_front();
-                }
-            }
-            IndexCommand::Destroy { stream, minutes, reply } => {
-                let pinned = shared.pinned();
-                drop(reply.send(index.destroy(&shared.config.dir, stream, minutes, &pinned)));
-            }
-            IndexCommand::Sweep { before, reply } => {
-                let pinned = shared.pinned();
-                drop(reply.send(index.sweep(&shared.config.dir, before, &pinned)));
-            }
-            IndexCommand::Forget(number) => tidy::forget(shared, &mut index, number),
-            IndexCommand::Adopt(number) => tidy::adopt(shared, &mut index, number),
-            IndexCommand::Barrier(reply) => drop(reply.send(())),
-        }
-    }
-}
-
-/// Removes from memory what the index now has.
-fn forget(shared: &Shared, batch: &Batch) {
-    let mut chunks = batch.chunks.iter().peekable();
-    while let Some((stream, _)) = chunks.peek() {
-        let stream = *stream;
-        let mut committed = HashSet::new();
-        let mut units = 0;
-        while let Some((_, chunk)) = chunks.next_if(|(next, _)| *next == stream) {
-            committed.insert((chunk.volume, chunk.offset));
-            units += u64::from(chunk.units);
-        }
-        if let Some(queue) = shared.queues.known(stream) {
-            let mut state = queue.lock();
-            let before = state.chunks.len();
-            state.chunks.retain(|chunk| !committed.contains(&(chunk.volume, chunk.offset)));
-            state.sent = state.sent.saturating_sub(before - state.chunks.len());
-        }
-        shared.queues.indexed.fetch_add(units, Ordering::SeqCst);
-    }
-    for (stream, gap) in &batch.gaps {
-        if let Some(queue) = shared.queues.known(*stream) {
-            queue.lock().gaps.retain(|known| known != gap);
-        }
-    }
 }

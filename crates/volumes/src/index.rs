@@ -526,11 +526,13 @@ impl Index {
         )?;
         let rows = statement.query_map(params![stream.0, minutes.0, minutes.1], |row| {
             let second = row.get::<_, i64>(0)? * 60;
+            let mut activity = Vec::with_capacity(60);
+            activity.extend((second..).zip(decode_activity(row.get_ref(4)?.as_blob().unwrap_or(&[]))));
             Ok(Piece {
                 from: Micros(row.get(1)?),
                 until: Micros(row.get(2)?),
                 bytes: row.get::<_, i64>(3)? as u64,
-                activity: (second..).zip(decode_activity(row.get_ref(4)?.as_blob().unwrap_or(&[]))).collect(),
+                activity,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -616,7 +618,7 @@ fn add_to_minute(tx: &Transaction<'_>, group: &[(StreamId, ChunkRef)]) -> Result
         .optional()?;
     let ([mut first, mut last, mut bytes, mut units], activity, chunks) =
         old.unwrap_or(([i64::MAX, i64::MIN, 0, 0], Vec::new(), Vec::new()));
-    let mut activity = decode_activity(&activity);
+    let mut activity: Vec<u32> = decode_activity(&activity).collect();
     activity.resize(60, 0);
     let mut chunks = decode_chunks(minute, volume, &chunks);
     let known = chunks.last().map(|chunk| chunk.offset);

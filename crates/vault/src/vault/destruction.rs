@@ -8,9 +8,9 @@ use crate::{
     config::Destroyed,
     error::VaultError,
     index::{GapMark, MINUTE, Removed},
+    indexing::IndexCommand,
     keys::{self, HOUR},
     queue::Event,
-    writer::IndexCommand,
 };
 use media::{GapReason, Micros, StreamId};
 use std::{

@@ -73,8 +73,9 @@ pub(super) fn encode_activity(seconds: &[u32]) -> Vec<u8> {
     out
 }
 
-pub(super) fn decode_activity(mut bytes: &[u8]) -> Vec<u32> {
-    std::iter::from_fn(|| get(&mut bytes).map(|value| value as u32)).collect()
+/// Second by second. A day has 1,440 of these lists: nothing is kept on the way.
+pub(super) fn decode_activity(mut bytes: &[u8]) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || get(&mut bytes).map(|value| value as u32))
 }
 
 #[cfg(test)]
