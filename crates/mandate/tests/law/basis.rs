@@ -3,7 +3,9 @@
 
 use crate::common::{EVERY_DAY, FROM, UNTIL, ask, at, fact, period, watch, window, without_period};
 use chrono::TimeDelta;
-use mandate::{Action, Fact, FactBody, FactKind, Object, Purpose, ReasonCode, Register, Statement, decide};
+use mandate::{
+    Action, Fact, FactBody, FactKind, Object, Purpose, ReasonCode, Register, Request, Role, Statement, decide,
+};
 use serde_json::json;
 
 /// A short replay over the instant at which one decree follows another, asked when the first has been corrected: everything
@@ -165,6 +167,29 @@ fn any_complete_chain_of_agreements_carries_and_a_broken_one_is_named() {
     facts.retain(|fact| &*fact.reference().id != "ended");
     let next = Some((ReasonCode::SubprocessorAgreementLapsed, Some("next".to_owned())));
     assert_eq!(told(&facts), next, "of what has not begun the one that starts next");
+    facts.push(agreement(
+        "after",
+        "subprocessor",
+        ["vrt", "guard"],
+        "2026-08-01T00:00:00Z",
+        until,
+        Some("c"),
+    ));
+    facts.push(agreement(
+        "yet later",
+        "subprocessor",
+        ["vrt", "guard"],
+        "2026-09-01T00:00:00Z",
+        until,
+        Some("c"),
+    ));
+    assert_eq!(told(&facts), next, "whichever comes first");
+    // Of several broken chains the one that gets furthest is told, the first of those.
+    let mut facts = without(FactKind::SubprocessorAgreement);
+    facts.push(agreement("a", "subprocessor", ["other", "guard"], from, until, Some("c")));
+    facts.push(agreement("b", "subprocessor", ["vrt", "guard"], from, until, None));
+    facts.push(agreement("c", "subprocessor", ["vrt", "guard"], from, until, None));
+    assert_eq!(told(&facts), Some((ReasonCode::SubprocessorNotApproved, Some("b".to_owned()))));
     let shift = |id: &str, from: &str, until: &str| {
         fact(json!({"kind": "shift", "id": id, "person": "observer", "from": from, "until": until}))
     };
@@ -174,4 +199,37 @@ fn any_complete_chain_of_agreements_carries_and_a_broken_one_is_named() {
     facts.push(shift("ended", "2026-06-12T20:00:00Z", "2026-06-13T04:00:00Z"));
     facts.push(shift("long ago", "2026-06-11T20:00:00Z", "2026-06-12T04:00:00Z"));
     assert_eq!(told(&facts), lapsed(ReasonCode::NotOnShift));
+}
+
+/// Of two ordinances in force the one that a decree names decides how long it may be.
+#[test]
+fn a_decree_is_held_against_the_ordinance_it_names() {
+    let mut facts = without_period();
+    facts.extend([
+        fact(json!({"kind": "ordinance", "id": "O2", "municipality": "almelo", "provision": "short",
+            "grants_power": true, "in_force_from": FROM, "max_duration_months": 12})),
+        fact(json!({"kind": "person", "id": "jurist", "name": "jurist", "organisation": "vrt",
+            "secrecy_signed_at": FROM})),
+        fact(json!({"kind": "authorisation", "id": "A-jurist", "person": "jurist", "role": "legal_admin",
+            "municipalities": ["almelo"], "from": FROM, "until": UNTIL})),
+    ]);
+    let t = at("2026-06-13T12:00:00Z");
+    let register = Register::build(&facts, t).unwrap();
+    let told = |ordinance: Option<&str>| {
+        let said = json!({"verified_by": "police", "proposal": {"ordinance": ordinance, "published_at": t,
+            "valid_from": "2026-07-01T00:00:00Z", "valid_until": "2028-07-01T00:00:00Z"}});
+        let statement: Statement = serde_json::from_value(said).unwrap();
+        let request = Request::new(
+            "jurist".into(),
+            Role::LegalAdmin,
+            Action::ConfigureDecree,
+            Object::Municipality("almelo".into()),
+        );
+        decide(&register, &request.saying(statement), t).denial().map(|denial| denial.code)
+    };
+    let two_years_under = |ordinance| told(ordinance) != Some(ReasonCode::DecreeExceedsOrdinance);
+    assert!(two_years_under(Some("O1")) && two_years_under(None), "{:?}", told(Some("O1")));
+    assert!(!two_years_under(Some("O2")), "{:?}", told(Some("O2")));
+    assert_eq!(told(Some("O3")), Some(ReasonCode::OrdinanceNotInForce));
+    assert_ne!(told(Some("O1")), Some(ReasonCode::OrdinanceNotInForce));
 }
