@@ -113,7 +113,7 @@ impl Picture<'_> {
 pub fn read(picture: &Picture<'_>, tile: Rect) -> Option<u16> {
     // The widest picture that can stand in the tile; it may be smaller where a header takes room.
     let widest = (tile.width as f32).max(tile.height as f32 * 16.0 / 9.0).min(tile.width as f32);
-    let mut best: Option<(i32, u16)> = None;
+    let mut best: Option<(f32, u16)> = None;
     let mut width = widest;
     while width >= widest * 0.5 {
         let cell = width / CELLS_PER_WIDTH as f32;
@@ -128,9 +128,9 @@ pub fn read(picture: &Picture<'_>, tile: Rect) -> Option<u16> {
             for column in 0..=columns * 2 / 3 {
                 let x = tile.x as f32 + column as f32 * step;
                 let y = tile.y as f32 + row as f32 * step;
-                let Some((score, frame)) = row_at(picture, x, y, cell) else { continue };
-                if best.is_none_or(|(s, _)| score > s) {
-                    best = Some((score, frame));
+                let Some((misfit, frame)) = row_at(picture, x, y, cell) else { continue };
+                if best.is_none_or(|(least, _)| misfit < least) {
+                    best = Some((misfit, frame));
                 }
             }
         }
@@ -139,8 +139,17 @@ pub fn read(picture: &Picture<'_>, tile: Rect) -> Option<u16> {
     best.map(|(_, frame)| frame)
 }
 
-/// Tries to read a row whose first cell has its corner at (x, y). The score is how clearly white differs from black.
-fn row_at(picture: &Picture<'_>, x: f32, y: f32, cell: f32) -> Option<(i32, u16)> {
+/// Reads the frame number off a picture that is nothing but the camera's: a decoder's output. Size and place of the row are known,
+/// so no neighbour of it is mistaken for it.
+pub fn read_whole(picture: &Picture<'_>) -> Option<u16> {
+    let cell = picture.width as f32 / CELLS_PER_WIDTH as f32;
+    row_at(picture, cell, cell, cell).map(|(_, frame)| frame)
+}
+
+/// Tries to read a row whose first cell has its corner at (x, y). The other number is how far the picture is from the row and
+/// plate of that frame drawn there, in levels of luma: between long runs of one colour a row that is a cell longer or shorter
+/// reads as well, but does not fit as well.
+fn row_at(picture: &Picture<'_>, x: f32, y: f32, cell: f32) -> Option<(f32, u16)> {
     let centre = |n: f32| picture.luma(x + (n + 0.5) * cell, y + 0.5 * cell);
     // Cheap tests first: nearly every candidate ends here.
     let (white, black) = (centre(0.0), centre(1.0));
@@ -172,12 +181,24 @@ fn row_at(picture: &Picture<'_>, x: f32, y: f32, cell: f32) -> Option<(i32, u16)
             }
         }
     }
-    let score = dimmest - brightest;
     // The plate is one black; a night street is many.
-    if score < CONTRAST || brightest - darkest > CONTRAST {
+    if dimmest - brightest < CONTRAST || brightest - darkest > CONTRAST {
         return None;
     }
-    decode(&cells).map(|frame| (score, frame))
+    let frame = decode(&cells)?;
+    let mut misfit = 0;
+    for down in -1..3 {
+        for across in -2..58 {
+            let (px, py) = ((across as f32 + 0.5) / 4.0, (down as f32 + 0.5) / 2.0);
+            let drawn = if (0..2).contains(&down) && (0..56).contains(&across) && cells[across as usize / 4] {
+                white
+            } else {
+                black
+            };
+            misfit += (picture.luma(x + px * cell, y + py * cell) - drawn).abs();
+        }
+    }
+    Some((misfit as f32 / 240.0, frame))
 }
 
 #[cfg(test)]
@@ -225,6 +246,8 @@ mod tests {
             let frame = 1 + index as u16 * 487;
             let inner = painted(frame, *width, *height);
             // An RGB screenshot with the picture in the middle of a taller tile, below a bright bar.
+            let whole = Picture { pixels: &inner, width: *width, height: *height, channels: 1 };
+            assert_eq!(read_whole(&whole), Some(frame), "{width}x{height}");
             let (w, h) = (width + 40, height + 130);
             let mut shot = vec![200_u8; w * h * 3];
             let tile = Rect { x: 13, y: 9, width: width + 8, height: height + 110 };

@@ -96,7 +96,7 @@ impl Watcher {
                     channels: 1,
                 };
                 // Who joins between two key frames first decodes grey mush; that has no row.
-                if let Some(frame) = code::read(&picture, picture.bounds()) {
+                if let Some(frame) = code::read_whole(&picture) {
                     return Some((frame, width as usize));
                 }
             }

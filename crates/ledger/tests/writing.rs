@@ -5,7 +5,7 @@
 mod common;
 
 use chrono::TimeDelta;
-use common::{at, config, look, runtime};
+use common::{at, config, look, published, runtime};
 use ledger::{Clock, DiskFaults, DiskStep, Entry, Filter, Justification, Ledger, LedgerConfig, LedgerError};
 use std::{
     collections::BTreeSet,
@@ -133,9 +133,13 @@ async fn what_cannot_be_a_leaf_is_refused_and_harms_nothing() {
     let ledger = Ledger::open(config(root.path())).unwrap();
     let big = Entry { data: Some("x".repeat(70_000).into()), ..Entry::heartbeat(at(0), Clock::Unknown) };
     assert!(matches!(ledger.append(big.clone()).await, Err(LedgerError::TooLarge(_))));
-    ledger.append_spooled(big);
     assert!(ledger.health().borrow().writable);
     assert!(matches!(Ledger::open(config(root.path())), Err(LedgerError::InUse(_))));
     assert!(matches!(ledger.leaf(0), Err(LedgerError::Beyond { asked: 0, size: 0 })));
+    // Nobody waits for what is spooled, so nobody hears of the refusal: the log tells that something is missing.
+    ledger.append_spooled(big);
+    published(&ledger, 1).await;
+    assert_eq!(ledger.entries(0, 1).unwrap().remove(0).1["data"]["spool_lost"], 1);
+    assert!(ledger.health().borrow().writable);
     ledger.append(Entry::heartbeat(at(0) + TimeDelta::days(1), Clock::Unknown)).await.unwrap();
 }

@@ -86,6 +86,7 @@ mod tests {
                     channels: 1,
                 };
                 assert_eq!(code::read(&picture, picture.bounds()), Some(frame));
+                assert_eq!(code::read_whole(&picture), Some(frame));
             }
         }
     }
