@@ -44,8 +44,10 @@ async fn a_shift_stands_in_the_log_and_the_auditor_reads_it() -> Result<()> {
         // Small volumes, so that one is sealed while we look.
         let config = plan.data.join("config/rtr.toml");
         let text = fs::read_to_string(&config)?;
-        ensure!(text.contains("volume_mib = 256"));
-        fs::write(&config, text.replace("volume_mib = 256", "volume_mib = 1"))?;
+        let (usual, small) = ("volume_mib = 256", "volume_mib = 1");
+        let (minute, at_once) = ("volume_seconds = 60", "volume_seconds = 0");
+        ensure!(text.contains(usual) && text.contains(minute));
+        fs::write(&config, text.replace(usual, small).replace(minute, at_once))?;
         prepared.start()
     })
     .await??;

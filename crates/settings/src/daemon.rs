@@ -95,6 +95,8 @@ fn session_idle_minutes() -> u32 {
 pub struct RecordingSettings {
     /// Size at which a volume is sealed, MiB.
     pub volume_mib: u64,
+    /// For how long a volume is written at least, however many cameras fill it, seconds.
+    pub volume_seconds: u64,
     /// Memory for frames on their way to disk and for the current groups of pictures, all streams together, MiB.
     pub memory_mib: u64,
     /// Bytes of footage beyond which the oldest is destroyed before its term, GiB: the controller's standing instruction.
@@ -104,7 +106,7 @@ pub struct RecordingSettings {
 
 impl Default for RecordingSettings {
     fn default() -> Self {
-        Self { volume_mib: 256, memory_mib: 128, budget_gib: None }
+        Self { volume_mib: 256, volume_seconds: 60, memory_mib: 128, budget_gib: None }
     }
 }
 

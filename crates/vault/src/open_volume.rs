@@ -7,7 +7,7 @@ use crate::{
     volume::{self, BLOCK, Kind, RecordHead, VolumeHead},
 };
 use media::{Micros, Parameters, StreamId};
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 /// A volume that is being written.
 pub(crate) struct OpenVolume {
@@ -15,6 +15,8 @@ pub(crate) struct OpenVolume {
     pub(crate) file: VolumeFile,
     /// Where the next write goes: a block's border.
     pub(crate) size: u64,
+    /// When it was made.
+    pub(crate) since: Instant,
     pub(crate) next_record: u64,
     pub(crate) records: Vec<(u64, [u8; 32])>,
     pub(crate) parameters: HashMap<StreamId, (Arc<Parameters>, u64)>,
@@ -33,6 +35,7 @@ impl OpenVolume {
             head,
             file,
             size: BLOCK,
+            since: Instant::now(),
             next_record: 0,
             records: Vec::new(),
             parameters: HashMap::new(),

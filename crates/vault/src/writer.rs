@@ -324,11 +324,14 @@ impl Writer {
         if self.buffer.len() >= LARGE_WRITE { self.write_buffer(job.class, jobs) } else { Ok(()) }
     }
 
-    /// Sees to it that the class has an open volume with room for this many bytes more.
+    /// Sees to it that the class has an open volume with room for this many bytes more: a full one is sealed, unless it is
+    /// younger than volumes must become.
     fn make_room(&mut self, class: u32, more: u64, jobs: &[Job]) -> Result<(), VaultError> {
         if let Some(open) = self.volumes.get(&class) {
             let used = open.size + self.buffer.len() as u64;
-            if used + more <= self.shared.config.volume_bytes || used == BLOCK {
+            let config = &self.shared.config;
+            let young = open.since.elapsed() < config.volume_least;
+            if used + more <= config.volume_bytes || used == BLOCK || young {
                 return Ok(());
             }
             self.write_buffer(class, jobs)?;

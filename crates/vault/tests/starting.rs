@@ -199,3 +199,26 @@ fn an_older_archive_is_taken_over() {
     drop(vault);
     assert!(!open(root.path()).stats().listed);
 }
+
+#[test]
+fn a_full_volume_is_sealed_when_it_is_old_enough() {
+    let root = tempfile::tempdir().unwrap();
+    let least = Duration::from_millis(300);
+    let vault = Vault::open(VaultConfig { volume_least: least, ..small(root.path()) }).unwrap();
+    let born = Instant::now();
+    let mut fed = 0;
+    // However much comes in: ten times what a volume holds, in many rounds.
+    while vault.stats().bytes < 640 << 10 {
+        feed(&vault, fed..fed + 100);
+        fed += 100;
+    }
+    if born.elapsed() < least {
+        assert_eq!(vault.stats().volumes, 1, "more than one volume within {:?}", born.elapsed());
+    }
+    std::thread::sleep(least);
+    feed(&vault, fed..fed + 100);
+    assert_eq!(vault.stats().volumes, 2, "the full one was sealed once it was old enough");
+    drop(vault);
+    let vault = Vault::open(small(root.path())).unwrap();
+    assert_eq!(numbers(read_all(&vault, 1)), (0..fed + 100).collect::<Vec<_>>());
+}

@@ -46,6 +46,7 @@ async fn room_with(budget: Option<u64>, volume_bytes: u64, camera: &str, class: 
     let streams = Streams::new(&sources, &journal).unwrap();
     let config = VaultConfig {
         volume_bytes,
+        volume_least: Duration::ZERO,
         ..VaultConfig::new(folder.path().join("vault"), [folder.path().join("a"), folder.path().join("b")])
     };
     let vault = Vault::open(config).unwrap();

@@ -5,9 +5,12 @@ use crate::{
 };
 use bytes::Bytes;
 use media::{AccessUnit, Codec, Parameters, StreamId, Ticks};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 use vault::{StreamPolicy, VaultConfig};
 
@@ -30,6 +33,7 @@ impl Room {
         let at = self.folder.path();
         let config = VaultConfig {
             volume_bytes: 16 << 10,
+            volume_least: Duration::ZERO,
             ..VaultConfig::new(at.join("vault"), [at.join("a"), at.join("b")])
         };
         let vault = Vault::open(config).unwrap();

@@ -16,6 +16,7 @@ const GROUP: u64 = 25;
 fn config(root: &Path) -> VaultConfig {
     VaultConfig {
         volume_bytes: 96 << 10,
+        volume_least: Duration::ZERO,
         budget_bytes: 256 << 10,
         // The tests say when to write; the clock must not.
         tick: Duration::from_hours(1),

@@ -21,6 +21,7 @@ pub const GROUP: i64 = 25;
 pub fn config(root: &Path) -> VaultConfig {
     VaultConfig {
         volume_bytes: 1 << 20,
+        volume_least: Duration::ZERO,
         budget_bytes: 64 << 20,
         // The tests say when to write; the clock must not.
         tick: Duration::from_hours(1),
