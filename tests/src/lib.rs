@@ -6,9 +6,10 @@
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
 use mandate::CameraId;
 use protocol::{
-    api::{CameraView, LogIn, StreamRole},
+    api::{Access, CameraState, CameraView, LogIn, StreamRole},
     client::{Client, Incoming, MediaReceiver, Session},
     socket::{ClientMessage, EndCause, ServerMessage},
     wire::UnitHeader,
@@ -18,6 +19,9 @@ use std::{
     time::{Duration, Instant},
 };
 use xtask::room::{Periods, Plan, Room};
+
+/// How long anything may take that a test waits for and does not measure: a shared machine stalls for many seconds.
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The folder of the programs under test: the one this test program was built into.
 ///
@@ -33,6 +37,37 @@ pub fn programs() -> Result<PathBuf> {
 /// A plan with a data folder under the target folder, named after the story.
 pub fn plan(story: &str, cameras: usize, periods: Periods) -> Plan {
     Plan::new(xtask::room::target().join("e2e").join(story), cameras, periods)
+}
+
+/// A room whose periods end soon, with every camera up and some seconds left, somebody logged in, and the instant. The seconds
+/// count from before the room starts, so where a machine takes long to start it, another one is given more.
+///
+/// # Errors
+/// When it cannot be started, or is not up in time however long the periods are.
+pub async fn room_that_closes(
+    story: &'static str,
+    cameras: usize,
+    name: &str,
+) -> Result<(Room, Session, DateTime<Utc>)> {
+    for seconds in [25, 60, 150] {
+        let bin = programs()?;
+        let open = move || Room::open(&bin, &plan(story, cameras, Periods::ClosingIn(seconds)));
+        let room = tokio::task::spawn_blocking(open).await??;
+        let session = log_in(&room, name).await?;
+        loop {
+            let list = session.cameras().await?;
+            let ends = list.iter().find_map(|camera| match camera.access {
+                Access::Open { until } => until,
+                _ => None,
+            });
+            let Some(ends) = ends.filter(|ends| *ends - Utc::now() > TimeDelta::seconds(8)) else { break };
+            if list.iter().all(|camera| matches!(camera.state, CameraState::Up { .. })) {
+                return Ok((room, session, ends));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    bail!("the cameras of {story} were not up before their periods ended")
 }
 
 /// Logs in as one of the room's people.

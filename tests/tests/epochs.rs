@@ -2,7 +2,7 @@
 //! begins it, people look again, and a verification spans both.
 
 use anyhow::{Context as _, Result, ensure};
-use end_to_end::{cameras_until, log_in, pictures, plan, programs, watch};
+use end_to_end::{PATIENCE, cameras_until, log_in, pictures, plan, programs, watch};
 use protocol::api::CameraState;
 use std::{
     fs,
@@ -53,10 +53,10 @@ async fn look(room: &Room, subscription: u32) -> Result<()> {
     let observer = log_in(room, "observant").await?;
     let is_up =
         |list: &[protocol::api::CameraView]| list.iter().all(|c| matches!(c.state, CameraState::Up { .. }));
-    let camera = cameras_until(&observer, Duration::from_secs(30), is_up).await?.remove(0).id;
+    let camera = cameras_until(&observer, PATIENCE, is_up).await?.remove(0).id;
     let (sender, mut media) = observer.media().await?;
     sender.send(&watch(subscription, &camera)).await?;
-    pictures(&mut media, subscription, 5, Duration::from_secs(10)).await.map(drop)
+    pictures(&mut media, subscription, 5, PATIENCE).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::Utc;
-use end_to_end::{Next, cameras_until, log_in, next, pictures, plan, programs, until_end};
+use end_to_end::{Next, PATIENCE, cameras_until, log_in, next, pictures, plan, programs, until_end};
 use mandate::{Purpose, RecipientKind};
 use protocol::{
     api::{
@@ -14,7 +14,7 @@ use protocol::{
     socket::{ClientMessage, ServerMessage},
 };
 use serde_json::{Value, json};
-use std::{fs, process::Command, time::Duration};
+use std::{fs, process::Command};
 use xtask::room::{Periods, Room};
 
 /// The newest entry of an action with an outcome.
@@ -54,7 +54,7 @@ async fn a_shift_stands_in_the_log_and_the_auditor_reads_it() -> Result<()> {
     let observer = log_in(&room, "observant").await?;
     let is_up =
         |list: &[protocol::api::CameraView]| list.iter().all(|c| matches!(c.state, CameraState::Up { .. }));
-    let camera = cameras_until(&observer, Duration::from_secs(20), is_up).await?.remove(0).id;
+    let camera = cameras_until(&observer, PATIENCE, is_up).await?.remove(0).id;
     let began = Utc::now();
     let client = Client::connect(&room.url, &fs::read(&room.ca)?)?;
 
@@ -76,13 +76,11 @@ async fn a_shift_stands_in_the_log_and_the_auditor_reads_it() -> Result<()> {
     };
     sender.send(&wall).await?;
     let seq = loop {
-        if let Next::Said(ServerMessage::Started { ledger_seq, .. }) =
-            next(&mut media, 1, Duration::from_secs(10)).await?
-        {
+        if let Next::Said(ServerMessage::Started { ledger_seq, .. }) = next(&mut media, 1, PATIENCE).await? {
             break ledger_seq;
         }
     };
-    pictures(&mut media, 1, 100, Duration::from_secs(20)).await?;
+    pictures(&mut media, 1, 100, PATIENCE).await?;
     let incident = observer
         .mark(&NewIncident {
             at: Utc::now(),
@@ -110,11 +108,11 @@ async fn a_shift_stands_in_the_log_and_the_auditor_reads_it() -> Result<()> {
         stay: false,
     };
     sender.send(&replay(3, None)).await?;
-    until_end(&mut media, 3, Duration::from_secs(10)).await?;
+    until_end(&mut media, 3, PATIENCE).await?;
     sender.send(&replay(2, Some(incident.id.clone()))).await?;
-    until_end(&mut media, 2, Duration::from_secs(10)).await?;
+    until_end(&mut media, 2, PATIENCE).await?;
     sender.send(&ClientMessage::Stop { subscription: 1 }).await?;
-    until_end(&mut media, 1, Duration::from_secs(5)).await?;
+    until_end(&mut media, 1, PATIENCE).await?;
 
     // Secured and released by two; asked, approved, fetched.
     let operator = log_in(&room, "regie").await?;

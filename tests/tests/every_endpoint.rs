@@ -2,14 +2,14 @@
 //! media socket refuses who is not logged in. What it does answer is what the API document says.
 
 use anyhow::{Context as _, Result, ensure};
-use end_to_end::{log_in, plan, programs, until_end};
+use end_to_end::{PATIENCE, log_in, plan, programs, until_end};
 use protocol::{
     api::StreamRole,
     client::Client,
     socket::{ClientMessage, EndCause},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 use xtask::room::{Periods, Room};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,7 +76,7 @@ async fn every_endpoint_refuses_the_unauthorised() -> Result<()> {
             stay: false,
         })
         .await?;
-    let (cause, pictures, _) = until_end(&mut media, 1, Duration::from_secs(5)).await?;
+    let (cause, pictures, _) = until_end(&mut media, 1, PATIENCE).await?;
     ensure!(matches!(cause, EndCause::Refused(_)) && pictures == 0, "{cause:?} after {pictures} pictures");
 
     answers_are_as_described(&room, &client, document).await

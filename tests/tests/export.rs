@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
-use end_to_end::{cameras_until, log_in, plan, programs};
+use end_to_end::{PATIENCE, cameras_until, log_in, plan, programs};
 use mandate::{CameraId, Purpose, RecipientKind, Role};
 use media::mp4::read;
 use protocol::{
@@ -79,7 +79,7 @@ async fn footage_leaves_by_four_eyes_exactly_cut_and_once() -> Result<()> {
     let observer = log_in(&room, "observant").await?;
     let is_up =
         |list: &[protocol::api::CameraView]| list.iter().all(|c| matches!(c.state, CameraState::Up { .. }));
-    let camera = cameras_until(&observer, Duration::from_secs(20), is_up).await?.remove(0).id;
+    let camera = cameras_until(&observer, PATIENCE, is_up).await?.remove(0).id;
     // Footage is told apart to the microsecond.
     let began = DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).context("no time")?;
     tokio::time::sleep(Duration::from_secs(12)).await;

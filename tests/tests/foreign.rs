@@ -1,7 +1,7 @@
 //! Cameras that are not GStreamer: aio-rtsp-toolkit (Python, TCP only) and VLC (UDP only). Recorded, watched, read back.
 
 use anyhow::{Context as _, Result, ensure};
-use end_to_end::{cameras_until, log_in, pictures, plan, programs, watch};
+use end_to_end::{PATIENCE, cameras_until, log_in, pictures, plan, programs, watch};
 use protocol::api::CameraState;
 use std::{
     fs,
@@ -9,7 +9,6 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Duration,
 };
 use xtask::{
     processes::{self, Process},
@@ -117,7 +116,7 @@ async fn foreign_servers_over_tcp_and_udp() -> Result<()> {
     let plan = Plan { existing: Some(existing), ..plan("foreign", cameras, Periods::Open) };
     let room = tokio::task::spawn_blocking(move || Room::open(&bin, &plan)).await??;
     let session = log_in(&room, "observant").await?;
-    let list = cameras_until(&session, Duration::from_secs(45), |list| {
+    let list = cameras_until(&session, PATIENCE, |list| {
         list.len() == cameras && list.iter().all(|c| matches!(c.state, CameraState::Up { .. }))
     })
     .await?;
@@ -125,7 +124,7 @@ async fn foreign_servers_over_tcp_and_udp() -> Result<()> {
     for (i, camera) in list.iter().enumerate() {
         let subscription = i as u32 + 1;
         sender.send(&watch(subscription, &camera.id)).await?;
-        let seen = pictures(&mut media, subscription, 100, Duration::from_secs(20))
+        let seen = pictures(&mut media, subscription, 100, PATIENCE)
             .await
             .with_context(|| format!("{} at {}", camera.id, room.cameras[i].main))?;
         ensure!(seen[0].key, "the first picture of {} is not a key frame", camera.id);

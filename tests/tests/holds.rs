@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::{TimeDelta, Utc};
-use end_to_end::{cameras_until, log_in, plan, programs};
+use end_to_end::{PATIENCE, cameras_until, log_in, plan, programs};
 use protocol::{
     api::{CameraState, HoldRelease, HoldView, NewHold},
     client::Client,
@@ -20,7 +20,7 @@ async fn footage_is_secured_for_a_case_and_released() -> Result<()> {
     let observer = log_in(&room, "observant").await?;
     let is_up =
         |list: &[protocol::api::CameraView]| list.iter().all(|c| matches!(c.state, CameraState::Up { .. }));
-    let camera = cameras_until(&observer, Duration::from_secs(20), is_up).await?.remove(0).id;
+    let camera = cameras_until(&observer, PATIENCE, is_up).await?.remove(0).id;
     let from = Utc::now();
     tokio::time::sleep(Duration::from_secs(5)).await;
     let asked = NewHold {

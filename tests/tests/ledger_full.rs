@@ -2,7 +2,7 @@
 //! told; when there is room again, looking is possible again. A restart on the full disk records too.
 
 use anyhow::{Context as _, Result, ensure};
-use end_to_end::{cameras_until, log_in, pictures, plan, programs, watch};
+use end_to_end::{PATIENCE, cameras_until, log_in, pictures, plan, programs, watch};
 use protocol::{
     api::CameraState,
     client::{ClientError, Incoming},
@@ -73,14 +73,14 @@ async fn a_full_ledger_disk_ends_looking_and_not_recording() -> Result<()> {
     })
     .await??;
     let session = log_in(&room, "observant").await?;
-    let cameras = cameras_until(&session, Duration::from_secs(20), |list| {
+    let cameras = cameras_until(&session, PATIENCE, |list| {
         list.iter().all(|c| matches!(c.state, CameraState::Up { .. }))
     })
     .await?;
     let camera = cameras[0].id.clone();
     let (sender, mut media) = session.media().await?;
     sender.send(&watch(1, &camera)).await?;
-    pictures(&mut media, 1, 25, Duration::from_secs(10)).await?;
+    pictures(&mut media, 1, 25, PATIENCE).await?;
 
     disk.fill()?;
     // New looks are refused at once, as soon as an entry does not fit any more. A few still fit into the page that the file
@@ -147,7 +147,7 @@ async fn a_full_ledger_disk_ends_looking_and_not_recording() -> Result<()> {
         }
     }
     sender.send(&watch(1000, &camera)).await?;
-    pictures(&mut media, 1000, 5, Duration::from_secs(10)).await?;
+    pictures(&mut media, 1000, 5, PATIENCE).await?;
 
     // Full again, and the daemon dies: it starts, records, and lets nobody look.
     disk.fill()?;
@@ -172,7 +172,7 @@ async fn a_full_ledger_disk_ends_looking_and_not_recording() -> Result<()> {
     };
     let (sender, mut media) = session.media().await?;
     sender.send(&watch(1, &camera)).await?;
-    pictures(&mut media, 1, 5, Duration::from_secs(10)).await?;
+    pictures(&mut media, 1, 5, PATIENCE).await?;
     room.daemon.stop();
     Ok(())
 }

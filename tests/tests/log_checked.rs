@@ -3,7 +3,7 @@
 //! place; the log over HTTPS is read for a purpose of the law only, and never for statistics.
 
 use anyhow::{Context as _, Result, ensure};
-use end_to_end::{Next, cameras_until, log_in, next, pictures, plan, programs, watch};
+use end_to_end::{Next, PATIENCE, cameras_until, log_in, next, pictures, plan, programs, watch};
 use protocol::{
     api::CameraState,
     client::ClientError,
@@ -112,20 +112,18 @@ async fn the_police_check_the_log_without_its_host() -> Result<()> {
 
     // Somebody looks, and keeps what they were shown.
     let observer = log_in(&room, "observant").await?;
-    let cameras = cameras_until(&observer, Duration::from_secs(20), |list| {
+    let cameras = cameras_until(&observer, PATIENCE, |list| {
         list.iter().all(|c| matches!(c.state, CameraState::Up { .. }))
     })
     .await?;
     let (sender, mut media) = observer.media().await?;
     sender.send(&watch(1, &cameras[0].id)).await?;
     let seq = loop {
-        if let Next::Said(ServerMessage::Started { ledger_seq, .. }) =
-            next(&mut media, 1, Duration::from_secs(10)).await?
-        {
+        if let Next::Said(ServerMessage::Started { ledger_seq, .. }) = next(&mut media, 1, PATIENCE).await? {
             break ledger_seq;
         }
     };
-    pictures(&mut media, 1, 5, Duration::from_secs(10)).await?;
+    pictures(&mut media, 1, 5, PATIENCE).await?;
     let receipt = observer.receipt(seq).await?;
     ensure!(receipt.starts_with("c2sp.org/tlog-proof@v1\nextra "), "{receipt}");
     let kept = away.join("look.tlog-proof");

@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::{TimeDelta, Utc};
-use end_to_end::{cameras_until, log_in, pictures, plan, programs, watch};
+use end_to_end::{PATIENCE, cameras_until, log_in, pictures, plan, programs, watch};
 use mandate::{FactBody, ReasonCode};
 use protocol::{
     api::{Access, Enrolment, LogIn, NewProposal, Proposal, ProposalState},
@@ -13,8 +13,6 @@ use protocol::{
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use xtask::room::{Periods, Room};
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn enter(session: &Session, body: Value) -> Result<Proposal, ClientError> {
     let body: FactBody = serde_json::from_value(body).map_err(|e| ClientError::Answer(e.to_string()))?;

@@ -6,7 +6,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::{TimeDelta, Utc};
-use end_to_end::{cameras_until, log_in, plan, programs};
+use end_to_end::{PATIENCE, cameras_until, log_in, plan, programs};
 use mandate::{CameraId, Purpose, RecipientKind};
 use protocol::{
     api::{Approval, CameraState, CameraView, HoldRelease, HoldView, NewFootageRequest, NewHold},
@@ -102,7 +102,7 @@ async fn after_four_weeks_only_what_was_secured_opens_and_only_for_its_case() ->
     // Four weeks and a day ago.
     let police = log_in(&room, "regie").await?;
     let is_up = |list: &[CameraView]| list.iter().all(|c| matches!(c.state, CameraState::Up { .. }));
-    let camera = cameras_until(&police, Duration::from_secs(20), is_up).await?.remove(0).id;
+    let camera = cameras_until(&police, PATIENCE, is_up).await?.remove(0).id;
     let begun = Utc::now() - days;
     tokio::time::sleep(Duration::from_secs(12)).await;
     let (from, until) = (begun + TimeDelta::seconds(4), begun + TimeDelta::seconds(9));

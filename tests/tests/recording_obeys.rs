@@ -4,12 +4,11 @@
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
-use end_to_end::{cameras_until, log_in, plan, programs};
+use end_to_end::{PATIENCE, cameras_until, log_in, room_that_closes};
 use media::Micros;
-use protocol::api::{Access, CameraState, NewEmergency, TelephoneConsultation};
-use std::{path::Path, time::Duration};
+use protocol::api::{CameraState, NewEmergency, TelephoneConsultation};
+use std::path::Path;
 use vault::{Item, Vault, VaultConfig};
-use xtask::room::{Periods, Room};
 
 /// The capture times (µs UTC) of every stream, in order, with whether each is a key frame.
 fn on_disk(state: &Path, from: DateTime<Utc>) -> Result<Vec<Vec<(i64, bool)>>> {
@@ -29,20 +28,10 @@ fn on_disk(state: &Path, from: DateTime<Utc>) -> Result<Vec<Vec<(i64, bool)>>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_boundary_cuts_a_group_of_pictures_at_the_instant() -> Result<()> {
-    let bin = programs()?;
     let started = Utc::now();
-    let mut room = tokio::task::spawn_blocking(move || {
-        Room::open(&bin, &plan("recording_obeys", 2, Periods::ClosingIn(20)))
-    })
-    .await??;
-    let observer = log_in(&room, "observant").await?;
-    let cameras = cameras_until(&observer, Duration::from_secs(20), |list| {
-        list.iter().all(|c| matches!(c.state, CameraState::Up { .. }))
-    })
-    .await?;
-    let Access::Open { until: Some(ends) } = cameras[0].access else { anyhow::bail!("{:?}", cameras[0]) };
+    let (mut room, observer, ends) = room_that_closes("recording_obeys", 2, "observant").await?;
     let idle = |list: &[protocol::api::CameraView]| list.iter().all(|c| c.state == CameraState::Idle);
-    cameras_until(&observer, Duration::from_secs(40), idle).await?;
+    cameras_until(&observer, PATIENCE, idle).await?;
     ensure!(Utc::now() >= ends, "the cameras went before their period ended");
 
     // Ordered and telephoned, to begin in some seconds and to last some more: use and live both.
@@ -59,17 +48,15 @@ async fn the_boundary_cuts_a_group_of_pictures_at_the_instant() -> Result<()> {
                 prosecutor: "DEMO officier".to_owned(),
                 outcome: "no objection".to_owned(),
             },
-            from: Some(now + TimeDelta::seconds(6)),
-            until: now + TimeDelta::seconds(16),
+            from: Some(now + TimeDelta::seconds(20)),
+            until: now + TimeDelta::seconds(30),
             ground: "DEMO disorder".to_owned(),
         })
         .await?;
-    ensure!(emergency.from == now + TimeDelta::seconds(6) && emergency.ordered_from.is_none());
-    cameras_until(&observer, Duration::from_secs(30), |list| {
-        list.iter().any(|c| matches!(c.state, CameraState::Up { .. }))
-    })
-    .await?;
-    cameras_until(&observer, Duration::from_secs(30), idle).await?;
+    ensure!(emergency.from == now + TimeDelta::seconds(20) && emergency.ordered_from.is_none());
+    cameras_until(&observer, PATIENCE, |list| list.iter().any(|c| matches!(c.state, CameraState::Up { .. })))
+        .await?;
+    cameras_until(&observer, PATIENCE, idle).await?;
     ensure!(Utc::now() >= emergency.until);
     room.daemon.stop();
 

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, ensure};
 use chrono::Utc;
-use end_to_end::{Next, cameras_until, log_in, next, plan, programs, until_end};
+use end_to_end::{Next, PATIENCE, cameras_until, log_in, next, plan, programs, until_end};
 use protocol::{
     api::{CameraState, IncidentCategory, IncidentChange, IncidentSource, NewIncident, StreamRole},
     socket::{ClientMessage, EndCause, ServerMessage},
@@ -19,14 +19,14 @@ async fn the_last_seconds_come_back_on_an_incident_only() -> Result<()> {
     let session = log_in(&room, "observant").await?;
     let is_up =
         |list: &[protocol::api::CameraView]| list.iter().all(|c| matches!(c.state, CameraState::Up { .. }));
-    let camera = cameras_until(&session, Duration::from_secs(20), is_up).await?.remove(0).id;
+    let camera = cameras_until(&session, PATIENCE, is_up).await?.remove(0).id;
     let started = Utc::now();
     tokio::time::sleep(Duration::from_secs(12)).await;
 
     // A crash: what was recorded before it is still there.
     let mut room = tokio::task::spawn_blocking(move || room.restart_daemon(true).map(|()| room)).await??;
     let session = log_in(&room, "observant").await?;
-    cameras_until(&session, Duration::from_secs(20), is_up).await?;
+    cameras_until(&session, PATIENCE, is_up).await?;
     tokio::time::sleep(Duration::from_secs(6)).await;
 
     let (sender, mut media) = session.media().await?;
@@ -43,7 +43,7 @@ async fn the_last_seconds_come_back_on_an_incident_only() -> Result<()> {
     };
     let replay = |subscription, incident| replay_at(subscription, incident, 0.0);
     sender.send(&replay(1, None)).await?;
-    let (cause, pictures, _) = until_end(&mut media, 1, Duration::from_secs(10)).await?;
+    let (cause, pictures, _) = until_end(&mut media, 1, PATIENCE).await?;
     ensure!(
         matches!(&cause, EndCause::Refused(r) if r.code == mandate::ReasonCode::IncidentRequired),
         "{cause:?}"
@@ -64,7 +64,7 @@ async fn the_last_seconds_come_back_on_an_incident_only() -> Result<()> {
     sender.send(&replay(2, Some(incident.id.clone()))).await?;
     let (mut units, mut gaps) = (Vec::new(), 0);
     loop {
-        match next(&mut media, 2, Duration::from_secs(20)).await? {
+        match next(&mut media, 2, PATIENCE).await? {
             Next::Unit(header, _) => units.push(header),
             Next::Said(ServerMessage::Gap { .. }) => gaps += 1,
             Next::Said(ServerMessage::Ended { cause, .. }) => {
@@ -88,10 +88,10 @@ async fn the_last_seconds_come_back_on_an_incident_only() -> Result<()> {
 
     // At the pace of the clock it would go on for 18 seconds; closing the incident ends what rests on it (V12).
     sender.send(&replay_at(3, Some(incident.id.clone()), 1.0)).await?;
-    end_to_end::pictures(&mut media, 3, 5, Duration::from_secs(10)).await?;
+    end_to_end::pictures(&mut media, 3, 5, PATIENCE).await?;
     let closed = IncidentChange { category: None, note: None, close: true };
     session.change_incident(&incident.id, &closed).await?;
-    let (cause, _, _) = until_end(&mut media, 3, Duration::from_secs(3)).await?;
+    let (cause, _, _) = until_end(&mut media, 3, PATIENCE).await?;
     ensure!(
         matches!(&cause, EndCause::Refused(r) if r.code == mandate::ReasonCode::IncidentRequired),
         "{cause:?}"

@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::Utc;
-use end_to_end::{cameras_until, log_in, plan, programs};
+use end_to_end::{PATIENCE, cameras_until, log_in, plan, programs};
 use mandate::{CameraId, Purpose, RecipientKind};
 use protocol::{
     api::{
@@ -28,7 +28,7 @@ async fn nothing_leaves_before_the_witness_has_seen_it() -> Result<()> {
     let observer = log_in(&room, "observant").await?;
     let is_up =
         |list: &[protocol::api::CameraView]| list.iter().all(|c| matches!(c.state, CameraState::Up { .. }));
-    let camera: CameraId = cameras_until(&observer, Duration::from_secs(20), is_up).await?.remove(0).id;
+    let camera: CameraId = cameras_until(&observer, PATIENCE, is_up).await?.remove(0).id;
     let from = Utc::now();
     tokio::time::sleep(Duration::from_secs(6)).await;
     let until = Utc::now();

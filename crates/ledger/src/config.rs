@@ -2,7 +2,7 @@
 
 use crate::faults::DiskFaults;
 use chrono::{DateTime, Utc};
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 /// Where the ledger lives and whom it trusts.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub struct LedgerConfig {
     pub witnessed: PathBuf,
     /// Size of the spool in bytes, preallocated.
     pub spool_bytes: u64,
+    /// How long a write may take, sync included, before the log counts as failing: two seconds (decision 12); tests on a shared disk give more.
+    pub limit: Duration,
     /// Test seam: makes the disk fail or hang.
     pub faults: Option<Arc<dyn DiskFaults>>,
 }
@@ -40,6 +42,7 @@ impl LedgerConfig {
             witnessed,
             witnesses: Vec::new(),
             spool_bytes: 4 << 20,
+            limit: Duration::from_secs(2),
             faults: None,
         }
     }

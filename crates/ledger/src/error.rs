@@ -16,7 +16,7 @@ pub enum LedgerError {
     #[error("the entry could not be made durable: {0}")]
     Write(String),
     /// The entry did not become durable within the limit. If it does so later, an entry says that it had no effect.
-    #[error("the entry was not durable within 2 s")]
+    #[error("the entry was not durable in time")]
     Slow,
     /// The leaf is longer than a tile can hold (65,535 bytes).
     #[error("the entry is {0} bytes; a leaf holds at most 65535")]

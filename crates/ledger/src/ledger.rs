@@ -15,7 +15,7 @@ use crate::{
     publish,
     published::Proven,
     sequence::Sequence,
-    sequencer::{Backlog, LIMIT, Sequencer},
+    sequencer::{Backlog, SLOW, Sequencer},
     shared::{Append, Queue, Shared, lock, newest_cosignature},
     spool::{Claim, Spool},
     tree::{ConsistencyProof, InclusionProof},
@@ -58,8 +58,17 @@ impl Ledger {
     /// that a crash left open. A full or read-only disk does not keep an existing ledger from opening: it opens unwritable,
     /// is tried again each second, and keeps in memory what must be logged later.
     pub fn open(config: LedgerConfig) -> Result<Self, LedgerError> {
-        let LedgerConfig { dir, key_file, origin, month_keys, witnessed, witnesses, spool_bytes, faults } =
-            config;
+        let LedgerConfig {
+            dir,
+            key_file,
+            origin,
+            month_keys,
+            witnessed,
+            witnesses,
+            spool_bytes,
+            limit,
+            faults,
+        } = config;
         fs::create_dir_all(&dir).map_err(LedgerError::io(&dir))?;
         let key = LogKey::load_or_create(&key_file, &origin)?;
         let privacy = Privacy::open(&month_keys)?;
@@ -135,6 +144,7 @@ impl Ledger {
             disowned: Mutex::default(),
             root: Mutex::default(),
             trusted_tiles: opened.trusted_tiles,
+            limit,
         });
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             thread::Builder::new().name(name.to_owned()).spawn(run).map_err(LedgerError::io(name))
@@ -172,11 +182,11 @@ impl Ledger {
             queue.appends.push_back(Append { prepared, look: entry.look, answer });
         }
         shared.wake.notify_one();
-        match tokio::time::timeout(LIMIT, answered).await {
+        match tokio::time::timeout(shared.limit, answered).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(LedgerError::Closed),
             Err(_) => {
-                shared.begin_failing("an append took over 2 s");
+                shared.begin_failing(SLOW);
                 Err(LedgerError::Slow)
             }
         }
@@ -235,10 +245,10 @@ impl Ledger {
             queue.probes.push(answer);
         }
         shared.wake.notify_one();
-        if let Ok(outcome) = tokio::time::timeout(LIMIT, answered).await {
+        if let Ok(outcome) = tokio::time::timeout(shared.limit, answered).await {
             return outcome.unwrap_or(Err(LedgerError::Closed));
         }
-        shared.begin_failing("a write took over 2 s");
+        shared.begin_failing(SLOW);
         Err(LedgerError::Slow)
     }
 

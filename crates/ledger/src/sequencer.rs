@@ -18,8 +18,8 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// How long an append may take (decision 12).
-pub(crate) const LIMIT: Duration = Duration::from_secs(2);
+/// Why a log counts as failing whose writes take longer than [`crate::LedgerConfig::limit`].
+pub(crate) const SLOW: &str = "a write took too long";
 /// How often a failing ledger is tried again, and how long the sequencer sleeps at most.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// The most entries in one sync: bounds memory and the time to the first answer.
@@ -173,7 +173,7 @@ impl Sequencer {
                 return true;
             }
         };
-        let in_time = began.elapsed() < LIMIT;
+        let in_time = began.elapsed() < self.shared.limit;
 
         let first = self.sequence.count() - records.len() as u64;
         {
@@ -196,7 +196,7 @@ impl Sequencer {
             spool.len()
         };
         if !in_time {
-            self.shared.begin_failing("a write took over 2 s");
+            self.shared.begin_failing(SLOW);
         }
         self.shared.health.send_modify(|health| {
             health.entries = self.sequence.count();
@@ -243,7 +243,7 @@ impl Sequencer {
         let began = Instant::now();
         match self.sequence.probe() {
             Err(e) => self.shared.begin_failing(&e.to_string()),
-            Ok(()) if began.elapsed() >= LIMIT => self.shared.begin_failing("a write took over 2 s"),
+            Ok(()) if began.elapsed() >= self.shared.limit => self.shared.begin_failing(SLOW),
             Ok(()) => {}
         }
     }

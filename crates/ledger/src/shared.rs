@@ -25,6 +25,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -120,6 +121,8 @@ pub(crate) struct Shared {
     pub(crate) clock: AtomicU8,
     /// Entries of which a start took the tiles for right: those before are only looked for, those behind are compared.
     pub(crate) trusted_tiles: u64,
+    /// How long a write may take.
+    pub(crate) limit: Duration,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

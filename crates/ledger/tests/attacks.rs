@@ -12,6 +12,7 @@ use ledger::{
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use tempfile::TempDir;
 
@@ -22,7 +23,10 @@ fn at(second: i64) -> DateTime<Utc> {
 }
 
 fn config(root: &Path) -> LedgerConfig {
-    LedgerConfig::new(root.join("log"), root.join("keys/log.key"), "rtr.example/test")
+    LedgerConfig {
+        limit: Duration::from_mins(1),
+        ..LedgerConfig::new(root.join("log"), root.join("keys/log.key"), "rtr.example/test")
+    }
 }
 
 /// A log of `size` entries, a second apart, published; and its key.

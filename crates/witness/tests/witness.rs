@@ -10,11 +10,15 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
+    time::Duration,
 };
 use witness::{Refusal, Witness, epoch, http, letters, log_directory, watch::Watch};
 
 fn config(root: &Path) -> LedgerConfig {
-    LedgerConfig::new(root.join("log"), root.join("keys/log.key"), "rtr.example/test")
+    LedgerConfig {
+        limit: Duration::from_mins(1),
+        ..LedgerConfig::new(root.join("log"), root.join("keys/log.key"), "rtr.example/test")
+    }
 }
 
 fn at(second: i64) -> DateTime<Utc> {

@@ -99,7 +99,7 @@ impl Process {
             return;
         }
         self.signal(Signal::TERM);
-        let patience = Instant::now() + Duration::from_secs(8);
+        let patience = Instant::now() + Duration::from_secs(30);
         while Instant::now() < patience {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 break;

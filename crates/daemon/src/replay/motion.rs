@@ -63,9 +63,13 @@ pub(crate) struct Pacer {
 
 impl Pacer {
     pub(crate) fn new(motion: &Motion, position: Micros, now: DateTime<Utc>) -> Self {
+        Self::since(motion, position, now, Instant::now())
+    }
+
+    /// With the instants of both clocks: `now` (UTC) is `machine`.
+    fn since(motion: &Motion, position: Micros, now: DateTime<Utc>, machine: Instant) -> Self {
         let at = motion.at.map(|at| {
             let (later, begun) = ((at - now).to_std(), (now - at).to_std().unwrap_or_default());
-            let machine = Instant::now();
             later.map_or_else(|_| machine.checked_sub(begun).unwrap_or(machine), |later| machine + later)
         });
         Self {
@@ -136,9 +140,8 @@ mod tests {
         }
     }
 
-    /// Milliseconds from an instant, in steps of 100: the test itself takes a few.
     fn ms(from: Instant, due: Option<Instant>) -> u128 {
-        due.map_or(0, |due| (due.duration_since(from).as_millis() + 20) / 100 * 100)
+        due.map_or(0, |due| due.duration_since(from).as_millis())
     }
 
     #[tokio::test]
@@ -148,21 +151,22 @@ mod tests {
         // Due in two seconds, twice as fast; what leads to the position is sent at once.
         let motion = Motion { speed: 2.0, at: Some(now + TimeDelta::seconds(2)), ..Motion::default() };
         let began = Instant::now();
-        let mut one = Pacer::new(&motion, Micros(position), now);
-        let mut other = Pacer::new(&motion, Micros(position), now);
+        let mut one = Pacer::since(&motion, Micros(position), now, began);
+        let mut other = Pacer::since(&motion, Micros(position), now, began);
         assert_eq!(ms(began, one.due(&unit(position - 500_000, true))), 1300);
         assert_eq!(ms(began, one.due(&unit(position + 4_000_000, false))), 3300);
         // Another camera, whose first picture lies elsewhere, is in step.
         assert_eq!(ms(began, other.due(&unit(position + 4_000_000, true))), 3300);
         let motion = Motion { speed: -1.0, ..motion };
-        let mut back = Pacer::new(&motion, Micros(position), now);
+        let mut back = Pacer::since(&motion, Micros(position), now, began);
         assert_eq!(ms(began, back.due(&unit(position - 2_000_000, true))), 1300);
         assert_eq!(ms(began, back.due(&unit(position - 40_000, false))), 1300, "with its group");
         assert_eq!(ms(began, back.due(&unit(position - 4_000_000, true))), 3300);
         // Without a common clock the first picture goes at once.
         let mut alone = Pacer::new(&Motion::default(), Micros(position), now);
-        assert_eq!(ms(began, alone.due(&unit(position + 7_000_000, true))), 0);
-        assert_eq!(ms(began, alone.due(&unit(position + 8_000_000, false))), 1000);
+        let first = alone.due(&unit(position + 7_000_000, true)).unwrap();
+        assert!(first <= Instant::now());
+        assert_eq!(ms(first, alone.due(&unit(position + 8_000_000, false))), 1000);
         let still = Motion { speed: 0.0, ..Motion::default() };
         assert!(Pacer::new(&still, Micros(position), now).due(&unit(position, true)).is_none());
     }

@@ -4,10 +4,14 @@
 
 use chrono::{DateTime, Utc};
 use ledger::{Actor, Entry, Ledger, LedgerConfig, Object, Operation, Origin, Outcome};
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 pub(crate) fn config(root: &Path) -> LedgerConfig {
-    LedgerConfig::new(root.join("log"), root.join("keys/log.key"), "rtr.example/test")
+    LedgerConfig {
+        // A shared disk stalls for seconds; what a slow disk does is tested with one that hangs.
+        limit: Duration::from_mins(1),
+        ..LedgerConfig::new(root.join("log"), root.join("keys/log.key"), "rtr.example/test")
+    }
 }
 
 pub(crate) fn at(second: i64) -> DateTime<Utc> {
