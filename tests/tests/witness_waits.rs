@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use xtask::room::{Periods, Room};
 
 /// How long an answer may take that must not wait.
-const AT_ONCE: Duration = Duration::from_secs(5);
+const AT_ONCE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_leaves_before_the_witness_has_seen_it() -> Result<()> {
@@ -97,7 +97,7 @@ async fn nothing_leaves_before_the_witness_has_seen_it() -> Result<()> {
         let problem = refused.err().and_then(|error| error.problem().cloned()).context("a file left")?;
         ensure!((problem.status, problem.code.as_str()) == (409, "waits-for-witness"), "{problem:?}");
     }
-    ensure!(asked.elapsed() < AT_ONCE * 5, "answers took {:?}", asked.elapsed());
+    ensure!(asked.elapsed() < AT_ONCE * 3, "answers took {:?}", asked.elapsed());
 
     // Both are visible with their review dates, the one of the request too.
     let list = || async {
