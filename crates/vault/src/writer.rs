@@ -26,7 +26,7 @@ use std::{
         atomic::Ordering,
         mpsc::{Sender, SyncSender},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 use volumes::open::OpenVolumes;
 
@@ -40,6 +40,36 @@ pub(crate) enum Command {
     Flush(SyncSender<Result<(), VaultError>>),
     /// Write what waits, seal all volumes, and end.
     Stop,
+}
+
+/// When the writer comes and when it syncs. Both keep to their clock: how long the work took moves neither, so that a short
+/// tick after a long one does not put the sync off.
+struct Rounds {
+    tick: Duration,
+    sync_every: Duration,
+    next_tick: Instant,
+    next_sync: Instant,
+}
+
+impl Rounds {
+    fn begin(tick: Duration, sync_every: Duration, now: Instant) -> Self {
+        Self { tick, sync_every, next_tick: now + tick, next_sync: now + sync_every }
+    }
+
+    /// Whether the volumes are synced after the work that ended now.
+    fn sync_after(&mut self, now: Instant) -> bool {
+        passed(&mut self.next_tick, self.tick, now);
+        passed(&mut self.next_sync, self.sync_every, now)
+    }
+}
+
+/// Whether an instant has come; the next one is then a round later. A round that was missed is not made up for.
+fn passed(next: &mut Instant, every: Duration, now: Instant) -> bool {
+    let come = now >= *next;
+    if come {
+        *next = (*next + every).max(now);
+    }
+    come
 }
 
 /// The events taken from one stream in this tick.
@@ -98,23 +128,17 @@ impl Writer {
 
     /// Works until it is told to stop.
     pub(crate) fn run(mut self) {
-        let mut next_sync = Instant::now() + self.shared.config.sync_every;
-        let mut next_tick = Instant::now() + self.shared.config.tick;
+        let config = &self.shared.config;
+        let mut rounds = Rounds::begin(config.tick, config.sync_every, Instant::now());
         loop {
-            let commands = self.wait_until(next_tick);
+            let commands = self.wait_until(rounds.next_tick);
             let stop = commands.iter().any(|command| matches!(command, Command::Stop));
             if stop {
                 self.mark_the_end();
             }
             let written = self.tick();
-            let now = Instant::now();
-            if now >= next_tick {
-                // A late tick is not made up for.
-                next_tick = (next_tick + self.shared.config.tick).max(now);
-            }
             let mut outcome = written;
-            if now >= next_sync || !commands.is_empty() {
-                next_sync = now + self.shared.config.sync_every;
+            if rounds.sync_after(Instant::now()) || !commands.is_empty() {
                 let synced = self.sync();
                 outcome = outcome.and(synced);
                 self.send_to_index(!commands.is_empty());
@@ -560,4 +584,30 @@ impl Writer {
 fn is_disk_full(error: &VaultError) -> bool {
     let full = [rustix::io::Errno::NOSPC.raw_os_error(), rustix::io::Errno::DQUOT.raw_os_error()];
     matches!(error, VaultError::Io { source, .. } if source.raw_os_error().is_some_and(|code| full.contains(&code)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::VaultConfig;
+
+    /// With the schedule that rooms have, and ticks that take now long, now short.
+    #[test]
+    fn a_short_tick_after_a_long_one_puts_no_sync_off() {
+        let config = VaultConfig::new("", ["".into(), "".into()]);
+        let begun = Instant::now();
+        let mut rounds = Rounds::begin(config.tick, config.sync_every, begun);
+        let mut synced = Vec::new();
+        for work in [300, 20, 120, 5].into_iter().cycle().take(80).map(Duration::from_millis) {
+            let tick = rounds.next_tick;
+            if rounds.sync_after(tick + work) {
+                synced.push(tick);
+            }
+        }
+        let apart: Vec<_> = synced.windows(2).map(|two| two[1] - two[0]).collect();
+        assert!(apart.len() > 30 && apart.iter().all(|apart| *apart == config.sync_every), "{apart:?}");
+        // One that came late is followed by the next, and by no more than that.
+        let late = rounds.next_tick + Duration::from_mins(1);
+        assert!(rounds.sync_after(late) && rounds.next_tick == late && rounds.next_sync == late);
+    }
 }
