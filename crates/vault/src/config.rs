@@ -20,14 +20,15 @@ pub struct VaultConfig {
     pub volume_least: Duration,
     /// Memory for units that wait for the disk, all streams together, in bytes (256 MiB by default).
     pub budget_bytes: usize,
-    /// How often the writer writes what came in. Bounds what a killed process loses.
+    /// How often the writer writes what came in. Bounds what a killed process loses: half a second by default, so that with
+    /// the way there and the writing itself it is less than a group of pictures of one second.
     pub tick: Duration,
     /// How often the writer syncs. Bounds what a power cut loses.
     pub sync_every: Duration,
 }
 
 impl VaultConfig {
-    /// The defaults: volumes of 256 MiB or a minute, 256 MiB of memory, written and synced once a second.
+    /// The defaults: volumes of 256 MiB or a minute, 256 MiB of memory, written twice and synced once a second.
     pub fn new(dir: impl Into<PathBuf>, keys: [PathBuf; 2]) -> Self {
         Self {
             dir: dir.into(),
@@ -36,7 +37,7 @@ impl VaultConfig {
             volume_bytes: 256 << 20,
             volume_least: Duration::from_mins(1),
             budget_bytes: 256 << 20,
-            tick: Duration::from_secs(1),
+            tick: Duration::from_millis(500),
             sync_every: Duration::from_secs(1),
         }
     }
