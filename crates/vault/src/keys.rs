@@ -345,16 +345,25 @@ impl KeyStore {
             .flat_map(|(_, keys)| keys)
     }
 
-    /// The keys of these streams and hours, made where there are none, sealed for their retention class; both copies are
-    /// synced before it returns.
+    /// The keys of these streams and hours, made where there are none that open, sealed for their retention class; both
+    /// copies are synced before it returns.
+    ///
+    /// # Errors
+    /// Why some could not be made; the others are there all the same.
     pub(crate) fn ensure(&mut self, wanted: &BTreeMap<(u32, u32), u32>) -> Result<(), VaultError> {
-        let is_new = |(place, _): &(&(u32, u32), &u32)| !self.live.contains_key(*place);
-        let new: Vec<_> = wanted.iter().filter(is_new).map(|(place, class)| (*place, *class)).collect();
+        let mut new = Vec::new();
+        for ((stream, hour), class) in wanted {
+            // One whose seal is away since a restart inside its hour seals nothing more: it gets a successor.
+            match self.current(StreamId(*stream), *hour) {
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => new.push(((*stream, *hour), *class)),
+            }
+        }
         if new.is_empty() {
             return Ok(());
         }
-        let mut made = Vec::new();
-        if let Err(error) = self.make(&new, &mut made) {
+        let (mut made, mut unsealed) = (Vec::new(), Ok(()));
+        if let Err(error) = self.make(&new, &mut made, &mut unsealed) {
             // Written or not, nobody used them: the next overwrites them.
             self.free.extend(made.into_iter().map(|(_, number)| number));
             return Err(error);
@@ -362,10 +371,16 @@ impl KeyStore {
         for (place, number) in made {
             self.put(place, number);
         }
-        Ok(())
+        unsealed
     }
 
-    fn make(&mut self, new: &[((u32, u32), u32)], made: &mut Vec<Entry>) -> Result<(), VaultError> {
+    /// Makes these keys; what cannot be sealed is left out, and `unsealed` says why.
+    fn make(
+        &mut self,
+        new: &[((u32, u32), u32)],
+        made: &mut Vec<Entry>,
+        unsealed: &mut Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
         for ((stream, hour), class) in new {
             let mut random = Zeroizing::new([0; 40]);
             aws_lc_rs::rand::fill(&mut *random).map_err(|_| VaultError::Random)?;
@@ -376,7 +391,13 @@ impl KeyStore {
                 hour: *hour,
                 id: u64_at(&*random, 32),
             };
-            let slot = place.encode(self.vault, &self.protection, &Zeroizing::new(take(&*random, 0)))?;
+            let slot = match place.encode(self.vault, &self.protection, &Zeroizing::new(take(&*random, 0))) {
+                Ok(slot) => slot,
+                Err(error) => {
+                    *unsealed = Err(error);
+                    continue;
+                }
+            };
             let number = self.free_slot()?;
             made.push((place, number));
             self.write_slot(0, number, &slot)?;
@@ -385,10 +406,22 @@ impl KeyStore {
         self.sync()
     }
 
-    /// The key to write with; none when it was never made or is destroyed.
+    /// The key to write with: one that opens, where the hour has several. None when it was never made or is destroyed.
+    ///
+    /// # Errors
+    /// [`VaultError::Sealed`] when none of them opens.
     pub(crate) fn current(&mut self, stream: StreamId, hour: u32) -> Result<Option<SlotKey>, VaultError> {
-        let newest = self.live.get(&(stream.0, hour)).and_then(|keys| keys.last()).map(|(place, _)| place.id);
-        newest.map_or(Ok(None), |id| self.key(stream, hour, id))
+        let known = self.live.get(&(stream.0, hour)).into_iter().flatten();
+        let ids: Vec<u64> = known.map(|(place, _)| place.id).rev().collect();
+        let mut found = Ok(None);
+        for id in ids {
+            match self.key(stream, hour, id) {
+                Ok(Some(key)) => return Ok(Some(key)),
+                Ok(None) => {}
+                Err(error) => found = Err(error),
+            }
+        }
+        found
     }
 
     /// The key that a chunk names; none when it is destroyed.

@@ -79,6 +79,9 @@ struct Job {
     events: Arc<Vec<Event>>,
 }
 
+/// The keys to write with, by stream and hour.
+type SlotKeys = HashMap<(u32, u32), SlotKey>;
+
 /// A record in the buffer that is not yet written.
 struct Placed {
     job: usize,
@@ -244,8 +247,9 @@ impl Writer {
         jobs
     }
 
+    /// Writes these jobs. A stream whose key could not be made waits, the others go on.
     fn write(&mut self, jobs: &[Job]) -> Result<(), VaultError> {
-        let slot_keys = self.slot_keys(jobs)?;
+        let (slot_keys, keyed) = self.slot_keys(jobs);
         let mut class = None;
         for (number, job) in jobs.iter().enumerate() {
             if let Some(before) = class.replace(job.class)
@@ -254,7 +258,7 @@ impl Writer {
                 self.write_buffer(before, jobs)?;
             }
             let mut done = 0;
-            for part in cut(&job.events) {
+            for part in cut(&job.events).take_while(|part| has_key(job, part, &slot_keys)) {
                 done += part.len();
                 let outcome = self.place(job, number, part, done, &slot_keys, jobs);
                 if outcome.is_err() {
@@ -263,11 +267,13 @@ impl Writer {
                 }
             }
         }
-        class.map_or(Ok(()), |class| self.write_buffer(class, jobs))
+        class.map_or(Ok(()), |class| self.write_buffer(class, jobs))?;
+        keyed
     }
 
-    /// The keys of every stream and hour in these jobs, on disk in both copies before they are used.
-    fn slot_keys(&self, jobs: &[Job]) -> Result<HashMap<(u32, u32), SlotKey>, VaultError> {
+    /// The keys of every stream and hour in these jobs, on disk in both copies before they are used, and why some are not
+    /// among them.
+    fn slot_keys(&self, jobs: &[Job]) -> (SlotKeys, Result<(), VaultError>) {
         let mut wanted = BTreeMap::new();
         for job in jobs {
             for event in job.events.iter() {
@@ -277,14 +283,16 @@ impl Writer {
             }
         }
         let mut store = self.shared.keys();
-        store.ensure(&wanted)?;
+        let mut outcome = store.ensure(&wanted);
         let mut found = HashMap::new();
         for (stream, hour) in wanted.into_keys() {
-            if let Some(key) = store.current(StreamId(stream), hour)? {
-                found.insert((stream, hour), key);
+            match store.current(StreamId(stream), hour) {
+                Ok(Some(key)) => drop(found.insert((stream, hour), key)),
+                Ok(None) => outcome = outcome.and(Err(VaultError::Closed)),
+                Err(error) => outcome = outcome.and(Err(error)),
             }
         }
-        Ok(found)
+        (found, outcome)
     }
 
     /// Encodes one record, with the parameters it needs, into the buffer.
@@ -294,7 +302,7 @@ impl Writer {
         number: usize,
         part: &[Event],
         done: usize,
-        slot_keys: &HashMap<(u32, u32), SlotKey>,
+        slot_keys: &SlotKeys,
         jobs: &[Job],
     ) -> Result<(), VaultError> {
         let stream = job.queue.id;
@@ -578,6 +586,14 @@ impl Writer {
         if self.index.send(IndexCommand::Commit(batch)).is_err() {
             tracing::error!("the index thread has ended; the index will be completed at the next start");
         }
+    }
+}
+
+/// Whether what becomes one record can be sealed; a gap needs no key.
+fn has_key(job: &Job, part: &[Event], slot_keys: &SlotKeys) -> bool {
+    match part.first() {
+        Some(Event::Unit(unit)) => slot_keys.contains_key(&(job.queue.id.0, keys::hour_of(unit.captured))),
+        _ => true,
     }
 }
 

@@ -96,6 +96,29 @@ fn a_credential_seals_every_slot_in_place_and_without_it_nothing_opens() {
     assert_eq!(numbers(vault.read_hold("case").unwrap()), (0..10).collect::<Vec<_>>());
 }
 
+/// A restart within the hour with another protection: the hour's key does not open, so what comes gets another one.
+#[test]
+fn recording_goes_on_where_the_key_of_the_hour_is_sealed_away() {
+    let root = tempfile::tempdir().unwrap();
+    let p = parameters(1);
+    let record = |protection, frames: std::ops::Range<i64>| {
+        let vault = open(root.path(), protection).unwrap();
+        frames.for_each(|number| vault.accept(unit(1, number, &p)));
+        vault.flush().unwrap();
+        numbers(read_all(&vault, 1))
+    };
+    assert_eq!(record(credential(1), 0..25), (0..25).collect::<Vec<_>>());
+    assert_eq!(record(Protection::FileMode, 25..50), (25..50).collect::<Vec<_>>());
+    // Again: the one that opens is used.
+    assert_eq!(record(Protection::FileMode, 50..75), (25..75).collect::<Vec<_>>());
+    assert_eq!(keys_of(&slots(root.path())[0]).len(), 2);
+    assert_eq!(record(credential(1), 75..100), (0..100).collect::<Vec<_>>());
+    // The hour dies with all its keys.
+    let vault = open(root.path(), credential(1)).unwrap();
+    assert_eq!(vault.destroy_expired(StreamId(1), at(1)).unwrap().keys.len(), 2);
+    assert!(numbers(read_all(&vault, 1)).is_empty());
+}
+
 /// SoftHSM finds its token by the environment, which only a process of its own may have: the test runs itself again.
 fn with_token(name: &str) -> Option<Token> {
     if let Ok(uri) = std::env::var("RTR_TEST_TOKEN") {

@@ -216,6 +216,23 @@ fn a_failing_sync_of_the_key_store_seals_nothing_with_a_key_that_may_be_lost() {
     assert_eq!(found(&open(root.path()), 1), (0..GROUP).collect::<Vec<_>>());
 }
 
+/// A key that cannot be made keeps its own stream waiting and no other.
+#[test]
+fn a_stream_without_a_key_holds_up_no_other() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = open(root.path());
+    let disk = Disk::watch(root.path());
+    feed(&vault, 0);
+    vault.flush().unwrap();
+    disk.fail_syncs("keys-b", 1);
+    feed(&vault, 1);
+    vault.accept(unit(3, 0));
+    assert!(vault.flush().is_err());
+    assert_eq!(vault.stats().synced, 4 * GROUP, "those that have keys are written");
+    vault.flush().unwrap();
+    assert_eq!((vault.stats().synced, found(&vault, 3)), (4 * GROUP + 1, vec![0]));
+}
+
 /// A disk that does not answer costs the newest groups of the least important stream, told as a loss and a gap with its
 /// reason; nothing that was written, and nothing of the important one.
 #[test]
