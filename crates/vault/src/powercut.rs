@@ -7,7 +7,7 @@
 use crate::error::VaultError;
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, PoisonError},
 };
@@ -41,13 +41,20 @@ enum Done {
 #[derive(Default)]
 struct State {
     done: Vec<Done>,
-    /// Syncs of files whose name contains this fail, so many times.
-    failing: Option<(&'static str, u32)>,
+    failing: Vec<Fault>,
     /// Syncs of volumes wait; how many do.
     slow: bool,
     waiting: u32,
     /// The next write or sync of a volume ends its thread.
     deadly: bool,
+}
+
+/// Syncs, or else writes, of files whose name contains `which` fail with this error of the system, so many times.
+struct Fault {
+    which: &'static str,
+    syncs: bool,
+    error: rustix::io::Errno,
+    times: u32,
 }
 
 /// What happened on one disk.
@@ -76,6 +83,21 @@ impl Act<'_> {
     }
 }
 
+impl State {
+    /// How this fails, if it does.
+    fn fault(&mut self, act: &Act<'_>) -> Option<rustix::io::Errno> {
+        let (name, sync) = (act.path().to_string_lossy(), matches!(act, Act::Sync(_)));
+        let fault = self.failing.iter_mut().find(|fault| {
+            fault.times > 0
+                && fault.syncs == sync
+                && name.contains(fault.which)
+                && !matches!(act, Act::Cut(..))
+        })?;
+        fault.times -= 1;
+        Some(fault.error)
+    }
+}
+
 impl Disk {
     /// From now on what happens below a folder is written down.
     pub(crate) fn watch(root: &Path) -> Arc<Self> {
@@ -92,19 +114,13 @@ impl Disk {
             drop(state);
             panic!("the thread dies, as the test asked");
         }
-        if let Act::Sync(at) = act {
-            let name = path.to_string_lossy().into_owned();
-            if let Some((which, times)) = &mut state.failing
-                && *times > 0
-                && name.contains(*which)
-            {
-                *times -= 1;
+        if let Some(error) = state.fault(act) {
+            if matches!(act, Act::Sync(_)) {
                 state.done.push(Done::SyncFailed(path));
-                return Err(VaultError::Io {
-                    path: at.to_path_buf(),
-                    source: io::Error::from_raw_os_error(5),
-                });
             }
+            return Err(VaultError::Io { path: act.path().to_owned(), source: error.into() });
+        }
+        if let Act::Sync(_) = act {
             if path.extension().is_some_and(|kind| kind == "vol") && state.slow {
                 state.waiting += 1;
                 self.changed.notify_all();
@@ -140,7 +156,19 @@ impl Disk {
 
     /// The next syncs of files whose name contains `which` fail with EIO.
     pub(crate) fn fail_syncs(&self, which: &'static str, times: u32) {
-        self.state.lock().unwrap().failing = Some((which, times));
+        let fault = Fault { which, syncs: true, error: rustix::io::Errno::IO, times };
+        self.state.lock().unwrap().failing.push(fault);
+    }
+
+    /// From now on files whose name contains `which` are neither made nor written: this is why.
+    pub(crate) fn fail_writes(&self, which: &'static str, error: rustix::io::Errno) {
+        let fault = Fault { which, syncs: false, error, times: u32::MAX };
+        self.state.lock().unwrap().failing.push(fault);
+    }
+
+    /// Nothing fails any more.
+    pub(crate) fn repair(&self) {
+        self.state.lock().unwrap().failing.clear();
     }
 
     /// Syncs of volumes wait from now on, or go on.

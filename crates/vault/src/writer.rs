@@ -34,6 +34,9 @@ use volumes::open::OpenVolumes;
 /// while the core's own cache still holds it; the disk takes it from memory.
 const LARGE_WRITE: usize = 2 << 20;
 
+/// How long a volume in which nothing stands yet is tried when it cannot be written.
+const EMPTY_TRIED: Duration = Duration::from_mins(1);
+
 /// What the writer is asked beside its round.
 pub(crate) enum Command {
     /// Write, sync, and send everything to the index; then answer.
@@ -105,7 +108,7 @@ pub(crate) struct Writer {
     placed: Vec<Placed>,
     /// What goes to the index after the next sync.
     batch: Batch,
-    /// Volumes whose sync failed: what is in them is believed again only when a start has proven it.
+    /// Volumes that failed to sync or to be written: what is in them is believed again only when a start has proven it.
     suspect: HashSet<u64>,
 }
 
@@ -219,12 +222,6 @@ impl Writer {
                 tracing::info!("there is room on the disk again");
             }
         }
-        if let Err(error) = &outcome
-            && !full
-        {
-            self.shared.queues.write_errors.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(%error, "writing footage failed");
-        }
         outcome
     }
 
@@ -247,28 +244,61 @@ impl Writer {
         jobs
     }
 
-    /// Writes these jobs. A stream whose key could not be made waits, the others go on.
+    /// Writes these jobs, class by class. A stream whose key could not be made waits, and a class whose volume cannot be
+    /// written; the others go on. Gives what failed first, a full disk before anything else.
     fn write(&mut self, jobs: &[Job]) -> Result<(), VaultError> {
-        let (slot_keys, keyed) = self.slot_keys(jobs);
-        let mut class = None;
-        for (number, job) in jobs.iter().enumerate() {
-            if let Some(before) = class.replace(job.class)
-                && before != job.class
-            {
-                self.write_buffer(before, jobs)?;
-            }
-            let mut done = 0;
-            for part in cut(&job.events).take_while(|part| has_key(job, part, &slot_keys)) {
-                done += part.len();
-                let outcome = self.place(job, number, part, done, &slot_keys, jobs);
-                if outcome.is_err() {
-                    self.discard(job.class);
-                    return outcome;
+        let (slot_keys, mut outcome) = self.slot_keys(jobs);
+        if let Err(error) = &outcome {
+            self.tell(error);
+        }
+        for jobs in jobs.chunk_by(|a, b| a.class == b.class) {
+            let Some(class) = jobs.first().map(|job| job.class) else { continue };
+            if let Err(error) = self.write_class(class, jobs, &slot_keys) {
+                self.tell(&error);
+                self.discard(class);
+                self.put_aside_if_broken(class, &error);
+                if outcome.is_ok() || is_disk_full(&error) {
+                    outcome = Err(error);
                 }
             }
         }
-        class.map_or(Ok(()), |class| self.write_buffer(class, jobs))?;
-        keyed
+        outcome
+    }
+
+    fn write_class(&mut self, class: u32, jobs: &[Job], slot_keys: &SlotKeys) -> Result<(), VaultError> {
+        for (number, job) in jobs.iter().enumerate() {
+            let mut done = 0;
+            for part in cut(&job.events).take_while(|part| has_key(job, part, slot_keys)) {
+                done += part.len();
+                self.place(job, number, part, done, slot_keys, jobs)?;
+            }
+        }
+        self.write_buffer(class, jobs)
+    }
+
+    /// Counts and logs a write that failed; a full disk is told by [`Writer::tick`], once.
+    fn tell(&self, error: &VaultError) {
+        if !is_disk_full(error) {
+            self.shared.queues.write_errors.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "writing footage failed");
+        }
+    }
+
+    /// Puts the volume of a class aside when its own file refused a write for another reason than a full disk: the next
+    /// round begins another one. One in which nothing stands yet is tried a while longer, so that a disk that takes no
+    /// write is not filled with empty volumes.
+    fn put_aside_if_broken(&mut self, class: u32, error: &VaultError) {
+        let broken = |open: &OpenVolume| {
+            matches!(error, VaultError::Io { path, .. } if *path == open.file.path)
+                && !is_disk_full(error)
+                && (open.size > BLOCK || open.since.elapsed() >= EMPTY_TRIED)
+        };
+        if self.volumes.get(&class).is_some_and(broken)
+            && let Some(open) = self.volumes.remove(&class)
+        {
+            tracing::error!(volume = open.head.number, "a volume that cannot be written is put aside");
+            self.suspect.insert(open.head.number);
+        }
     }
 
     /// The keys of every stream and hour in these jobs, on disk in both copies before they are used, and why some are not
@@ -418,17 +448,14 @@ impl Writer {
         })
     }
 
-    /// Hands the buffer to the system. On failure the volume is as before, and the records stay undone.
+    /// Hands the buffer to the system. On failure the records stay undone; the caller discards them.
     fn write_buffer(&mut self, class: u32, jobs: &[Job]) -> Result<(), VaultError> {
         if self.buffer.len() == 0 {
             return Ok(());
         }
         let Some(open) = self.volumes.get_mut(&class) else { return Err(VaultError::Closed) };
         let blocks = self.buffer.blocks();
-        if let Err(error) = open.file.write_blocks(blocks, open.size) {
-            self.discard(class);
-            return Err(error);
-        }
+        open.file.write_blocks(blocks, open.size)?;
         let written = blocks.len() as u64;
         open.size += written;
         open.dirty = true;
@@ -533,7 +560,11 @@ impl Writer {
 
     fn seal_all(&mut self) -> Result<(), VaultError> {
         let classes: Vec<_> = self.volumes.keys().copied().collect();
-        classes.into_iter().try_for_each(|class| self.seal(class))
+        // One that cannot be sealed keeps no other open.
+        classes.into_iter().fold(Ok(()), |outcome, class| {
+            let sealed = self.seal(class);
+            outcome.and(sealed)
+        })
     }
 
     /// Sends finished minutes to the index: those before the newest minute of any stream, those in volumes that are

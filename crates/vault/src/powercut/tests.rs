@@ -7,6 +7,7 @@ use crate::{
 };
 use bytes::Bytes;
 use media::{AccessUnit, Codec, GapReason, Micros, Parameters, StreamId, Ticks};
+use rustix::io::Errno;
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc, thread, time::Duration};
 
 /// 2026-11-22 05:59:45 UTC: the hour of the keys changes after fifteen seconds.
@@ -214,6 +215,50 @@ fn a_failing_sync_of_the_key_store_seals_nothing_with_a_key_that_may_be_lost() {
     assert_eq!(vault.stats().synced, 2 * GROUP);
     drop(vault);
     assert_eq!(found(&open(root.path()), 1), (0..GROUP).collect::<Vec<_>>());
+}
+
+/// A volume that cannot be written is put aside: what it should have taken goes to another one, and no class waits for it.
+#[test]
+fn a_volume_that_cannot_be_written_stalls_no_stream() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = open(root.path());
+    let disk = Disk::watch(root.path());
+    feed(&vault, 0);
+    vault.flush().unwrap();
+    // That of the lower class, which is written first.
+    disk.fail_writes("0000000001.vol", Errno::IO);
+    feed(&vault, 1);
+    assert!(vault.flush().is_err());
+    assert_eq!((vault.stats().synced, vault.stats().write_errors), (3 * GROUP, 1), "the other class goes on");
+    for second in 2..5 {
+        feed(&vault, second);
+        vault.flush().unwrap();
+    }
+    assert_eq!((vault.stats().synced, vault.stats().disk_full), (10 * GROUP, false));
+    for stream in [1, 2] {
+        assert_eq!(found(&vault, stream), (0..5 * GROUP).collect::<Vec<_>>());
+    }
+    drop(vault);
+    for stream in [1, 2] {
+        assert_eq!(found(&open(root.path()), stream), (0..5 * GROUP).collect::<Vec<_>>(), "after a start");
+    }
+}
+
+/// A disk that takes no write at all is asked again and again, and makes no crowd of empty volumes.
+#[test]
+fn a_disk_that_takes_no_write_is_not_filled_with_empty_volumes() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = open(root.path());
+    let disk = Disk::watch(root.path());
+    feed(&vault, 0);
+    vault.flush().unwrap();
+    disk.fail_writes(".vol", Errno::IO);
+    feed(&vault, 1);
+    assert!((0..20).all(|_| vault.flush().is_err()));
+    assert_eq!(vault.stats().volumes, 2);
+    disk.repair();
+    vault.flush().unwrap();
+    assert_eq!(found(&vault, 2), (0..2 * GROUP).collect::<Vec<_>>());
 }
 
 /// A key that cannot be made keeps its own stream waiting and no other.
