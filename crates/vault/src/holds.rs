@@ -472,6 +472,17 @@ pub(crate) fn list(key_dirs: &[PathBuf; 2]) -> Vec<Held> {
     ids(key_dirs).into_iter().filter_map(|id| one(key_dirs, id)).collect()
 }
 
+/// Overwrites a case's key file; one that is not there has no key.
+fn overwrite_key(path: &Path) -> Result<(), VaultError> {
+    let file = match OpenOptions::new().write(true).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        file => file.at(path)?,
+    };
+    #[cfg(test)]
+    crate::powercut::Act::Write(path, 0, &[0; 64]).happens()?;
+    file.write_all_at(&[0; 64], 0).and_then(|()| file.sync_all()).at(path)
+}
+
 /// Overwrites the case's key in both copies, then removes the rest. What is past its term opens no more.
 pub(crate) fn release(
     protection: &Protection,
@@ -483,12 +494,8 @@ pub(crate) fn release(
     if !folders.iter().any(|folder| folder.exists()) {
         return Err(VaultError::NoSuchHold(id.to_owned()));
     }
-    for folder in folders.iter().filter(|folder| folder.exists()) {
-        let path = folder.join("key");
-        if let Ok(file) = OpenOptions::new().write(true).open(&path) {
-            file.write_all_at(&[0; 64], 0).and_then(|()| file.sync_all()).at(&path)?;
-        }
-    }
+    // A device that fails keeps no key alive on the other. Its folder stays, so that releasing can be asked again.
+    folders.iter().map(|folder| overwrite_key(&folder.join("key"))).fold(Ok(()), Result::and)?;
     for folder in folders.iter().filter(|folder| folder.exists()) {
         fs::remove_dir_all(folder).at(folder)?;
         folder.parent().map_or(Ok(()), sync_folder)?;

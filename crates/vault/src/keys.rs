@@ -66,6 +66,8 @@ pub(crate) struct KeyStore {
     live: BTreeMap<(u32, u32), Vec<Entry>>,
     free: BTreeSet<u64>,
     slots: u64,
+    /// Names of the keys whose destruction failed in a copy, by id: nothing opens with them any more.
+    dying: HashMap<u64, String>,
     /// Sealed keys that were opened, by id.
     opened: HashMap<u64, Zeroizing<[u8; 32]>>,
     /// Retention class and hour of each key in the token, and how many slots it seals; with none left it is to be destroyed.
@@ -141,6 +143,7 @@ impl KeyStore {
             live: BTreeMap::new(),
             free: BTreeSet::new(),
             slots,
+            dying: HashMap::new(),
             opened: HashMap::new(),
             in_token: BTreeMap::new(),
             at_opening: AtOpening { lost, ..AtOpening::default() },
@@ -436,7 +439,9 @@ impl KeyStore {
     ) -> Result<Option<SlotKey>, VaultError> {
         let found =
             self.live.get(&(stream.0, hour)).and_then(|keys| keys.iter().find(|(place, _)| place.id == id));
-        let Some((place, number)) = found.copied() else { return Ok(None) };
+        let Some((place, number)) = found.copied().filter(|_| !self.dying.contains_key(&id)) else {
+            return Ok(None);
+        };
         if let Some(key) = self.opened.get(&id) {
             return Ok(Some(SlotKey { id, key: key.clone() }));
         }
@@ -466,32 +471,36 @@ impl KeyStore {
     /// Overwrites every slot of the stream for these hours (end exclusive), in both copies, and syncs; destroys keys in the
     /// token that then seal nothing. Gives the hours and the commitments of the keys (BLAKE3 in derive-key mode, context
     /// `RTR vault slot key commitment v1`), or `id …` for one that could not be opened: destroying waits for no token.
+    ///
+    /// # Errors
+    /// What the disk of a copy said. These keys are then gone from memory and from the other copy, and nothing opens with
+    /// them; asking again overwrites what is left and gives what both times destroyed.
     pub(crate) fn destroy(
         &mut self,
         stream: StreamId,
         hours: Range<u32>,
     ) -> Result<Vec<(u32, String)>, VaultError> {
         let due: Vec<Entry> = self.of(stream, hours).copied().collect();
-        let mut gone = Vec::new();
-        for (place, _) in &due {
-            let key = self.key(stream, place.hour, place.id).ok().flatten();
-            let name = key.map_or_else(
-                || format!("id {:016x}", place.id),
-                |key| commitment(&key.key).to_hex().to_string(),
-            );
-            gone.push((place.hour, name));
+        if due.is_empty() {
+            self.sweep_token();
+            return Ok(Vec::new());
         }
-        // Copy by copy, each synced: at no instant may a key survive in a copy that a later start would trust.
-        for copy in 0..2 {
-            for (_, number) in &due {
-                self.write_slot(copy, *number, &FREE)?;
+        for (place, _) in &due {
+            if !self.dying.contains_key(&place.id) {
+                let key = self.key(stream, place.hour, place.id).ok().flatten();
+                let commitment = key.map(|key| commitment(&key.key).to_hex().to_string());
+                let name = commitment.unwrap_or_else(|| format!("id {:016x}", place.id));
+                self.dying.insert(place.id, name);
+                self.opened.remove(&place.id);
             }
         }
-        if !due.is_empty() {
-            self.sync()?;
-        }
+        // Copy by copy, each synced: at no instant may a key survive in a copy that a later start would trust. A copy that
+        // fails keeps nothing alive in the other.
+        let overwritten = [0, 1].map(|copy| self.overwrite(copy, &due));
+        overwritten.into_iter().collect::<Result<(), _>>()?;
+        let mut gone = Vec::new();
         for (place, number) in due {
-            self.opened.remove(&place.id);
+            gone.extend(self.dying.remove(&place.id).map(|name| (place.hour, name)));
             self.live.remove(&(stream.0, place.hour));
             self.free.insert(number);
             if place.seal == Seal::Token
@@ -502,6 +511,14 @@ impl KeyStore {
         }
         self.sweep_token();
         Ok(gone)
+    }
+
+    /// Overwrites these slots in one copy and syncs it: every one that can be, whatever the others do.
+    fn overwrite(&self, copy: usize, due: &[Entry]) -> Result<(), VaultError> {
+        let written = due.iter().map(|(_, number)| self.write_slot(copy, *number, &FREE));
+        let written = written.fold(Ok(()), Result::and);
+        let synced = self.sync_copy(copy);
+        written.and(synced)
     }
 
     fn free_slot(&mut self) -> Result<u64, VaultError> {
@@ -529,12 +546,15 @@ impl KeyStore {
     }
 
     fn sync(&self) -> Result<(), VaultError> {
-        self.copies.iter().try_for_each(|(file, path)| {
-            self.syncs.fetch_add(1, Relaxed);
-            #[cfg(test)]
-            crate::powercut::Act::Sync(path).happens()?;
-            rustix::fs::fdatasync(file).at(path)
-        })
+        [0, 1].into_iter().try_for_each(|copy| self.sync_copy(copy))
+    }
+
+    fn sync_copy(&self, copy: usize) -> Result<(), VaultError> {
+        let Some((file, path)) = self.copies.get(copy) else { return Ok(()) };
+        self.syncs.fetch_add(1, Relaxed);
+        #[cfg(test)]
+        crate::powercut::Act::Sync(path).happens()?;
+        rustix::fs::fdatasync(file).at(path)
     }
 }
 

@@ -93,3 +93,31 @@ fn a_copy_that_was_away_is_never_believed() {
     fs::rename(root.path().join("right"), root.path().join("a")).unwrap();
     assert!(matches!(open(root.path(), false), Err(VaultError::KeyStoresDiffer { .. })));
 }
+
+/// A device that fails keeps no key alive on the other, and what is left on it goes with the next attempt, told once.
+#[test]
+fn a_failing_copy_keeps_no_key_alive_in_the_other() {
+    use rustix::io::Errno;
+    for (failing, healthy) in [("a", "b"), ("b", "a")] {
+        let root = tempfile::tempdir().unwrap();
+        let mut store = open(root.path(), true).unwrap();
+        store.ensure(&[((1, 10), 28), ((1, 11), 28)].into()).unwrap();
+        let dying = store.current(StreamId(1), 10).unwrap().unwrap();
+        let disk = crate::powercut::Disk::watch(root.path());
+        disk.fail_writes(if failing == "a" { "a/slots" } else { "b/slots" }, Errno::IO);
+        assert!(store.destroy(StreamId(1), 0..11).is_err());
+        assert!(store.key(StreamId(1), 10, dying.id).unwrap().is_none(), "it opens nothing any more");
+        let has = |copy: &str| {
+            let bytes = fs::read(root.path().join(copy).join("slots")).unwrap();
+            bytes.windows(32).any(|window| window == *dying.key)
+        };
+        assert!(has(failing) && !has(healthy), "{healthy} is overwritten although {failing} fails");
+        assert_eq!(store.hours(StreamId(1)), [10, 11], "it is still due");
+        disk.repair();
+        let gone = store.destroy(StreamId(1), 0..11).unwrap();
+        assert_eq!(gone, [(10, commitment(&dying.key).to_hex().to_string())]);
+        assert!(!has(failing) && store.hours(StreamId(1)) == [11]);
+        assert!(store.current(StreamId(1), 11).unwrap().is_some());
+        assert!(store.destroy(StreamId(1), 0..11).unwrap().is_empty());
+    }
+}

@@ -392,6 +392,22 @@ fn a_hold_after_a_failed_sync_misses_no_frame() {
     assert_eq!(frames, (0..4 * GROUP).collect::<Vec<_>>());
 }
 
+/// A hold that is released dies on the device that works, whatever the other says, and can be released again.
+#[test]
+fn a_failing_device_keeps_no_hold_alive_on_the_other() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = open(root.path());
+    feed(&vault, 0);
+    vault.hold("case", StreamId(1), Micros(START), Micros(START + 1_000_000)).unwrap();
+    let disk = Disk::watch(root.path());
+    disk.fail_writes("keys-a/holds/case/key", Errno::IO);
+    assert!(vault.release("case").is_err());
+    assert_eq!(fs::read(root.path().join("keys-b/holds/case/key")).unwrap(), [0; 64]);
+    disk.repair();
+    vault.release("case").unwrap();
+    assert!(vault.holds().is_empty());
+}
+
 /// A writer that has died is noticed, and nobody waits for it.
 #[test]
 fn a_dead_writer_is_noticed_and_nobody_waits_for_it() {
