@@ -123,8 +123,13 @@ impl StreamState {
             }
         }
         if let Some(from) = first {
-            if let Some(Event::Gap(next)) = behind.last() {
-                self.mark(GapMark { from, until: next.from, reason });
+            // The trace of a destruction is no gap of its own: it may lie anywhere, weeks back for the most part.
+            let next = behind.iter().rev().find_map(|event| match event {
+                Event::Gap(gap) if gap.reason != GapReason::Destroyed => Some(gap.from),
+                _ => None,
+            });
+            if let Some(until) = next {
+                self.mark(GapMark { from, until, reason });
             } else {
                 let gap = GapMark { from, until: OPEN, reason };
                 self.await_key = true;
@@ -296,4 +301,52 @@ pub(crate) fn cut(events: &[Event]) -> impl Iterator<Item = &[Event]> {
         }
         together
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use media::{Codec, Parameters, Ticks};
+
+    fn unit(number: i64) -> AccessUnit {
+        let record = Bytes::from_static(b"p");
+        let parameters = Parameters { generation: 1, codec: Codec::H264, width: 2, height: 2, record };
+        AccessUnit {
+            stream: StreamId(1),
+            parameters: Arc::new(parameters),
+            captured: Micros(number * 40_000),
+            media_time: Ticks(number * 3600),
+            duration: 3600,
+            key: number % 25 == 0,
+            discontinuity: false,
+            received: Micros(number * 40_000),
+            camera_time: None,
+            received_within: 0,
+            payload: Bytes::from_static(&[0; 100]),
+        }
+    }
+
+    /// A destruction four weeks back that was told right behind the newest picture ends no gap of today.
+    #[test]
+    fn a_lost_group_stands_in_a_gap_whatever_was_destroyed_behind_it() {
+        let start = 28 * 24 * 3600 * 25;
+        let queues = Queues::new(60 * cost(&unit(start)));
+        (start..start + 50).for_each(|number| queues.accept(unit(number)));
+        let queue = queues.of(StreamId(1));
+        let destroyed = GapMark { from: Micros(0), until: Micros(60_000_000), reason: GapReason::Destroyed };
+        queue.lock().pending.push_back(Event::Gap(destroyed));
+        queue.lock().pending.push_back(Event::Gap(destroyed));
+        // Another stream's pictures are what is too much.
+        queue.lock().policy.importance = 0;
+        queues.of(StreamId(2)).lock().policy.importance = 1;
+        (start..start + 50).for_each(|n| queues.accept(AccessUnit { stream: StreamId(2), ..unit(n) }));
+        let losses = queues.take_losses();
+        assert_eq!(losses.first().map(|loss| loss.from), Some(unit(start + 25).captured));
+        let state = queue.lock();
+        let until = |gap: &GapMark| (gap.until > gap.from).then_some((gap.from, gap.until));
+        let gaps: Vec<_> = state.gaps.iter().map(until).collect();
+        assert!(!gaps.is_empty() && gaps.iter().all(Option::is_some), "{:?}", state.gaps);
+        assert!(state.open.is_some(), "nothing came behind it yet");
+    }
 }
