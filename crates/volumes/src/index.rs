@@ -17,7 +17,7 @@ use crate::{
 use compact::{decode_activity, decode_chunks, encode_activity, encode_chunks};
 use ending::add_destroyed;
 use media::{GapReason, Micros, StreamId};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
 use std::{fs, path::Path};
 
 const SCHEMA_VERSION: u32 = 1;
@@ -175,12 +175,20 @@ pub struct Index {
 }
 
 impl Index {
-    /// Opens it for writing; a missing, foreign or broken one is made anew, and `true` says that it is empty.
+    /// Opens it for writing; one that is missing, broken or of an older version is made anew, and `true` says that it is
+    /// empty.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownVersion`] for one of a newer version. What else SQLite says (no memory, no permission, a disk that
+    /// fails) says nothing about what stands in the file, so that it stays.
     pub fn open(path: &Path) -> Result<(Self, bool), VaultError> {
         match Self::try_open(path) {
             Ok(Some(index)) => return Ok((index, false)),
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "the index cannot be used and is rebuilt from the volumes"),
+            Err(VaultError::Index(error)) if is_broken(&error) => {
+                tracing::warn!(%error, "the index is broken and is rebuilt from the volumes");
+            }
+            Err(error) => return Err(error),
         }
         Self::remove(path)?;
         let connection = Connection::open(path)?;
@@ -223,14 +231,19 @@ impl Index {
         Ok(holes)
     }
 
-    fn try_open(path: &Path) -> Result<Option<Self>, rusqlite::Error> {
+    /// None: it is missing or of an older version.
+    fn try_open(path: &Path) -> Result<Option<Self>, VaultError> {
         if !path.exists() {
             return Ok(None);
         }
         let connection = Connection::open(path)?;
         prepare(&connection)?;
         let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version != SCHEMA_VERSION {
+        if version > SCHEMA_VERSION {
+            let (path, known) = (path.to_owned(), SCHEMA_VERSION);
+            return Err(VaultError::UnknownVersion { path, found: version, known });
+        }
+        if version < SCHEMA_VERSION {
             return Ok(None);
         }
         let is_new: bool = connection.query_row(
@@ -583,6 +596,11 @@ impl Index {
     }
 }
 
+/// Whether the file is no database, or one that is damaged.
+fn is_broken(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
 fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // NORMAL: a power cut may undo the last commits, never damage the file; the volumes still know.
@@ -661,4 +679,45 @@ pub fn ended(gap: GapMark, until: Micros) -> (GapMark, Option<GapMark>) {
 /// Whether a gap goes on.
 pub fn is_open(gap: &GapMark) -> bool {
     gap.until == OPEN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An index with one volume in it, closed.
+    fn made(root: &Path) -> std::path::PathBuf {
+        let path = root.join("index.sqlite");
+        let (mut index, anew) = Index::open(&path).unwrap();
+        assert!(anew);
+        index.commit(&Batch { opened: vec![(7, 28, [1; 16])], ..Batch::default() }).unwrap();
+        path
+    }
+
+    fn changed(path: &Path, sql: &str) {
+        Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    }
+
+    #[test]
+    fn only_what_is_broken_or_older_is_made_anew() {
+        let root = tempfile::tempdir().unwrap();
+        let path = made(root.path());
+        let (index, anew) = Index::open(&path).unwrap();
+        assert!(!anew && index.highest().unwrap() == 7);
+        drop(index);
+        changed(&path, "PRAGMA user_version=2");
+        let error = Index::open(&path).err().unwrap();
+        assert!(matches!(error, VaultError::UnknownVersion { found: 2, known: 1, .. }), "{error}");
+        // An error that says nothing about what stands in it.
+        changed(&path, "PRAGMA user_version=1; DROP TABLE total");
+        assert!(matches!(Index::open(&path).err().unwrap(), VaultError::Index(_)));
+        assert_eq!(Index::reader(&path).unwrap().highest().unwrap(), 7, "it is still there");
+        changed(&path, "PRAGMA user_version=0");
+        assert!(Index::open(&path).unwrap().1);
+        for broken in [vec![7; 5000], fs::read(&path).unwrap()[..3000].to_vec()] {
+            fs::write(&path, broken).unwrap();
+            let (index, anew) = Index::open(&path).unwrap();
+            assert!(anew && index.highest().unwrap() == 0);
+        }
+    }
 }
