@@ -342,6 +342,12 @@ impl Vault {
         reader::spans(&self.inner.shared, stream, from, until, &kept)
     }
 
+    /// How many commands wait for the writer.
+    #[cfg(test)]
+    pub(crate) fn commands(&self) -> usize {
+        self.inner.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The figures now.
     pub fn stats(&self) -> Stats {
         let queues = &self.inner.shared.queues;

@@ -175,15 +175,15 @@ impl Writer {
     }
 
     fn answer(&self, commands: Vec<Command>, outcome: Result<(), VaultError>) {
-        let mut outcome = Some(outcome);
+        let outcome = outcome.map_err(Arc::new);
         for command in commands {
             if let Command::Flush(reply) = command {
                 let (done, committed) = std::sync::mpsc::sync_channel(1);
                 if self.index.send(IndexCommand::Barrier(done)).is_ok() {
                     committed.recv().unwrap_or(());
                 }
-                // The caller may have gone; several callers of one flush get the error once, it is logged anyway.
-                drop(reply.send(outcome.take().unwrap_or(Ok(()))));
+                // The caller may have gone.
+                drop(reply.send(outcome.clone().map_err(VaultError::Unwritten)));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What can go wrong, as far as a caller can act on it.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 /// Why the vault refused or failed. Reading never fails half-way: what does not open becomes a gap.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,9 @@ pub enum VaultError {
     /// There is a hold of this name already.
     #[error("there is a hold `{0}` already")]
     HoldExists(String),
+    /// What waited could not be written, and everybody who waited for it is told the same.
+    #[error("{0}")]
+    Unwritten(Arc<VaultError>),
     /// The index database failed; it can be rebuilt from the volumes.
     #[error("index: {0}")]
     Index(#[from] rusqlite::Error),

@@ -261,6 +261,36 @@ fn a_disk_that_takes_no_write_is_not_filled_with_empty_volumes() {
     assert_eq!(found(&vault, 2), (0..2 * GROUP).collect::<Vec<_>>());
 }
 
+/// Whoever waited for what failed is told so, not only the first.
+#[test]
+fn everybody_who_waits_for_a_flush_is_told_that_it_failed() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = open(root.path());
+    let disk = Disk::watch(root.path());
+    feed(&vault, 0);
+    vault.flush().unwrap();
+    // While the writer waits for the disk, two come to stand behind it.
+    disk.be_slow(true);
+    feed(&vault, 1);
+    thread::scope(|scope| {
+        let flush = || scope.spawn(|| vault.flush());
+        let first = flush();
+        disk.until_waiting();
+        feed(&vault, 2);
+        let both = [flush(), flush()];
+        while vault.commands() < both.len() {
+            thread::yield_now();
+        }
+        disk.fail_writes(".vol", Errno::IO);
+        disk.be_slow(false);
+        first.join().unwrap().unwrap();
+        for told in both {
+            let error = told.join().unwrap().unwrap_err();
+            assert!(matches!(&error, crate::VaultError::Unwritten(_)) && error.to_string().contains(".vol"));
+        }
+    });
+}
+
 /// A key that cannot be made keeps its own stream waiting and no other.
 #[test]
 fn a_stream_without_a_key_holds_up_no_other() {
