@@ -235,7 +235,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let second_keys = settings.daemon.second_key_folder.clone().unwrap_or_else(|| data.join("keys-b"));
     let mut vault_config = VaultConfig::new(data.join("vault"), [data.join("keys-a"), second_keys]);
     vault_config.volume_bytes = settings.recording.volume_mib << 20;
-    vault_config.volume_least = Duration::from_secs(settings.recording.volume_seconds);
+    vault_config.volume_least = Duration::from_secs(settings.recording.volume_seconds.into());
     // The stated budget covers both the frames that wait for the disk and the current groups of pictures.
     let half = (settings.recording.memory_mib as usize) << 19;
     vault_config.budget_bytes = half;

@@ -95,8 +95,9 @@ fn session_idle_minutes() -> u32 {
 pub struct RecordingSettings {
     /// Size at which a volume is sealed, MiB.
     pub volume_mib: u64,
-    /// For how long a volume is written at least, however many cameras fill it, seconds.
-    pub volume_seconds: u64,
+    /// For how long a volume is written at least, however many cameras fill it, seconds (0 to 3600).
+    #[serde(deserialize_with = "bounded::<0, 3600, _>")]
+    pub volume_seconds: u32,
     /// Memory for frames on their way to disk and for the current groups of pictures, all streams together, MiB.
     pub memory_mib: u64,
     /// Bytes of footage beyond which the oldest is destroyed before its term, GiB: the controller's standing instruction.

@@ -72,6 +72,7 @@ fn a_choice_outside_its_bounds_is_refused() {
         ("confirmation_hours = 24", "confirmation_hours = 0", "0 is not from 1 to 168"),
         ("sign_check_days = 180", "sign_check_days = -1", "-1 is not from 1 to 366"),
         ("session_hours = 10", "log_term_years = 3", "3 is not from 4 to 100"),
+        ("volume_seconds = 60", "volume_seconds = 3601", "3601 is not from 0 to 3600"),
     ] {
         let error =
             error_of(|name, text| if name == "rtr.toml" { text.replace(shipped, wrong) } else { text });

@@ -15,6 +15,8 @@ pub(crate) struct OpenVolume {
     pub(crate) file: VolumeFile,
     /// Where the next write goes: a block's border.
     pub(crate) size: u64,
+    /// Everything before it is on its way to the index.
+    pub(crate) scanned: u64,
     /// When it was made.
     pub(crate) since: Instant,
     pub(crate) next_record: u64,
@@ -35,6 +37,7 @@ impl OpenVolume {
             head,
             file,
             size: BLOCK,
+            scanned: BLOCK,
             since: Instant::now(),
             next_record: 0,
             records: Vec::new(),

@@ -568,14 +568,20 @@ impl Writer {
     }
 
     /// Sends finished minutes to the index: those before the newest minute of any stream, those in volumes that are
-    /// sealed now, or all. Called only when everything written is synced.
+    /// sealed now or have a full volume's bytes that the index lacks, or all. So a start after a crash reads about as much
+    /// at most, however long volumes are written. Called only when everything written is synced.
     fn send_to_index(&mut self, all: bool) {
         if self.volumes.values().any(|open| open.dirty) {
             return;
         }
         let queues = self.shared.queues.all();
         let now = queues.iter().filter_map(|queue| queue.lock().chunks.last().map(ChunkRef::minute)).max();
-        let sealed: HashSet<u64> = self.batch.sealed.iter().map(|volume| volume.number).collect();
+        let most = self.shared.config.volume_bytes;
+        let long = self.volumes.values().filter(|open| open.size - open.scanned > most);
+        let whole: HashSet<u64> = long
+            .map(|open| open.head.number)
+            .chain(self.batch.sealed.iter().map(|volume| volume.number))
+            .collect();
         // The first byte of each open volume that is not in the index after this commit.
         let mut safe: HashMap<u64, u64> =
             self.volumes.values().map(|open| (open.head.number, open.size)).collect();
@@ -585,12 +591,12 @@ impl Writer {
             // A suspect chunk holds up nothing behind it: it stays in memory, where readers find it, and is left out below.
             let due = |chunk: &ChunkRef| {
                 all || self.suspect.contains(&chunk.volume)
-                    || sealed.contains(&chunk.volume)
+                    || whole.contains(&chunk.volume)
                     || now.is_some_and(|now| chunk.minute() < now)
             };
-            // A prefix only, so that `sent` stays a number; a later sealed volume makes everything before it due too.
+            // A prefix only, so that `sent` stays a number; a later volume that goes whole makes everything before it due too.
             let waiting = state.chunks.get(sent..).unwrap_or_default();
-            let count = waiting.iter().rposition(|chunk| sealed.contains(&chunk.volume)).map_or_else(
+            let count = waiting.iter().rposition(|chunk| whole.contains(&chunk.volume)).map_or_else(
                 || waiting.iter().take_while(|chunk| due(chunk)).count(),
                 |last| last + 1 + waiting.iter().skip(last + 1).take_while(|chunk| due(chunk)).count(),
             );
@@ -609,9 +615,9 @@ impl Writer {
         if self.batch.is_empty() {
             return;
         }
-        for open in self.volumes.values() {
-            let at = safe.get(&open.head.number).copied().unwrap_or(0);
-            self.batch.scanned.push((open.head.number, at, open.newest));
+        for open in self.volumes.values_mut() {
+            open.scanned = safe.get(&open.head.number).copied().unwrap_or(0);
+            self.batch.scanned.push((open.head.number, open.scanned, open.newest));
         }
         let batch = std::mem::take(&mut self.batch);
         if self.index.send(IndexCommand::Commit(batch)).is_err() {
