@@ -8,7 +8,7 @@
 //! * `claims`: `RTRCLAIM`, format version (u32, 1), stream (u32), identity of the vault (16), first instant (i64), end (i64),
 //!   number of claims (u64), the volumes' salts aside; then for each claim volume (u64), offset (u64), bytes (u64), record
 //!   number (u64), and the chunk's key under the case's key (48: AES-256-GCM, nonce: place in this list, associated data:
-//!   the 32 bytes before).
+//!   the 32 bytes before). While they are being written they are called `claims.part`: a folder without claims keeps nothing.
 //! * `held`: `RTRHELD1`, then entries of kind (u32: 1 chunk, 2 parameters), 0 (u32), volume (u64), offset (u64), length (u64)
 //!   and the record's bytes as they stood in the volume, so that their leaves still prove what was recorded. While it is
 //!   being copied it is called `held.part`; volumes that it needs are not unlinked before it is whole.
@@ -161,7 +161,16 @@ fn cipher(key: &[u8; 32]) -> Result<LessSafeKey, VaultError> {
 fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).at(path)?;
+    #[cfg(test)]
+    crate::powercut::Act::Write(path, 0, bytes).happens()?;
     file.write_all(bytes).and_then(|()| file.sync_all()).at(path)
+}
+
+/// Writes a hold's claims: they are there whole or not at all, so that a name whose claiming was cut short is free again.
+fn write_claims(folder: &Path, bytes: &[u8]) -> Result<(), VaultError> {
+    let (part, whole) = (folder.join("claims.part"), folder.join("claims"));
+    write_durably(&part, bytes)?;
+    fs::rename(&part, &whole).at(&whole)
 }
 
 fn sync_folder(dir: &Path) -> Result<(), VaultError> {
@@ -301,7 +310,7 @@ fn claim(
     for folder in &folders {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).at(folder)?;
         write_durably(&folder.join("key"), &*key_file)?;
-        write_durably(&folder.join("claims"), &bytes)?;
+        write_claims(folder, &bytes)?;
         sync_folder(folder)?;
         folder.parent().map_or(Ok(()), sync_folder)?;
     }

@@ -45,8 +45,8 @@ struct State {
     /// Syncs of volumes wait; how many do.
     slow: bool,
     waiting: u32,
-    /// The next write or sync of a volume ends its thread.
-    deadly: bool,
+    /// The next write or sync of a file whose name contains this ends its thread.
+    deadly: Option<&'static str>,
 }
 
 /// Syncs, or else writes, of files whose name contains `which` fail with this error of the system, so many times.
@@ -109,8 +109,8 @@ impl Disk {
     fn happens(&self, act: &Act<'_>) -> Result<(), VaultError> {
         let path = act.path().strip_prefix(&self.root).unwrap().to_owned();
         let mut state = self.state.lock().unwrap();
-        if state.deadly && path.extension().is_some_and(|kind| kind == "vol") {
-            state.deadly = false;
+        if state.deadly.is_some_and(|which| path.to_string_lossy().contains(which)) {
+            state.deadly = None;
             drop(state);
             panic!("the thread dies, as the test asked");
         }
@@ -177,9 +177,9 @@ impl Disk {
         self.changed.notify_all();
     }
 
-    /// The next write or sync of a volume ends its thread.
-    pub(crate) fn kill(&self) {
-        self.state.lock().unwrap().deadly = true;
+    /// The next write or sync of a file whose name contains `which` ends its thread.
+    pub(crate) fn kill(&self, which: &'static str) {
+        self.state.lock().unwrap().deadly = Some(which);
     }
 
     /// Until the writer waits for the disk.

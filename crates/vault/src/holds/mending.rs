@@ -1,6 +1,6 @@
 //! What a start mends of holds, and how their two copies are compared.
 
-use super::{Claims, claims_of, copy, folders, ids, note_missing, sync_folder, write_durably};
+use super::{Claims, claims_of, copy, folders, ids, note_missing, sync_folder, write_claims, write_durably};
 use crate::error::{At, VaultError};
 use std::{
     fs,
@@ -81,7 +81,11 @@ fn mirror(from: &Path, to: &Path, names: &[&str]) -> Result<(), VaultError> {
             fs::rename(&part, to.join(name)).at(to.join(name))?;
         } else {
             let bytes = Zeroizing::new(fs::read(from.join(name)).at(from.join(name))?);
-            write_durably(&to.join(name), &bytes)?;
+            if *name == "claims" {
+                write_claims(to, &bytes)?;
+            } else {
+                write_durably(&to.join(name), &bytes)?;
+            }
         }
     }
     sync_folder(to)?;

@@ -438,6 +438,31 @@ fn a_failing_device_keeps_no_hold_alive_on_the_other() {
     assert!(vault.holds().is_empty());
 }
 
+/// A process that is killed while it claims leaves a name that is free after the next start.
+#[test]
+fn a_claim_that_was_cut_short_is_made_anew_under_the_same_name() {
+    let second = (Micros(START), Micros(START + 1_000_000));
+    for claims in ["keys-a/holds/case/claims", "keys-b/holds/case/claims"] {
+        let root = tempfile::tempdir().unwrap();
+        let vault = open(root.path());
+        feed(&vault, 0);
+        vault.flush().unwrap();
+        Disk::watch(root.path()).kill(claims);
+        thread::scope(|scope| {
+            let killed = scope.spawn(|| vault.hold("case", StreamId(1), second.0, second.1)).join();
+            assert!(killed.is_err(), "it was killed");
+        });
+        drop(vault);
+        let vault = open(root.path());
+        if vault.held("case").is_none() {
+            vault.hold("case", StreamId(1), second.0, second.1).unwrap();
+        }
+        assert!(vault.held("case").unwrap().whole, "{claims}");
+        assert_eq!(vault.read_hold("case").unwrap().count() as u64, GROUP, "{claims}");
+        assert!(vault.differing_holds().is_empty());
+    }
+}
+
 /// A writer that has died is noticed, and nobody waits for it.
 #[test]
 fn a_dead_writer_is_noticed_and_nobody_waits_for_it() {
@@ -447,7 +472,7 @@ fn a_dead_writer_is_noticed_and_nobody_waits_for_it() {
     feed(&vault, 0);
     vault.flush().unwrap();
     assert!(vault.alive());
-    disk.kill();
+    disk.kill(".vol");
     feed(&vault, 1);
     assert!(matches!(vault.flush(), Err(crate::VaultError::Closed)));
     // Its thread unwinds; then it is dead.
