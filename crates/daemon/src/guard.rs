@@ -69,6 +69,10 @@ pub struct GuardedTime {
     path: PathBuf,
     mark: Option<Mark>,
     kept: Option<DateTime<Utc>>,
+    /// Whether the file holds a mark, however old: an older one only doubts more after a restart.
+    on_disk: bool,
+    /// Whether the newest mark that was due is in the file.
+    is_kept: bool,
 }
 
 impl GuardedTime {
@@ -82,27 +86,36 @@ impl GuardedTime {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { path: path.to_owned(), mark, kept: None })
+        let on_disk = mark.is_some();
+        Ok(Self { path: path.to_owned(), mark, kept: None, on_disk, is_kept: true })
     }
 
     /// What may be believed now. `witnessed` is the time of the newest cosignature, by the witness's own clock.
     ///
-    /// # Errors
-    /// When the mark cannot be written; then nothing should be destroyed either.
-    pub fn observe(&mut self, reading: &Reading, witnessed: Option<DateTime<Utc>>) -> io::Result<Guarded> {
+    /// A mark that cannot be written (a full disk) is kept in memory and tried again with the next call: what is due must be
+    /// able to die, and frees the disk. Only the very first mark must be on the disk before anything is believed.
+    pub fn observe(&mut self, reading: &Reading, witnessed: Option<DateTime<Utc>>) -> Guarded {
         let guarded = self.judge(reading, witnessed);
-        if guarded.trusted {
-            self.mark = Some(Mark {
-                at: guarded.now,
-                up_ms: reading.up.num_milliseconds(),
-                boot: reading.boot.clone(),
-            });
-            if self.kept.is_none_or(|kept| guarded.now - kept >= KEEP) {
-                self.keep()?;
-                self.kept = Some(guarded.now);
+        if !guarded.trusted {
+            return guarded;
+        }
+        self.mark =
+            Some(Mark { at: guarded.now, up_ms: reading.up.num_milliseconds(), boot: reading.boot.clone() });
+        if self.kept.is_none_or(|kept| guarded.now - kept >= KEEP) {
+            match self.keep() {
+                Ok(()) => self.kept = Some(guarded.now),
+                Err(error) => {
+                    tracing::error!(%error, "ALARM: the mark of guarded time cannot be written");
+                    return Guarded { trusted: self.on_disk, ..guarded };
+                }
             }
         }
-        Ok(guarded)
+        guarded
+    }
+
+    /// Whether the newest mark that was due to be written is in the file.
+    pub fn is_kept(&self) -> bool {
+        self.is_kept
     }
 
     /// A person of the police says that the wall clock is right, ahead or back: time goes on from what it shows.
@@ -137,9 +150,12 @@ impl GuardedTime {
         }
     }
 
-    fn keep(&self) -> io::Result<()> {
+    fn keep(&mut self) -> io::Result<()> {
         let bytes = serde_json::to_vec(&self.mark).map_err(io::Error::other)?;
-        replace(&self.path, &bytes)
+        let kept = replace(&self.path, &bytes);
+        self.is_kept = kept.is_ok();
+        self.on_disk |= self.is_kept;
+        kept
     }
 }
 
@@ -166,36 +182,71 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("time");
         let mut guard = GuardedTime::open(&path).unwrap();
-        let start = guard.observe(&reading("2026-06-01T12:00:00Z", 10, "a"), None).unwrap();
+        let start = guard.observe(&reading("2026-06-01T12:00:00Z", 10, "a"), None);
         assert!(start.trusted);
-        let later = guard.observe(&reading("2026-06-01T12:10:00Z", 20, "a"), None).unwrap();
+        let later = guard.observe(&reading("2026-06-01T12:10:00Z", 20, "a"), None);
         assert_eq!(later, Guarded { now: "2026-06-01T12:10:00Z".parse().unwrap(), trusted: true });
         // 29 days ahead: not believed, now or later, whatever the machine says.
         let ahead = reading("2026-06-30T12:11:00Z", 21, "a");
-        let doubted = guard.observe(&ahead, None).unwrap();
+        let doubted = guard.observe(&ahead, None);
         assert_eq!(doubted, Guarded { now: "2026-06-01T12:11:00Z".parse().unwrap(), trusted: false });
         let stale = Some("2026-06-01T12:11:00Z".parse().unwrap());
-        assert!(!guard.observe(&ahead, stale).unwrap().trusted);
+        assert!(!guard.observe(&ahead, stale).trusted);
         // Nor after a restart of daemon and machine.
         let mut guard = GuardedTime::open(&path).unwrap();
-        assert!(!guard.observe(&reading("2026-06-30T12:12:00Z", 1, "b"), None).unwrap().trusted);
+        assert!(!guard.observe(&reading("2026-06-30T12:12:00Z", 1, "b"), None).trusted);
         // The clock is set right again.
-        assert!(guard.observe(&reading("2026-06-01T12:11:30Z", 2, "b"), None).unwrap().trusted);
+        assert!(guard.observe(&reading("2026-06-01T12:11:30Z", 2, "b"), None).trusted);
         // The machine was off for two days: a witness on another machine says so too.
         let back = reading("2026-06-03T12:00:00Z", 1, "c");
-        assert!(!guard.observe(&back, None).unwrap().trusted);
+        assert!(!guard.observe(&back, None).trusted);
         let witnessed = Some("2026-06-03T11:58:00Z".parse().unwrap());
-        assert_eq!(guard.observe(&back, witnessed).unwrap(), Guarded { now: back.wall, trusted: true });
+        assert_eq!(guard.observe(&back, witnessed), Guarded { now: back.wall, trusted: true });
         // A person of the police says that a clock is right that nobody else confirms.
         let ahead = reading("2026-06-05T12:00:00Z", 2, "c");
-        assert!(!guard.observe(&ahead, None).unwrap().trusted);
+        assert!(!guard.observe(&ahead, None).trusted);
         guard.accept(&ahead).unwrap();
-        assert_eq!(guard.observe(&ahead, None).unwrap(), Guarded { now: ahead.wall, trusted: true });
+        assert_eq!(guard.observe(&ahead, None), Guarded { now: ahead.wall, trusted: true });
         let mut guard = GuardedTime::open(&path).unwrap();
-        assert!(guard.observe(&ahead, None).unwrap().trusted, "also after a restart");
+        assert!(guard.observe(&ahead, None).trusted, "also after a restart");
         guard.accept(&back).unwrap();
         // Set back a year: time goes on from the mark.
-        let past = guard.observe(&reading("2025-06-03T12:00:00Z", 31, "c"), None).unwrap();
+        let past = guard.observe(&reading("2025-06-03T12:00:00Z", 31, "c"), None);
         assert_eq!(past, Guarded { now: "2026-06-03T12:30:00Z".parse().unwrap(), trusted: true });
+    }
+
+    /// The footage that a full disk waits for would free it: a mark that cannot be written doubts nothing.
+    #[test]
+    fn a_full_disk_does_not_stop_time_but_a_first_mark_must_be_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("time");
+        // What is in the way of the new file stands for the full disk.
+        let part = path.with_extension("part");
+        fs::create_dir(&part).unwrap();
+        let mut guard = GuardedTime::open(&path).unwrap();
+        assert!(
+            !guard.observe(&reading("2026-06-01T12:00:00Z", 10, "a"), None).trusted,
+            "nothing was ever kept"
+        );
+        assert!(!guard.is_kept());
+        fs::remove_dir(&part).unwrap();
+        let mut guard = GuardedTime::open(&path).unwrap();
+        assert!(guard.observe(&reading("2026-06-01T12:00:00Z", 10, "a"), None).trusted);
+        fs::create_dir(&part).unwrap();
+        for minute in [5, 10] {
+            let now = reading(&format!("2026-06-01T12:{minute:02}:00Z"), 10 + minute, "a");
+            assert_eq!(guard.observe(&now, None), Guarded { now: now.wall, trusted: true });
+            assert!(!guard.is_kept());
+        }
+        assert!(
+            !guard.observe(&reading("2026-06-30T12:11:00Z", 21, "a"), None).trusted,
+            "and a jump is doubted as ever"
+        );
+        // After a restart the older mark doubts more, not less.
+        let again = GuardedTime::open(&path).unwrap();
+        assert!(!again.judge(&reading("2026-06-01T12:11:00Z", 1, "b"), None).trusted);
+        fs::remove_dir(&part).unwrap();
+        assert!(guard.observe(&reading("2026-06-01T12:12:00Z", 22, "a"), None).trusted);
+        assert!(guard.is_kept());
     }
 }

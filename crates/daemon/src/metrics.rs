@@ -182,6 +182,12 @@ pub fn text(app: &Rooms) -> String {
         u64::from(kept.clock_set_back.load(Ordering::Relaxed)),
     );
     figure(
+        "rtr_clock_unkept",
+        "gauge",
+        "Whether the mark of guarded time cannot be written: time goes on with the one in memory",
+        u64::from(kept.clock_unkept.load(Ordering::Relaxed)),
+    );
+    figure(
         "rtr_clock_doubted",
         "gauge",
         "Whether the clock is ahead of what has passed and no witness confirms it",

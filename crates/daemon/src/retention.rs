@@ -22,7 +22,7 @@ use crate::{
 use chrono::{DateTime, TimeDelta, Utc};
 use destroying::count_hours;
 use ledger::{Clock, Entry, Object as LogObject, Operation};
-use mandate::{CameraId, judgement::judge};
+use mandate::{CameraId, FactBody, judgement::judge};
 use media::{Micros, StreamId};
 use state::{Announcement, State};
 use std::{
@@ -58,6 +58,8 @@ pub struct Figures {
     pub clock_doubted: AtomicBool,
     /// Whether the clock is behind what has passed: time goes on without it.
     pub clock_set_back: AtomicBool,
+    /// Whether the mark of guarded time cannot be written: time goes on with the one in memory.
+    pub clock_unkept: AtomicBool,
     /// Announcements that no witness has confirmed within the hour.
     pub unwitnessed: AtomicU64,
     /// Keys destroyed since the start.
@@ -203,10 +205,8 @@ impl Retention {
     pub fn pass_at(&self, reading: &Reading) {
         let witnessed = self.confirmed(reading);
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let guarded = inner.guard.observe(reading, witnessed).unwrap_or_else(|error| {
-            tracing::error!(%error, "the mark of guarded time cannot be kept; nothing is destroyed");
-            Guarded { now: reading.wall, trusted: false }
-        });
+        let guarded = inner.guard.observe(reading, witnessed);
+        self.figures.clock_unkept.store(guarded.trusted && !inner.guard.is_kept(), Relaxed);
         let doubted = self.figures.clock_doubted.swap(!guarded.trusted, Relaxed);
         if guarded.trusted == doubted {
             self.clock_changed(reading, guarded);
@@ -388,18 +388,18 @@ impl Retention {
         due
     }
 
-    /// No hour of this stream has a shorter term; zero where only the hours themselves know.
+    /// No hour of this stream has a shorter term; zero where only the hours themselves know. An hour keeps the term under
+    /// which it was captured, so every version of every decree counts.
     fn shortest_term(&self, subject: &Subject) -> TimeDelta {
         let snapshot = self.gate.snapshot();
-        let register = &snapshot.register;
-        if subject.camera.as_ref().is_none_or(|camera| register.camera(camera).is_none()) {
+        if subject.camera.as_ref().is_none_or(|camera| snapshot.register.camera(camera).is_none()) {
             return TimeDelta::zero();
         }
-        let decrees = register.municipalities().flat_map(|municipality| register.decrees(&municipality.id));
-        decrees
-            .map(|decree| TimeDelta::days(decree.retention_days.into()))
-            .min()
-            .map_or(LONGEST, |t| t.min(LONGEST))
+        let days = snapshot.facts.iter().filter_map(|fact| match &fact.body {
+            FactBody::Decree(decree) => Some(decree.retention_days),
+            _ => None,
+        });
+        days.min().map_or(LONGEST, |days| TimeDelta::days(days.into()).min(LONGEST))
     }
 
     /// The term that the recorder gave the keys of an hour.

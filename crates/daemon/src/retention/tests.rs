@@ -16,6 +16,7 @@ struct Room {
     vault: Vault,
     log: Arc<FakeLog>,
     gate: Gate,
+    journal: crate::journal::Journal,
     clock: ManualClock,
     folder: tempfile::TempDir,
 }
@@ -76,7 +77,7 @@ async fn room_with(budget: Option<u64>, volume_bytes: u64, camera: &str, class: 
     log.entries.lock().unwrap().clear();
     let retention =
         Retention::open(folder.path(), gate.clone(), vault.clone(), Arc::new(streams), budget).unwrap();
-    Room { retention: Arc::new(retention), vault, log, gate, clock, folder }
+    Room { retention: Arc::new(retention), vault, log, gate, journal, clock, folder }
 }
 
 impl Room {
@@ -142,6 +143,42 @@ async fn an_hour_is_announced_a_day_ahead_and_dies_before_its_first_frame_is_28_
     let actions = room.actions();
     assert!(actions.contains(&"destroy.done".to_owned()) && actions.contains(&"destroy.report".to_owned()));
     assert_eq!(room.retention.figures.late.load(Relaxed), 2);
+}
+
+/// A longer term is for what is captured from then on: what was captured under the shorter one dies by that.
+#[tokio::test]
+async fn an_hour_dies_by_the_term_that_held_when_it_was_captured() {
+    let room = room(None).await;
+    let decree = |days: u32| {
+        let mut decree =
+            crate::testing::facts().into_iter().find(|f| matches!(f, FactBody::Decree(_))).unwrap();
+        if let FactBody::Decree(decree) = &mut decree {
+            decree.retention_days = days;
+        }
+        decree
+    };
+    for (at, days) in [(CAPTURED, 7), ("2026-06-01T15:00:00Z", 28)] {
+        room.clock.set(at.parse().unwrap());
+        room.journal.record(decree(days), crate::journal::Provenance::default()).await.unwrap();
+    }
+    room.pass("2026-06-07T12:00:00Z").await;
+    assert!(room.actions().contains(&"destroy.due".to_owned()), "a day ahead, as ever");
+    room.pass("2026-06-08T11:59:30Z").await;
+    assert_eq!(room.hours(), 2, "the first hour is seven days old");
+    room.pass("2026-06-08T14:00:00Z").await;
+    assert_eq!(room.hours(), 0);
+}
+
+/// The footage is on the disk that is full: what is due dies all the same, and so frees it.
+#[tokio::test]
+async fn a_full_disk_does_not_stop_destruction() {
+    let room = room(None).await;
+    room.pass("2026-06-01T16:00:00Z").await;
+    fs::create_dir(room.folder.path().join("guarded-time.part")).unwrap();
+    room.pass("2026-06-29T11:59:30Z").await;
+    assert_eq!(room.hours(), 2);
+    let figures = &room.retention.figures;
+    assert!(figures.clock_unkept.load(Relaxed) && !figures.clock_doubted.load(Relaxed));
 }
 
 #[tokio::test]
