@@ -1,6 +1,6 @@
 //! The daemon's one clock. Nothing else reads the time of day; tests pass a [`ManualClock`] and own it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use futures::future::BoxFuture;
 use media::Micros;
 use std::{
@@ -12,6 +12,11 @@ use tokio::sync::watch;
 /// An instant as the people of the room read it: Dutch time, to the minute.
 pub(crate) fn local(at: DateTime<Utc>) -> String {
     at.with_timezone(&chrono_tz::Europe::Amsterdam).format("%Y-%m-%d %H:%M").to_string()
+}
+
+/// Whether an instant that somebody gives can be calculated with: further out, adding a term to it would overflow.
+pub(crate) fn is_near(at: DateTime<Utc>) -> bool {
+    (1970..=9999).contains(&at.year())
 }
 
 /// Tells the time (UTC) and waits for an instant.

@@ -8,7 +8,7 @@
 use crate::{
     api::{
         App, Caller, Token,
-        problem::ApiError,
+        problem::{ApiError, read_json},
         room::{ledger_view, live_request, state_view},
     },
     gate::Ticket,
@@ -223,7 +223,7 @@ struct Looks {
 impl Looks {
     /// Does what the client said; `false` when the socket is gone.
     async fn said(&mut self, text: &str) -> bool {
-        let message = match serde_json::from_str::<ClientMessage>(text) {
+        let message = match read_json::<ClientMessage>(text.as_bytes()) {
             Ok(message) => message,
             Err(error) => {
                 let sentence = Sentence {

@@ -222,7 +222,8 @@ impl Playing<'_> {
         let backward = motion.speed < 0.0;
         let start = motion.position.unwrap_or(if backward { last.until } else { first.from });
         let still = self.stay && motion.speed == 0.0;
-        let end = if still { start + motion::STILL } else { last.until };
+        let ahead = start.checked_add_signed(motion::STILL).filter(|_| still);
+        let end = ahead.unwrap_or(last.until);
         let mut pacer = Pacer::new(motion, micros(start), self.app.gate.clock().now());
         let mut runs: Vec<_> = leases
             .iter()

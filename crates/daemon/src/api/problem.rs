@@ -1,6 +1,7 @@
 //! RFC 9457 problem documents: every error of the API, each with a stable code and a sentence in both languages.
 
 use crate::{
+    clock::is_near,
     gate::{Refused, clock_doubted, code_text, log_unavailable, unwitnessed},
     identity::IdentityError,
     incidents::IncidentError,
@@ -282,5 +283,59 @@ impl IntoResponse for ApiError {
 
 /// A body read as JSON; what is wrong is told to the caller.
 pub fn read_body<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|e| ApiError::Malformed(e.to_string()))
+    read_json(body).map_err(ApiError::Malformed)
+}
+
+/// JSON of a client, with a sentence where it cannot be read. Every instant in it lies in the years 1970 to 9999, so that
+/// calculating with it never overflows.
+pub(crate) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    if let Some(text) = far_instant(&value) {
+        return Err(format!("`{text}` lies outside the years 1970 to 9999"));
+    }
+    // From the bytes again: its errors name line and column.
+    serde_json::from_slice(bytes).map_err(|e| e.to_string())
+}
+
+/// An instant that nobody can calculate with.
+fn far_instant(value: &serde_json::Value) -> Option<&str> {
+    match value {
+        serde_json::Value::String(text) => {
+            text.parse::<DateTime<Utc>>().is_ok_and(|at| !is_near(at)).then_some(text)
+        }
+        serde_json::Value::Array(values) => values.iter().find_map(far_instant),
+        serde_json::Value::Object(fields) => fields.values().find_map(far_instant),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{api, socket::ClientMessage};
+
+    #[test]
+    fn an_instant_that_overflows_is_refused_wherever_it_stands() {
+        let far = [
+            "+262142-12-31T23:59:59Z",
+            "-262143-01-01T00:00:00Z",
+            "+10000-01-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+        ];
+        for far in far {
+            let hold = format!(
+                r#"{{"camera": "C1", "from": "{far}", "until": "2026-06-01T12:00:00Z", "case_number": "1", "offence": "2"}}"#
+            );
+            let refused = read_body::<api::NewHold>(&hold.clone().into());
+            assert!(matches!(refused, Err(ApiError::Malformed(reason)) if reason.contains(far)));
+            read_body::<api::NewHold>(&hold.replace(far, "2026-06-01T11:00:00Z").into()).unwrap();
+            let steer =
+                r#"{"type": "steer", "subscriptions": [1], "serial": 1, "speed": 0, "position": "FAR"}"#;
+            assert!(
+                read_json::<ClientMessage>(steer.replace("FAR", far).as_bytes()).unwrap_err().contains(far)
+            );
+            read_json::<ClientMessage>(steer.replace("FAR", "9999-12-31T23:59:59Z").as_bytes()).unwrap();
+        }
+        assert!(read_json::<Vec<u8>>(b"[").is_err());
+    }
 }

@@ -1,7 +1,7 @@
 //! What stands behind the `?` of an address, read with errors that name the key.
 
 use super::problem::ApiError;
-use crate::clock::to_micros;
+use crate::clock::{is_near, to_micros};
 use axum::{extract::FromRequestParts, http::request::Parts};
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
@@ -23,9 +23,12 @@ impl Asked {
     /// An instant (RFC 3339), cut to microseconds.
     pub(super) fn instant(&self, key: &str) -> Result<Option<DateTime<Utc>>, ApiError> {
         let read = |text: &str| {
-            DateTime::parse_from_rfc3339(text).map(|at| to_micros(at.to_utc())).map_err(|_| {
+            let at = DateTime::parse_from_rfc3339(text).map_err(|_| {
                 ApiError::Malformed(format!("`{key}` is not an instant like 2026-06-13T21:00:00+02:00"))
-            })
+            })?;
+            let at = to_micros(at.to_utc());
+            let far = || ApiError::Malformed(format!("`{key}` lies outside the years 1970 to 9999"));
+            is_near(at).then_some(at).ok_or_else(far)
         };
         self.text(key).map(read).transpose()
     }

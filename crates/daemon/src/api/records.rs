@@ -1,7 +1,7 @@
 //! Reading the log, for one of the four purposes of the law (Wpg 32a lid 2). Reading is logged itself.
 
 use super::{App, Caller, ask, problem::ApiError};
-use crate::{gate::Pass, identity::Session};
+use crate::{clock::is_near, gate::Pass, identity::Session};
 use axum::{
     Extension, Json,
     extract::{Query, State},
@@ -79,10 +79,11 @@ fn filter(query: &Asked) -> Result<Option<Filter>, ApiError> {
     }
     let text = |name: &str| query.get(name).cloned();
     let instant = |name: &str| match query.get(name) {
-        Some(text) => text
-            .parse()
-            .map(Some)
-            .map_err(|_| ApiError::Malformed(format!("`{name}` is not an instant (RFC 3339)"))),
+        Some(text) => match text.parse() {
+            Ok(at) if is_near(at) => Ok(Some(at)),
+            Ok(_) => Err(ApiError::Malformed(format!("`{name}` lies outside the years 1970 to 9999"))),
+            Err(_) => Err(ApiError::Malformed(format!("`{name}` is not an instant (RFC 3339)"))),
+        },
         None => Ok(None),
     };
     Ok(Some(Filter {
@@ -158,5 +159,14 @@ mod tests {
         assert_eq!(data, serde_json::json!({ "filters": { "camera": "ENS-C01", "limit": "50" } }));
         assert_eq!(entry.object.unwrap().person.as_deref(), Some("anna"));
         assert_eq!(entry.justification.case_number.as_deref(), Some("PL0500-1"));
+    }
+
+    #[test]
+    fn a_filter_by_an_instant_that_overflows_is_refused() {
+        let with = |text: &str| filter(&[("since".to_owned(), text.to_owned())].into());
+        assert!(with("2026-06-01T12:00:00Z").is_ok());
+        for text in ["+262142-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "yesterday"] {
+            assert!(matches!(with(text), Err(ApiError::Malformed(_))), "{text}");
+        }
     }
 }
