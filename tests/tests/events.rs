@@ -94,6 +94,7 @@ async fn a_shift_stands_in_the_log_and_the_auditor_reads_it() -> Result<()> {
             source: IncidentSource::Own,
             instruction: None,
             quick: true,
+            outside_number: None,
         })
         .await?;
     let change = json!({ "note": "helped up" });

@@ -71,6 +71,7 @@ async fn two_cameras_are_looked_back_at_in_step_in_both_directions() -> Result<(
             source: IncidentSource::Own,
             instruction: None,
             quick: true,
+            outside_number: None,
         })
         .await?
         .id;

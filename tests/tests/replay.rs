@@ -59,6 +59,7 @@ async fn the_last_seconds_come_back_on_an_incident_only() -> Result<()> {
             source: IncidentSource::Own,
             instruction: None,
             quick: true,
+            outside_number: None,
         })
         .await?;
     sender.send(&replay(2, Some(incident.id.clone()))).await?;

@@ -113,6 +113,7 @@ fn made_up_incidents(now: DateTime<Utc>) -> Vec<Incident> {
         instruction: instruction.map(str::to_owned),
         marked_by: "j.observant".into(),
         closed_at: closed,
+        outside_number: None,
     };
     let closed = Some(now - TimeDelta::seconds(300));
     vec![
@@ -293,6 +294,7 @@ impl MadeUp {
                     instruction: new.instruction,
                     marked_by: "j.observant".into(),
                     closed_at: None,
+                    outside_number: new.outside_number,
                 }));
             }
             Ask::Timeline(camera, of) => {

@@ -38,6 +38,12 @@ impl Incidents {
                category TEXT NOT NULL, note TEXT NOT NULL, source TEXT NOT NULL, instruction TEXT,
                marked_by TEXT NOT NULL, closed_at INTEGER) STRICT;",
         )?;
+        let version: i64 = store.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version < 1 {
+            store.execute_batch(
+                "BEGIN; ALTER TABLE incidents ADD COLUMN outside_number TEXT; PRAGMA user_version = 1; COMMIT;",
+            )?;
+        }
         Ok(Self(Mutex::new(store)))
     }
 
@@ -49,8 +55,8 @@ impl Incidents {
     pub fn mark(&self, new: &NewIncident, marked_by: &PersonId) -> Result<Incident, IncidentError> {
         let store = self.store();
         store.execute(
-            "INSERT INTO incidents (at, cameras, category, note, source, instruction, marked_by)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO incidents (at, cameras, category, note, source, instruction, marked_by, outside_number)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 new.at.timestamp_micros(),
                 text(&new.cameras)?,
@@ -58,7 +64,8 @@ impl Incidents {
                 shortened(&new.note),
                 text(&new.source)?,
                 new.instruction,
-                marked_by.as_str()
+                marked_by.as_str(),
+                new.outside_number
             ],
         )?;
         let number = store.last_insert_rowid();
@@ -119,7 +126,8 @@ impl Incidents {
     }
 }
 
-const COLUMNS: &str = "number, at, cameras, category, note, source, instruction, marked_by, closed_at";
+const COLUMNS: &str = "number, at, cameras, category, note, source, instruction, marked_by, closed_at, \
+                       outside_number";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<Incident, IncidentError>> {
     let (number, at, closed_at) =
@@ -127,6 +135,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Incident, IncidentError>> {
     let (cameras, category, source) =
         (row.get::<_, String>(2)?, row.get::<_, String>(3)?, row.get::<_, String>(5)?);
     let (note, instruction, marked_by) = (row.get(4)?, row.get(6)?, row.get::<_, String>(7)?);
+    let outside_number = row.get(9)?;
     let damaged = |e: &dyn std::fmt::Display| IncidentError::Damaged(format!("incident {number}: {e}"));
     Ok((|| {
         Ok(Incident {
@@ -139,6 +148,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<Incident, IncidentError>> {
             instruction,
             marked_by: PersonId::from(marked_by),
             closed_at: closed_at.and_then(DateTime::from_timestamp_micros),
+            outside_number,
         })
     })())
 }

@@ -323,6 +323,7 @@ mod tests {
                 source: IncidentSource::Own,
                 instruction: None,
                 quick: false,
+                outside_number: None,
             };
             incidents.mark(&new, &"anna".into()).unwrap();
         }

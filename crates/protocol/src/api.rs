@@ -285,6 +285,10 @@ pub struct NewIncident {
     /// A mark that `R` opens so that looking back has its incident.
     #[serde(default)]
     pub quick: bool,
+    /// The number under which the police's own system knows it. A police operator who names one opens the incident outside
+    /// the live window too, where the decree lets the police look then.
+    #[serde(default)]
+    pub outside_number: Option<String>,
 }
 
 /// `PATCH /incidents/{id}`.
@@ -323,6 +327,9 @@ pub struct Incident {
     /// When it was closed.
     #[serde(default)]
     pub closed_at: Option<DateTime<Utc>>,
+    /// The number in the police's own system, where the police opened it with one.
+    #[serde(default)]
+    pub outside_number: Option<String>,
 }
 
 /// `GET /health`.

@@ -107,6 +107,7 @@ impl Model {
                         source,
                         instruction,
                         quick,
+                        outside_number: None,
                     }));
                 }
             }
@@ -198,6 +199,7 @@ impl Model {
                 source: IncidentSource::Own,
                 instruction: None,
                 quick: true,
+                outside_number: None,
             }));
         }
         if let Some(tile) = self.tiles.get_mut(tile) {

@@ -192,6 +192,7 @@ impl Model {
                 source: IncidentSource::Own,
                 instruction: None,
                 quick: true,
+                outside_number: None,
             })),
         }
     }
@@ -503,6 +504,7 @@ mod tests {
             instruction: None,
             marked_by: "observant".into(),
             closed_at: None,
+            outside_number: None,
         };
         model.learn(News::Incident(incident));
         let tile = &model.replay.as_ref().unwrap().tiles[0];

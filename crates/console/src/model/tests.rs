@@ -35,6 +35,7 @@ fn looking_back_opens_an_incident_first() {
         instruction: None,
         marked_by: "observant".into(),
         closed_at: None,
+        outside_number: None,
     };
     model.learn(News::Incident(incident));
     assert!(

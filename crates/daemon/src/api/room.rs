@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     clock::{instant, local},
-    gate::request,
+    gate::{Gate, Pass, Refused, request},
     identity::Session,
     incidents::LONGEST_NOTE,
     journal::Snapshot,
@@ -19,7 +19,10 @@ use axum::{
 };
 use chrono::TimeDelta;
 use ingest::SessionState;
-use mandate::{Action, CameraId, Decision, FactBody, FactKind, FactRef, IncidentId, Object, Request};
+use mandate::{
+    Action, CameraId, Decision, FactBody, FactKind, FactRef, IncidentId, Object, ReasonCode, Request,
+    Resolved, Role, Statement,
+};
 use protocol::api::{
     About, Access, CameraHealth, CameraState, CameraView, Health, Incident, IncidentChange, LedgerHealth,
     MunicipalityView, NewIncident, Sentence, StreamRole, Why,
@@ -27,6 +30,10 @@ use protocol::api::{
 
 /// Incidents in one answer.
 const NEWEST: u32 = 500;
+/// Longest number of the police's own system, characters.
+const LONGEST_NUMBER: usize = 200;
+/// What stands for an incident that the police know and that has no number here yet.
+const OUTSIDE: &str = "outside";
 /// A mark may lie this far in the past at most.
 const MARK_REACH: TimeDelta = TimeDelta::hours(24);
 
@@ -228,6 +235,7 @@ pub(super) async fn mark(
         }));
     }
     check_note(&new.note)?;
+    check_outside_number(new.outside_number.as_deref())?;
     let Some(first) = new.cameras.first() else {
         return Err(ApiError::Invalid(Sentence {
             nl: "Kies ten minste één camera.".to_owned(),
@@ -236,11 +244,31 @@ pub(super) async fn mark(
     };
     // Every camera passes the gate, the selected one last, so that an entry of a permit is never followed by a refusal.
     for camera in new.cameras.iter().skip(1).chain([first]) {
-        let mut ask = ask(&session, Action::MarkIncident, Object::Camera(camera.clone()), "incident.mark");
-        ask.request.resolved = live_request(&app, &session, camera).resolved;
-        app.gate.act(&ask).await?;
+        let resolved = live_request(&app, &session, camera).resolved;
+        pass_mark(&app.gate, &session, &new, camera, resolved).await?;
     }
     Ok((StatusCode::CREATED, Json(app.incidents.mark(&new, &session.person)?)))
+}
+
+/// Asks the gate for a mark on one camera. One that the police know under a number of their own is decided with the incident
+/// as it will stand (`decisions.md` 1): outside the live window a mark opens nothing otherwise.
+pub(crate) async fn pass_mark(
+    gate: &Gate,
+    session: &Session,
+    new: &NewIncident,
+    camera: &CameraId,
+    resolved: Resolved,
+) -> Result<Pass, Refused> {
+    let mut ask = ask(session, Action::MarkIncident, Object::Camera(camera.clone()), "incident.mark");
+    ask.request.resolved = resolved;
+    let Some(number) = &new.outside_number else { return gate.act(&ask).await };
+    ask.request = ask.request.saying(Statement { case_number: Some(number.clone()), ..Statement::default() });
+    if session.role != Role::PoliceOperator {
+        return Err(gate.refuse(&ask, ReasonCode::RoleNotPermitted).await);
+    }
+    ask.request.resolved.incident = Some(IncidentId::new(OUTSIDE));
+    // It has no number of ours yet; the police's own stands in the entry as a commitment, like every case number.
+    gate.act_telling(&ask, |entry| entry.justification.incident = None).await
 }
 
 /// `PATCH /incidents/{id}`.
@@ -275,6 +303,16 @@ fn check_note(note: &str) -> Result<(), ApiError> {
         return Err(ApiError::Invalid(Sentence {
             nl: format!("De notitie is langer dan {LONGEST_NOTE} tekens."),
             en: format!("The note is longer than {LONGEST_NOTE} characters."),
+        }));
+    }
+    Ok(())
+}
+
+fn check_outside_number(number: Option<&str>) -> Result<(), ApiError> {
+    if number.is_some_and(|number| number.trim().is_empty() || number.chars().count() > LONGEST_NUMBER) {
+        return Err(ApiError::Invalid(Sentence {
+            nl: format!("Het nummer van de politie is leeg of langer dan {LONGEST_NUMBER} tekens."),
+            en: format!("The police's number is empty or longer than {LONGEST_NUMBER} characters."),
         }));
     }
     Ok(())

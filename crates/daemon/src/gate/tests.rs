@@ -8,7 +8,7 @@ use crate::{
     journal::{Journal, Provenance},
     testing::{FakeLog, journal},
 };
-use mandate::{FactBody, IncidentId, PersonId, Role};
+use mandate::{FactBody, IncidentId, PersonId, Role, facts::LiveOutsideWindow};
 use tokio_util::sync::CancellationToken;
 
 struct Room {
@@ -96,6 +96,60 @@ async fn a_refusal_is_logged_and_says_why_and_when_it_opens() {
     assert_eq!(refusal.opens_at, Some("2026-06-13T19:00:00Z".parse().unwrap()));
     assert_eq!(ledger_seq, Some(0));
     assert_eq!(room.log.actions(), ["live_view deny"]);
+}
+
+/// By day recording runs and nobody watches. The police open an incident that their own system knows, and look live at it;
+/// nobody else does, and not where the period says never.
+#[tokio::test]
+async fn outside_the_window_the_police_open_an_incident_with_a_number_of_their_own() {
+    let room = room().await;
+    room.clock.set("2026-06-17T12:00:00Z".parse().unwrap());
+    let new = |outside_number: Option<&str>| protocol::api::NewIncident {
+        at: room.clock.now(),
+        cameras: vec!["C1".into()],
+        category: protocol::api::IncidentCategory::Fight,
+        note: String::new(),
+        source: protocol::api::IncidentSource::Own,
+        instruction: None,
+        quick: false,
+        outside_number: outside_number.map(ToOwned::to_owned),
+    };
+    let mark = async |person, role, number| {
+        let (session, new, camera) = (session(person, role), new(number), CameraId::from("C1"));
+        let nothing = mandate::Resolved::default();
+        match crate::api::room::pass_mark(&room.gate, &session, &new, &camera, nothing).await {
+            Ok(_) => None,
+            Err(Refused::Denied { refusal, .. }) => Some(refusal.code),
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    let outside = async |mode| {
+        let mut period =
+            crate::testing::facts().into_iter().find(|f| matches!(f, FactBody::Period(_))).unwrap();
+        if let FactBody::Period(period) = &mut period {
+            period.live_outside_window = Some(mode);
+        }
+        room.journal.record(period, Provenance::default()).await.unwrap();
+    };
+    outside(LiveOutsideWindow::PoliceIncident).await;
+    let number = Some("BVH 2026123456");
+    let (bert, anna) = (("bert", Role::PoliceOperator), ("anna", Role::Observer));
+    assert_eq!(mark(bert.0, bert.1, None).await, Some(ReasonCode::OutsideLiveWindow));
+    assert_eq!(mark(anna.0, anna.1, number).await, Some(ReasonCode::RoleNotPermitted));
+    assert_eq!(mark(bert.0, bert.1, number).await, None);
+    let entry = room.log.entries.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(
+        (entry.action.as_ref(), entry.justification.case_number.as_deref()),
+        ("incident.mark", number)
+    );
+    assert_eq!(entry.justification.incident, None);
+    let mut look = live(bert.0, bert.1);
+    assert!(room.gate.look(look.clone()).await.is_err(), "not without it");
+    look.request = look.request.for_incident(IncidentId::new("1"));
+    room.gate.look(look.clone()).await.unwrap();
+    outside(LiveOutsideWindow::Never).await;
+    assert_eq!(mark(bert.0, bert.1, number).await, Some(ReasonCode::OutsideLiveWindow));
+    assert!(room.gate.look(look).await.is_err());
 }
 
 #[tokio::test]
