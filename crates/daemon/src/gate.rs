@@ -7,6 +7,7 @@
 
 mod entries;
 mod lease;
+mod logs;
 mod supervisor;
 mod telling;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod witness;
 pub use entries::{actor, code_text, origin, request};
 pub(crate) use entries::{article, word};
 pub use lease::{Lease, LeaseState, Ticket};
+pub use logs::{EntryOf, Logs, Seen};
 pub use witness::{POLICE_ONLY_AFTER, unwitnessed};
 
 use crate::{
@@ -167,6 +169,8 @@ struct Inner {
     clock_doubted: AtomicBool,
     /// Since when a silent witness counts, if one is asked for.
     witness_since: OnceLock<DateTime<Utc>>,
+    /// The logs that numbers kept elsewhere may belong to.
+    logs: OnceLock<Logs>,
     /// Incidents that were closed since the start: nothing rests on them any more (V12).
     closed: Mutex<HashSet<IncidentId>>,
     /// Refusals that are told one by one, and those that are counted.
@@ -202,6 +206,7 @@ impl Gate {
             denials: AtomicU64::new(0),
             clock_doubted: AtomicBool::new(false),
             witness_since: OnceLock::new(),
+            logs: OnceLock::new(),
             closed: Mutex::default(),
             refusals: Coalesced::new(REFUSALS_WITHIN, REFUSALS_EACH),
             guesses: Coalesced::new(GUESSES_WITHIN, 1),

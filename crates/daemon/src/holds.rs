@@ -3,7 +3,7 @@
 
 use crate::{
     clock::{instant, micros},
-    gate::Gate,
+    gate::{EntryOf, Gate, Seen},
     incidents::IncidentError,
 };
 use chrono::{DateTime, Utc};
@@ -36,14 +36,14 @@ pub struct HoldRow {
     /// When and by whom it was released.
     pub released: Option<(DateTime<Utc>, PersonId)>,
     /// Its entry in the log; older rows have none.
-    pub entry: Option<u64>,
+    pub entry: Option<EntryOf>,
 }
 
 impl HoldRow {
     /// Whether the police's witness has seen its entry; before that it gives nobody anything beyond the footage's ordinary
     /// term (`decisions.md` 15).
     pub fn witnessed(&self, gate: &Gate) -> bool {
-        self.entry.is_none_or(|entry| gate.is_witnessed(entry))
+        self.entry.as_ref().is_none_or(|entry| gate.seen(entry) == Seen::Yes)
     }
 
     /// The name under which the vault keeps it.
@@ -78,6 +78,8 @@ impl HoldRow {
             whole: held.is_some_and(|held| held.whole),
             witnessed,
             request: None,
+            further: Vec::new(),
+            left_out: Vec::new(),
             released_at: self.released.as_ref().map(|(at, _)| *at),
             released_by: self.released.as_ref().map(|(_, by)| by.clone()),
         }
@@ -104,6 +106,11 @@ impl Holds {
                 "BEGIN; ALTER TABLE holds ADD COLUMN entry INTEGER; PRAGMA user_version = 1; COMMIT;",
             )?;
         }
+        if version < 2 {
+            store.execute_batch(
+                "BEGIN; ALTER TABLE holds ADD COLUMN log TEXT; PRAGMA user_version = 2; COMMIT;",
+            )?;
+        }
         Ok(Self(Mutex::new(store)))
     }
 
@@ -121,12 +128,12 @@ impl Holds {
         review_at: DateTime<Utc>,
         by: &PersonId,
         now: DateTime<Utc>,
-        entry: Option<u64>,
+        entry: Option<EntryOf>,
     ) -> Result<HoldRow, IncidentError> {
         let store = self.store();
         store.execute(
-            "INSERT INTO holds (camera, since, until, case_number, offence, review_at, set_by, set_at, entry)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO holds (camera, since, until, case_number, offence, review_at, set_by, set_at, entry, log)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 asked.camera.as_str(),
                 micros(asked.from).0,
@@ -136,7 +143,8 @@ impl Holds {
                 micros(review_at).0,
                 by.as_str(),
                 micros(now).0,
-                entry.map(|entry| entry as i64)
+                entry.as_ref().map(|entry| entry.seq as i64),
+                entry.as_ref().and_then(|entry| entry.log.as_deref())
             ],
         )?;
         let number = store.last_insert_rowid();
@@ -196,12 +204,13 @@ impl Holds {
 }
 
 const SELECT: &str = "SELECT number, camera, since, until, case_number, offence, review_at, set_by, set_at, released_at, \
-                      released_by, entry FROM holds";
+                      released_by, entry, log FROM holds";
 
 fn read(row: &Row<'_>) -> Result<HoldRow, rusqlite::Error> {
     let at = |column: usize| row.get(column).map(|at| instant(media::Micros(at)));
     let released_at: Option<i64> = row.get(9)?;
     let released_by: Option<String> = row.get(10)?;
+    let (entry, log): (Option<i64>, Option<String>) = (row.get(11)?, row.get(12)?);
     Ok(HoldRow {
         number: row.get(0)?,
         asked: NewHold {
@@ -218,7 +227,7 @@ fn read(row: &Row<'_>) -> Result<HoldRow, rusqlite::Error> {
         released: released_at
             .zip(released_by)
             .map(|(at, by)| (instant(media::Micros(at)), PersonId::from(by))),
-        entry: row.get::<_, Option<i64>>(11)?.map(|entry| entry as u64),
+        entry: entry.map(|seq| EntryOf { seq: seq as u64, log }),
     })
 }
 
@@ -263,12 +272,14 @@ mod tests {
             review_at: None,
         };
         let by = PersonId::new("bert");
-        let row = holds.add(&asked, now + hour, &by, now, Some(7)).unwrap();
-        assert_eq!((row.in_law().state, row.entry), (HoldState::Active, Some(7)));
+        let entry = Some(EntryOf { seq: 7, log: Some("room+aaaa".to_owned()) });
+        let row = holds.add(&asked, now + hour, &by, now, entry.clone()).unwrap();
+        assert_eq!((row.in_law().state, &row.entry), (HoldState::Active, &entry));
         assert!(!row.view(None, true, now).review_due && row.view(None, true, now + hour).review_due);
         holds.released(row.number, now, &by).unwrap();
         let found = holds.find(&row.id()).unwrap().unwrap();
         assert_eq!((found.in_law().state, found.released), (HoldState::Released, Some((now, by))));
+        assert_eq!(found.entry, entry);
         assert!(holds.find("hold-99").unwrap().is_none() && holds.find("x").unwrap().is_none());
     }
 }

@@ -8,7 +8,7 @@
 use crate::{
     api::{App, problem::ApiError},
     clock::{instant, micros},
-    gate::{Ask, Gate, Lease, Refused},
+    gate::{Ask, EntryOf, Gate, Lease, Refused, Seen},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use evidence::{FootageRequest, RequestState};
@@ -84,6 +84,12 @@ pub(crate) fn hold_of(request: &FootageRequest) -> Hold {
     }
 }
 
+/// Whether the police's witness has seen the approval of a request; what older ones secured counts as it did.
+pub(crate) fn is_witnessed(gate: &Gate, request: &FootageRequest) -> bool {
+    let entry = request.entry.map(|seq| EntryOf { seq, log: request.entry_log.clone() });
+    entry.is_none_or(|entry| gate.seen(&entry) == Seen::Yes)
+}
+
 /// What is secured of a camera between two instants, by holds and by approved requests.
 fn secured(app: &App, camera: &CameraId, (from, until): Stretch) -> Result<Vec<Secured>, ApiError> {
     let mut all = Vec::new();
@@ -105,7 +111,8 @@ fn secured(app: &App, camera: &CameraId, (from, until): Stretch) -> Result<Vec<S
         for held in request.held.iter().filter(|held| held.camera == *camera) {
             let law = hold_of(&request);
             let (from, until) = (held.from, held.until);
-            all.push(Secured { id: held.hold.clone(), from, until, law, witnessed: true });
+            let witnessed = is_witnessed(&app.gate, &request);
+            all.push(Secured { id: held.hold.clone(), from, until, law, witnessed });
         }
     }
     all.retain(|one| one.from < until && from < one.until);

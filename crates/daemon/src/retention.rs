@@ -357,7 +357,8 @@ impl Retention {
             Ok(receipt) => {
                 inner.state.announced.entry(subject.stream.0).or_default().extend(&hours);
                 if self.gate.requires_witness() {
-                    let announcement = Announcement { stream: subject.stream.0, hours, at };
+                    let log = self.gate.entry_of(receipt.seq).log;
+                    let announcement = Announcement { stream: subject.stream.0, hours, at, log };
                     inner.state.unwitnessed.insert(receipt.seq, announcement);
                 }
             }

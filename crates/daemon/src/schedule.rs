@@ -48,6 +48,7 @@ pub(crate) fn start(
         }
     });
     every(DESTROY, true, app, stop, |app| app.retention.pass());
+    every(DESTROY, true, app, stop, crate::api::holds::finish_releases);
     every(SEALED, true, app, stop, move |app| {
         roots.tell(&app.vault, app.gate.log(), app.gate.clock(), &|all| roots::logged(&app.ledger, all));
     });

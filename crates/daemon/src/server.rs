@@ -5,7 +5,7 @@ use crate::{
     captured::{Captured, Keeper},
     clock::{SharedClock, SystemClock},
     exports::Exports,
-    gate::Gate,
+    gate::{Gate, Logs},
     guard::Reading,
     holds::Holds,
     identity::Identity,
@@ -252,6 +252,8 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     if !settings.daemon.witnesses.is_empty() {
         gate.require_witness();
     }
+    let logs = Logs::read(&data, &stores.ledger.vkey());
+    gate.know_logs(logs.context("the keys of former logs cannot be read")?);
     let witnessed = stores.journal.wait_for_witness(gate.requires_witness());
     witnessed.context("which grants wait for the witness cannot be read")?;
     let stop = CancellationToken::new();
@@ -339,7 +341,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         .context("what is kept of volumes' roots cannot be read")?;
     tokio::task::spawn_blocking({
         let app = app.clone();
-        move || api::holds::finish_releases(&app)
+        move || api::holds::tell_of_empty(&app)
     });
     tokio::spawn(api::requests::resume(app.clone()));
     let clock_state = synchronisation::read();

@@ -114,6 +114,9 @@ pub struct ExportFile {
     /// The entry of a download that was permitted and waits for the witness to have seen it.
     #[serde(default)]
     pub waits: Option<u64>,
+    /// The log in which that entry stands: origin and key hash.
+    #[serde(default)]
+    pub waits_log: Option<String>,
 }
 
 /// A stretch that was asked for and is in no file.
@@ -156,6 +159,12 @@ pub struct FootageRequest {
     /// Why it was refused.
     #[serde(default)]
     pub refusal_reason: Option<String>,
+    /// The newest entry of its approval. Until the witness has seen it, what it secures gives nobody anything beyond its term.
+    #[serde(default)]
+    pub entry: Option<u64>,
+    /// The log in which that entry stands: origin and key hash.
+    #[serde(default)]
+    pub entry_log: Option<String>,
     /// End of the time in which it may be fetched.
     #[serde(default)]
     pub download_until: Option<DateTime<Utc>>,
@@ -279,6 +288,8 @@ impl FootageRequest {
             decided_by: None,
             decided_at: None,
             refusal_reason: None,
+            entry: None,
+            entry_log: None,
             download_until: None,
             held: Vec::new(),
             ready: false,
@@ -383,9 +394,10 @@ impl FootageRequest {
     ///
     /// # Errors
     /// [`RequestError::NoSuchFile`].
-    pub fn wait(&mut self, number: u32, entry: u64) -> Result<(), RequestError> {
+    pub fn wait(&mut self, number: u32, entry: u64, log: Option<String>) -> Result<(), RequestError> {
         let file = self.files.iter_mut().find(|file| file.number == number);
-        file.ok_or(RequestError::NoSuchFile)?.waits = Some(entry);
+        let file = file.ok_or(RequestError::NoSuchFile)?;
+        (file.waits, file.waits_log) = (Some(entry), log);
         Ok(())
     }
 
@@ -405,7 +417,7 @@ impl FootageRequest {
         }
         file.attempts += 1;
         // The next attempt has an entry of its own.
-        file.waits = None;
+        (file.waits, file.waits_log) = (None, None);
         Ok(())
     }
 
@@ -457,6 +469,7 @@ mod tests {
             downloads: 0,
             attempts: 0,
             waits: None,
+            waits_log: None,
         });
         request
     }

@@ -68,6 +68,18 @@ pub(crate) async fn run(session: &Session, verb: Verb) -> anyhow::Result<()> {
                 })
                 .await?;
             println!("{}", line(&hold));
+            for id in &hold.further {
+                println!("{id:<12}  secures another stretch of it");
+            }
+            for gap in &hold.left_out {
+                eprintln!(
+                    "not secured: {} – {}  {}  {}",
+                    show::instant(gap.from),
+                    show::instant(gap.until),
+                    gap.reason,
+                    gap.en
+                );
+            }
             if !hold.witnessed {
                 eprintln!("secured; it counts beyond its term once the police's witness has seen it");
             }

@@ -1,15 +1,16 @@
 //! Securing footage for a case, and releasing it. Each act passes the gate, which logs it before it has effect.
 
 use super::{
-    App, Caller, Endpoint, Needs, ask,
+    App, Caller, Endpoint, Needs, Rooms, ask,
     problem::{ApiError, read_body},
+    requests::{asked_of, lawful_runs},
     room::in_scope,
 };
 use crate::{
     clock::to_micros,
-    gate::Ask,
+    gate::{Ask, Gate},
     holds::{self, HoldRow},
-    pieces::decodable,
+    pieces::{Run, is_witnessed, reach_back},
 };
 use axum::{
     Extension, Json,
@@ -19,11 +20,13 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use evidence::{FootageRequest, HeldStretch, RequestState};
+use evidence::{FootageRequest, HeldStretch, LeftOut, RequestState};
 use ledger::{Entry, Object as LogObject, Operation};
-use mandate::{Action, Actor, Object, Purpose, Statement};
+use mandate::{Action, Actor, HoldState, Object, Purpose, Statement};
+use media::StreamId;
 use protocol::api::{HoldRelease, HoldView, NewHold, Sentence};
 use std::collections::BTreeSet;
+use vault::{Vault, VaultError};
 
 /// Longest interval of one hold.
 const LONGEST: TimeDelta = TimeDelta::hours(24);
@@ -109,8 +112,10 @@ async fn list(State(app): State<App>, Extension(session): Caller) -> Result<Json
                 review_due: review_at <= now,
                 bytes: kept.map_or(0, |held| held.bytes),
                 whole: kept.is_some_and(|held| held.whole),
-                witnessed: true,
+                witnessed: is_witnessed(&app.gate, &request),
                 request: Some(request.id.clone()),
+                further: Vec::new(),
+                left_out: Vec::new(),
                 released_at: None,
                 released_by: None,
             });
@@ -154,22 +159,87 @@ async fn set(
         ..Statement::default()
     });
     // The picture at its start is decoded from the key frame before, which is secured with it where that is lawful too.
-    let (from, pieces) = decodable(&app, &ask.request, &new.camera, stream, (new.from, new.until)).await?;
-    ask.request.object = Object::Footage { camera: new.camera.clone(), from, until: new.until };
-    ask.request.resolved.holds =
-        pieces.runs.iter().flat_map(|run| run.law.clone()).chain(pieces.all_law()).collect();
-    let pass = app.gate.act(&ask).await?;
-    let row = app.holds.add(&new, review_at, &session.person, now, pass.ledger_seq)?;
-    let older: BTreeSet<String> = pieces.runs.into_iter().flat_map(|run| run.kept).collect();
-    let older: Vec<String> = older.into_iter().collect();
+    let key = reach_back(&app, &new.camera, stream, new.from).await?;
+    let (runs, left_out) = lawful_runs(&app, &ask, &new.camera, (key, new.until)).await?;
+    let mut permitted = Vec::new();
+    for run in runs {
+        let pass = app.gate.act(&asked_of(&ask, &new.camera, &run)).await?;
+        permitted.push((run, pass.ledger_seq));
+    }
+    let mut views = Vec::new();
+    for stretch in joined(permitted, new.from) {
+        views.push(secure(&app, &ask, &new, review_at, now, (stream, stretch)).await?);
+    }
+    let further = views.iter().skip(1).map(|view| view.id.clone()).collect();
+    let witnessed = views.iter().all(|view| view.witnessed);
+    let first =
+        views.into_iter().next().ok_or_else(|| ApiError::Internal("nothing was secured".to_owned()))?;
+    let left_out = left_out.into_iter().filter_map(|piece| after(piece, new.from)).collect();
+    let status = if witnessed { StatusCode::CREATED } else { StatusCode::ACCEPTED };
+    Ok((status, Json(HoldView { further, left_out, ..first })))
+}
+
+/// What is left out of a stretch that was asked from an instant on: pictures before it were not asked for.
+pub(super) fn after(mut piece: LeftOut, from: DateTime<Utc>) -> Option<LeftOut> {
+    piece.from = piece.from.max(from);
+    (piece.from < piece.until).then_some(piece)
+}
+
+/// A stretch that becomes one hold.
+#[derive(Debug, PartialEq)]
+struct ToSecure {
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    /// Holds that keep some of it.
+    older: BTreeSet<String>,
+    /// The newest entry that permits some of it.
+    entry: Option<u64>,
+}
+
+/// Runs that follow one another without a gap become one hold; one that ends before the instant asked for becomes none.
+fn joined(permitted: Vec<(Run, Option<u64>)>, asked_from: DateTime<Utc>) -> Vec<ToSecure> {
+    let mut stretches: Vec<ToSecure> = Vec::new();
+    for (run, entry) in permitted {
+        match stretches.last_mut() {
+            Some(last) if last.until == run.from => {
+                last.until = run.until;
+                last.older.extend(run.kept);
+                last.entry = entry.or(last.entry);
+            }
+            _ => {
+                let older = run.kept.into_iter().collect();
+                stretches.push(ToSecure { from: run.from, until: run.until, older, entry });
+            }
+        }
+    }
+    stretches.retain(|stretch| stretch.until > asked_from);
+    stretches
+}
+
+/// Secures one stretch that the gate has let through, and tells what came of it.
+async fn secure(
+    app: &App,
+    ask: &Ask,
+    new: &NewHold,
+    review_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    (stream, stretch): (StreamId, ToSecure),
+) -> Result<HoldView, ApiError> {
+    let Actor::Person { person, .. } = &ask.request.actor else {
+        return Err(ApiError::Internal("a hold is set by a person".to_owned()));
+    };
+    let asked = NewHold { from: stretch.from.max(new.from), until: stretch.until, ..new.clone() };
+    let entry = stretch.entry.map(|seq| app.gate.entry_of(seq));
+    let row = app.holds.add(&asked, review_at, person, now, entry)?;
+    let older: Vec<String> = stretch.older.into_iter().collect();
     let (rooms, own) = (app.clone(), row.clone());
-    let work = move || holds::secure(&rooms.vault, &rooms.holds, &own, stream, from, &older);
+    let work = move || holds::secure(&rooms.vault, &rooms.holds, &own, stream, stretch.from, &older);
     let held =
         tokio::task::spawn_blocking(work).await.map_err(|error| ApiError::Internal(error.to_string()))?;
     let held = match held {
         Ok(held) => held,
         Err(error) => {
-            done(&app, &ask, &row, "hold.failed", serde_json::json!({ "error": error }));
+            done(app, ask, &row, "hold.failed", serde_json::json!({ "error": error }));
             return Err(ApiError::Internal(error));
         }
     };
@@ -177,10 +247,8 @@ async fn set(
         "chunks": held.chunks, "bytes": held.bytes.to_string(), "whole": held.whole, "missing": held.missing,
         "review_at": review_at,
     });
-    done(&app, &ask, &row, "hold.secured", data);
-    let witnessed = row.witnessed(&app.gate);
-    let status = if witnessed { StatusCode::CREATED } else { StatusCode::ACCEPTED };
-    Ok((status, Json(row.view(Some(&held), witnessed, now))))
+    done(app, ask, &row, "hold.secured", data);
+    Ok(row.view(Some(&held), row.witnessed(&app.gate), now))
 }
 
 /// `POST /holds/{id}/release`.
@@ -201,7 +269,9 @@ async fn release(
     if !in_scope(&app, &session, &row.asked.camera) {
         return Err(ApiError::NotFound);
     }
-    if row.released.is_some() {
+    // What could not be released is released by a second call.
+    let unfinished = row.released.is_some() && app.vault.held(&row.id()).is_some();
+    if row.released.is_some() && !unfinished {
         return Err(ApiError::Conflict(Sentence {
             nl: "Deze veiligstelling is al opgeheven.".to_owned(),
             en: "This hold is released already.".to_owned(),
@@ -210,7 +280,7 @@ async fn release(
     let (from, until) = (row.asked.from, row.asked.until);
     let object = Object::Footage { camera: row.asked.camera.clone(), from, until };
     let mut ask = ask(&session, Action::ReleaseHold, object, "hold.release");
-    ask.request.resolved.holds = vec![row.in_law()];
+    ask.request.resolved.holds = vec![mandate::Hold { state: HoldState::Active, ..row.in_law() }];
     ask.request = ask.request.saying(Statement {
         reason: Some(release.reason),
         case_number: Some(row.asked.case_number.clone()),
@@ -218,26 +288,28 @@ async fn release(
     });
     app.gate.act(&ask).await?;
     let now = app.gate.clock().now();
-    app.holds.released(row.number, now, &session.person)?;
+    if !unfinished {
+        app.holds.released(row.number, now, &session.person)?;
+    }
     let (vault, name) = (app.vault.clone(), row.id());
     let released = tokio::task::spawn_blocking(move || vault.release(&name)).await;
-    released
-        .map_err(|error| ApiError::Internal(error.to_string()))?
-        .map_err(|error| ApiError::Internal(error.to_string()))?;
+    match released.map_err(|error| ApiError::Internal(error.to_string()))? {
+        // Gone is gone: the scheduler may have been faster.
+        Ok(()) | Err(VaultError::NoSuchHold(_)) => {}
+        Err(error) => return Err(ApiError::Internal(error.to_string())),
+    }
     let data = serde_json::json!({ "case_key": "both copies overwritten and synced" });
     done(&app, &ask, &row, "hold.released", data);
     let row = app.holds.find(&id)?.ok_or(ApiError::NotFound)?;
     Ok(Json(row.view(None, row.witnessed(&app.gate), now)))
 }
 
-/// Finishes releases that a stop cut short: a row or a request that says it is over keeps nothing.
-pub(crate) fn finish_releases(app: &App) {
+/// Alarms of holds that keep nothing: said at the start, when none is being set.
+pub(crate) fn tell_of_empty(app: &App) {
     let kept: BTreeSet<String> = app.vault.holds().into_iter().map(|held| held.id).collect();
-    let (rows, requests) = match (app.holds.all(), app.exports.newest(u32::MAX)) {
-        (Ok(rows), Ok(requests)) => (rows, requests),
-        (rows, requests) => {
-            return tracing::error!(rows = ?rows.err(), requests = ?requests.err(), "the holds cannot be looked over");
-        }
+    let rows = match app.holds.all() {
+        Ok(rows) => rows,
+        Err(error) => return tracing::error!(%error, "the holds cannot be looked over"),
     };
     for row in rows.iter().filter(|row| row.released.is_none() && !kept.contains(&row.id())) {
         tracing::error!(hold = row.id(), "ALARM: a hold was set and the footage store keeps nothing for it");
@@ -247,18 +319,43 @@ pub(crate) fn finish_releases(app: &App) {
             Some(serde_json::json!({ "at": "start", "error": "the footage store keeps nothing for it" }));
         app.gate.log().append_spooled(entry);
     }
+}
+
+/// Finishes releases that a stop or a disk cut short: a row or a request that says it is over keeps nothing. Runs with every
+/// pass of destruction.
+pub(crate) fn finish_releases(app: &Rooms) {
+    let kept = app.vault.holds();
+    if kept.is_empty() {
+        return;
+    }
+    let (rows, requests) = match (app.holds.all(), app.exports.newest(u32::MAX)) {
+        (Ok(rows), Ok(requests)) => (rows, requests),
+        (rows, requests) => {
+            return tracing::error!(rows = ?rows.err(), requests = ?requests.err(), "the holds cannot be looked over");
+        }
+    };
     let rows = rows.iter().filter(|row| row.released.is_some()).map(HoldRow::id);
     let closed = requests.iter().filter(|request| request.state == RequestState::Closed);
     let over = rows.chain(closed.flat_map(|request| request.held.iter().map(|held| held.hold.clone())));
-    for id in over.filter(|id| kept.contains(id)) {
-        match app.vault.release(&id) {
+    let over: BTreeSet<String> = over.collect();
+    release_again(&app.vault, &app.gate, kept.into_iter().map(|held| held.id).filter(|id| over.contains(id)));
+}
+
+/// Releases holds that are over and still there.
+pub(crate) fn release_again(vault: &Vault, gate: &Gate, over: impl Iterator<Item = String>) {
+    for id in over {
+        match vault.release(&id) {
             Ok(()) => {
-                let mut entry = Entry::new(app.gate.clock().now(), Operation::Alter, "hold.released");
+                let mut entry = Entry::new(gate.clock().now(), Operation::Alter, "hold.released");
                 entry.object = Some(LogObject::thing("hold", &id));
-                entry.data = Some(serde_json::json!({ "after": "a stop" }));
-                app.gate.log().append_spooled(entry);
+                entry.data = Some(serde_json::json!({ "after": "it was cut short" }));
+                gate.log().append_spooled(entry);
             }
-            Err(error) => tracing::error!(hold = id, %error, "a hold could not be released"),
+            // The call itself was faster.
+            Err(VaultError::NoSuchHold(_)) => {}
+            Err(error) => {
+                tracing::error!(hold = id, %error, "a hold could not be released; it is tried again");
+            }
         }
     }
 }
@@ -321,4 +418,47 @@ fn done(app: &App, ask: &Ask, row: &HoldRow, name: &'static str, data: serde_jso
     });
     entry.data = Some(data);
     app.gate.log().append_spooled(entry);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_without_a_gap_become_one_hold_and_what_lies_between_is_none() {
+        let at =
+            |minute: i64| DateTime::from_timestamp(1_790_000_000, 0).unwrap() + TimeDelta::minutes(minute);
+        let run = |from, until, kept: &[&str]| Run {
+            from: at(from),
+            until: at(until),
+            law: Vec::new(),
+            kept: kept.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let permitted = vec![
+            (run(-2, -1, &[]), Some(3)),
+            (run(0, 5, &["hold-1"]), Some(4)),
+            (run(5, 10, &["hold-2"]), Some(5)),
+            (run(20, 30, &[]), Some(6)),
+        ];
+        let stretch = |from, until, older: &[&str], entry| ToSecure {
+            from: at(from),
+            until: at(until),
+            older: older.iter().map(|id| (*id).to_owned()).collect(),
+            entry: Some(entry),
+        };
+        assert_eq!(
+            joined(permitted, at(1)),
+            [stretch(0, 10, &["hold-1", "hold-2"], 5), stretch(20, 30, &[], 6)]
+        );
+        let left_out = |from, until| LeftOut {
+            camera: "C1".into(),
+            from: at(from),
+            until: at(until),
+            reason: String::new(),
+            nl: String::new(),
+            en: String::new(),
+        };
+        assert_eq!(after(left_out(0, 2), at(1)), Some(left_out(1, 2)));
+        assert_eq!(after(left_out(0, 1), at(1)), None);
+    }
 }

@@ -8,6 +8,7 @@ mod fetch;
 
 use super::{
     App, Caller, Endpoint, Needs, ask, endpoint,
+    holds::after,
     problem::{ApiError, read_body},
     room::in_scope,
 };
@@ -197,7 +198,7 @@ async fn one(
 
 /// Which runs of a camera's footage the law gives for this ask, and what is left out and why. Where it gives none, the
 /// whole stretch is asked at the gate, which refuses and logs that.
-async fn lawful_runs(
+pub(super) async fn lawful_runs(
     app: &App,
     ask: &Ask,
     camera: &CameraId,
@@ -219,7 +220,7 @@ async fn lawful_runs(
 }
 
 /// The ask, about one run.
-fn asked_of(ask: &Ask, camera: &CameraId, run: &Run) -> Ask {
+pub(super) fn asked_of(ask: &Ask, camera: &CameraId, run: &Run) -> Ask {
     let mut one = ask.clone();
     one.request.object = run.footage(camera);
     one.request.resolved.holds.clone_from(&run.law);
@@ -279,13 +280,9 @@ async fn approve(
         // Pictures from the key frame on, so that the first one asked for can be decoded.
         let stream = streams.stream(StreamRole::Main);
         let from = reach_back(&app, camera, stream, known.asked.from).await?;
-        let (runs, mut refused) = lawful_runs(&app, &base, camera, (from, known.asked.until)).await?;
+        let (runs, refused) = lawful_runs(&app, &base, camera, (from, known.asked.until)).await?;
         // Pictures before the start were not asked for; that they may not be given is no gap.
-        refused.retain_mut(|piece| {
-            piece.from = piece.from.max(known.asked.from);
-            piece.from < piece.until
-        });
-        left_out.extend(refused);
+        left_out.extend(refused.into_iter().filter_map(|piece| after(piece, known.asked.from)));
         for run in runs {
             acts.push(asked_of(&base, camera, &run));
             let (hold, camera) = (format!("export-{}-{}", known.id, held.len()), camera.clone());
@@ -297,13 +294,19 @@ async fn approve(
         // What is secured is secured for a case.
         return Err(app.gate.refuse(&base, ReasonCode::CaseNumberRequired).await.into());
     }
+    let mut entry = None;
     for ask in &acts {
-        app.gate.act(ask).await?;
+        // The newest of them: whoever has seen it has seen them all.
+        entry = app.gate.act(ask).await?.ledger_seq.or(entry);
     }
+    let entry = entry.map(|seq| app.gate.entry_of(seq));
     let until = now + TimeDelta::hours(approval.download_hours.into());
     let approved = app.exports.change(&known.id, |request| {
         request.approve(session.person.clone(), now, until, held)?;
         request.left_out = left_out;
+        if let Some(entry) = entry {
+            (request.entry, request.entry_log) = (Some(entry.seq), entry.log);
+        }
         Ok(())
     })?;
     prepare(&app, approved).await.map(Json)
@@ -385,7 +388,12 @@ async fn close(
 ) -> Result<Json<FootageRequest>, ApiError> {
     let why: WithReason = read_body(&body)?;
     let known = find(&app, &session, id)?;
-    known.clone().close()?;
+    // What could not be released is released by a second call.
+    let unfinished = known.state == RequestState::Closed
+        && known.held.iter().any(|stretch| app.vault.held(&stretch.hold).is_some());
+    if !unfinished {
+        known.clone().close()?;
+    }
     for stretch in &known.held {
         let footage =
             Object::Footage { camera: stretch.camera.clone(), from: stretch.from, until: stretch.until };
@@ -394,7 +402,7 @@ async fn close(
         own.request.resolved.holds.push(hold_of(&known));
         app.gate.act(&own).await?;
     }
-    let closed = app.exports.change(&known.id, FootageRequest::close)?;
+    let closed = if unfinished { known } else { app.exports.change(&known.id, FootageRequest::close)? };
     let (own, request, by) =
         (app.clone(), closed.clone(), Actor::Person { person: session.person.clone(), role: session.role });
     let released = tokio::task::spawn_blocking(move || {

@@ -92,6 +92,7 @@ pub(crate) fn prepare(
                 downloads: 0,
                 attempts: 0,
                 waits: None,
+                waits_log: None,
             });
         }
         for file in &mut made {

@@ -256,6 +256,27 @@ async fn a_closed_camera_says_when_it_opens_though_the_shift_ends_before() {
     assert_eq!(refusal.opens_at, Some("2026-06-14T19:00:00Z".parse().unwrap()));
 }
 
+/// Numbers that other stores keep survive a new epoch: what the police knew of the old log is witnessed, what was lost with it
+/// never is, however long the new one grows.
+#[tokio::test]
+async fn an_entry_of_a_former_log_counts_by_what_the_police_knew_of_that() {
+    let room = room().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ledger-until-7.vkey"), "room/1+aaaa+Akey\n").unwrap();
+    room.gate.know_logs(Logs::read(folder.path(), "room/2+bbbb+Akey").unwrap());
+    let of = |seq, log: &str| EntryOf { seq, log: Some(log.to_owned()) };
+    assert_eq!(room.gate.seen(&of(7, "room/1+aaaa")), Seen::Yes, "nobody asks for a witness");
+    room.gate.require_witness();
+    let ours = room.gate.entry_of(0);
+    assert_eq!((ours.log.as_deref(), room.gate.seen(&ours)), (Some("room/2+bbbb"), Seen::NotYet));
+    room.log.witnessed_all();
+    assert_eq!(room.gate.seen(&ours), Seen::Yes);
+    assert_eq!(room.gate.seen(&EntryOf { log: None, ..ours }), Seen::Yes, "from before names were kept");
+    assert_eq!(room.gate.seen(&of(6, "room/1+aaaa")), Seen::Yes);
+    assert_eq!(room.gate.seen(&of(7, "room/1+aaaa")), Seen::Never);
+    assert_eq!(room.gate.seen(&of(0, "room/0+cccc")), Seen::Never, "nobody knows that log");
+}
+
 #[tokio::test]
 async fn without_the_witness_only_the_police_look() {
     let room = room().await;

@@ -109,3 +109,25 @@ async fn a_basis_that_ended_within_the_range_leaves_a_gap_with_its_reason() {
     let refused: Vec<_> = pieces.refused.iter().map(|p| (p.from, p.until, p.denial.code)).collect();
     assert_eq!(refused, [(at("2026-06-13T20:10:00Z"), until, ReasonCode::UnlawfullyRecorded)]);
 }
+
+/// What an approval secured gives nobody anything beyond its term before the witness has seen the approval.
+#[tokio::test]
+async fn an_approval_counts_once_the_witness_has_seen_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new(at("2026-06-13T20:00:00Z"));
+    let log = FakeLog::new(&clock);
+    let journal = journal(folder.path(), &log, &clock).await;
+    let gate = Gate::new(journal.watch(), log.clone(), std::sync::Arc::new(clock.clone()));
+    let new = serde_json::json!({
+        "cameras": ["C1"], "from": "2026-06-13T19:00:00Z", "until": "2026-06-13T19:10:00Z", "purpose": "investigation",
+        "recipient_kind": "police",
+    });
+    let (bert, now) = (PersonId::new("bert"), at("2026-06-13T20:00:00Z"));
+    let mut request = FootageRequest::new("1".into(), bert, now, serde_json::from_value(new).unwrap());
+    gate.require_witness();
+    assert!(is_witnessed(&gate, &request), "an older one has no entry");
+    request.entry = Some(0);
+    assert!(!is_witnessed(&gate, &request));
+    log.witnessed_all();
+    assert!(is_witnessed(&gate, &request));
+}

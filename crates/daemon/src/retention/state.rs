@@ -37,6 +37,9 @@ pub(super) struct Announcement {
     pub(super) stream: u32,
     pub(super) hours: BTreeSet<i64>,
     pub(super) at: DateTime<Utc>,
+    /// The log in which it stands.
+    #[serde(default)]
+    pub(super) log: Option<String>,
 }
 
 /// An hour that is being destroyed.

@@ -1,7 +1,10 @@
 //! What the scheduler watches beside the terms: the clock, the witness of its announcements, the two copies of the keys.
 
-use super::{Inner, Reading, Retention, UNWITNESSED};
-use crate::guard::Guarded;
+use super::{Inner, Reading, Retention, UNWITNESSED, state::State};
+use crate::{
+    gate::{EntryOf, Seen},
+    guard::Guarded,
+};
 use chrono::{DateTime, Utc};
 use ledger::{Entry, Operation};
 use std::sync::atomic::Ordering::Relaxed;
@@ -62,11 +65,17 @@ impl Retention {
         self.gate.log().append_spooled(entry);
     }
 
-    /// Announcements that a witness has cosigned count from then on; one that waits for too long alarms.
+    /// Announcements that a witness has cosigned count from then on; one that waits for too long alarms. One that was lost with
+    /// its log was none: its hours are announced anew.
     pub(super) fn count_witnessed(&self, inner: &mut Inner, now: DateTime<Utc>) {
-        let witnessed = self.gate.log().health().borrow().witnessed_entries;
-        let asked = self.gate.requires_witness();
-        inner.state.unwitnessed.retain(|seq, _| asked && *seq >= witnessed);
+        let State { unwitnessed, announced, .. } = &mut inner.state;
+        unwitnessed.retain(|seq, announcement| {
+            let seen = self.gate.seen(&EntryOf { seq: *seq, log: announcement.log.clone() });
+            if let (Seen::Never, Some(hours)) = (seen, announced.get_mut(&announcement.stream)) {
+                hours.retain(|hour| !announcement.hours.contains(hour));
+            }
+            seen == Seen::NotYet
+        });
         let late = inner.state.unwitnessed.values().filter(|a| now - a.at > UNWITNESSED).count() as u64;
         if self.figures.unwitnessed.swap(late, Relaxed) == 0 && late > 0 {
             tracing::error!(

@@ -1,6 +1,7 @@
 //! Footage secured for a case (veiligstelling).
 
 use chrono::{DateTime, Utc};
+use evidence::LeftOut;
 use mandate::{CameraId, PersonId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,12 @@ pub struct HoldView {
     /// The footage request whose approval made it; closing that request releases it.
     #[serde(default)]
     pub request: Option<mandate::ExportId>,
+    /// What was set with it in one call, where what may be secured comes in several stretches: the ids of the others.
+    #[serde(default)]
+    pub further: Vec<String>,
+    /// In the answer of the call that set it: what was asked for and is not secured, and why.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
     /// When it was released; it keeps nothing since then.
     pub released_at: Option<DateTime<Utc>>,
     /// By whom.

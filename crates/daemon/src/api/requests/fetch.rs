@@ -6,7 +6,7 @@ use super::{App, ask};
 use crate::{
     api::{Caller, problem::ApiError, room::in_scope},
     exports::produce,
-    gate::{Ask, actor, origin},
+    gate::{Ask, EntryOf, Seen, actor, origin},
     identity::Session,
 };
 use aws_lc_rs::digest::{Context, SHA256};
@@ -66,7 +66,9 @@ pub(super) async fn file(
     let file = wanted?;
     still_lawful(&app, &asked, &request, &file).await?;
     request.clone().begin(number)?;
-    if file.waits.is_some_and(|entry| !app.gate.is_witnessed(entry)) {
+    // An entry that was lost with its log permits nothing: it is asked anew.
+    let seen = file.waits.map(|seq| app.gate.seen(&EntryOf { seq, log: file.waits_log.clone() }));
+    if seen == Some(Seen::NotYet) {
         return Err(ApiError::WaitsForWitness);
     }
     let (vault, own, export) = (app.vault.clone(), request.clone(), file.clone());
@@ -80,10 +82,11 @@ pub(super) async fn file(
         }
     };
     asked.request.resolved.export = Some(Box::new(request.export(unchanged)));
-    if file.waits.is_none() || !app.gate.preview(&asked.request).is_permit() {
+    if seen != Some(Seen::Yes) || !app.gate.preview(&asked.request).is_permit() {
         let pass = app.gate.act(&asked).await?;
         if let Some(entry) = pass.ledger_seq.filter(|entry| !app.gate.is_witnessed(*entry)) {
-            app.exports.change(&request.id, |request| request.wait(number, entry))?;
+            let log = app.gate.entry_of(entry).log;
+            app.exports.change(&request.id, |request| request.wait(number, entry, log))?;
             return Err(ApiError::WaitsForWitness);
         }
     }
