@@ -10,6 +10,20 @@ use crate::{
     statement::{DisclosureDecision, Purpose, RecipientKind},
 };
 
+/// Purposes in the suite's vocabulary that are neither public order nor assistance: no agreement of the mayor's carries them.
+const OTHER_PURPOSES: &[&str] = &[
+    "administrative_fine",
+    "civil_claim",
+    "complaint",
+    "evaluation",
+    "investigation",
+    "journalism",
+    "research",
+    "staff_performance",
+    "statistics",
+    "training",
+];
+
 /// Text that says something.
 fn said(text: Option<&String>) -> bool {
     text.is_some_and(|text| !text.trim().is_empty())
@@ -177,10 +191,17 @@ fn article(text: &str) -> Option<u32> {
 }
 
 /// The authority is the one that must agree: the mayor for public order and assistance, the public prosecutor
-/// otherwise. Under Wpg 18 the controller also decides alone.
+/// otherwise. Under Wpg 18 the controller also decides alone. Who helps or keeps order may say it in words of their own, but
+/// not in those of a purpose that is known to be another.
 fn carries(article: u32, decision: &DisclosureDecision, recipient: &RecipientKind) -> bool {
     let for_order_or_assistance =
         matches!(decision.purpose, Some(Purpose::PublicOrder | Purpose::Assistance));
+    let in_other_words = match &decision.purpose {
+        Some(Purpose::Other(text)) => !OTHER_PURPOSES.contains(&text.trim()),
+        Some(_) => false,
+        // Said nothing: the record is incomplete, which is told next.
+        None => true,
+    };
     let assists = matches!(
         recipient,
         RecipientKind::FireService
@@ -189,7 +210,7 @@ fn carries(article: u32, decision: &DisclosureDecision, recipient: &RecipientKin
             | RecipientKind::Mayor
     );
     match decision.authority.as_deref() {
-        Some("mayor") => for_order_or_assistance || assists,
+        Some("mayor") => for_order_or_assistance || assists && in_other_words,
         Some("public_prosecutor") => !for_order_or_assistance,
         Some("controller" | "korpschef" | "police") => article == 18,
         _ => false,
