@@ -66,6 +66,7 @@ fn policy(settings: &Settings) -> Policy {
         log_term_years: settings.daemon.log_term_years,
         sign_check_days: law.sign_check_days,
         confirmation_hours: law.emergency_confirmation_hours,
+        host: law.host.clone(),
     }
 }
 

@@ -112,9 +112,10 @@ impl Register {
             .collect();
         let instants: BTreeSet<DateTime<Utc>> = history.iter().map(|fact| fact.known_from).collect();
         let policy_version = format!(
-            "rules {RULES_VERSION}, replay {} s, log {} y, time zones {}",
+            "rules {RULES_VERSION}, replay {} s, log {} y, host {}, time zones {}",
             policy.replay_limit.map_or(0, |limit| limit.num_seconds()),
             policy.log_term_years,
+            policy.host.as_ref().map_or("-", OrganisationId::as_str),
             chrono_tz::IANA_TZDB_VERSION,
         );
         Ok(Self {

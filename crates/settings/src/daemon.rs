@@ -1,6 +1,7 @@
 //! `rtr.toml`: the daemon's own settings.
 
 use crate::error::{Mistake, SettingsError, parse, text_of};
+use mandate::OrganisationId;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{
     net::SocketAddr,
@@ -150,11 +151,19 @@ pub struct LawSettings {
     /// Days after which somebody must look again whether a sign still stands (151c lid 6).
     #[serde(deserialize_with = "bounded::<1, 366, _>")]
     pub sign_check_days: u32,
+    /// The processor at which the platform runs, by its id in the register: recording stops when the agreement with it lapses
+    /// (Wpg 6c). None: any processor's agreement carries it.
+    pub host: Option<OrganisationId>,
 }
 
 impl Default for LawSettings {
     fn default() -> Self {
-        Self { observer_replay_limit_minutes: 15, emergency_confirmation_hours: 24, sign_check_days: 180 }
+        Self {
+            observer_replay_limit_minutes: 15,
+            emergency_confirmation_hours: 24,
+            sign_check_days: 180,
+            host: None,
+        }
     }
 }
 

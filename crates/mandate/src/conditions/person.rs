@@ -91,7 +91,7 @@ fn secrecy(walk: &mut Walk<'_>, person: &PersonGround) -> Step {
     refuse(ReasonCode::ConfidentialityMissing, Some(&person.fact))
 }
 
-/// A processor agreement of the police, with this processor or (for the platform) with anyone.
+/// A processor agreement of the police, with this processor or, where nobody says which, with anyone.
 fn processor_agreement(walk: &mut Walk<'_>, processor: Option<&OrganisationId>) -> Step {
     let found = processor_in_force(walk, processor);
     let Some((_, fact)) = found.found else {
@@ -110,9 +110,10 @@ fn processor_in_force<'a>(walk: &mut Walk<'a>, processor: Option<&OrganisationId
     found
 }
 
-/// The platform runs at the processor's, so without the agreement it may not record (WP-10).
+/// The platform runs at a processor's, so without the agreement with that one it may not record (WP-10).
 fn platform(walk: &mut Walk<'_>) -> Step {
-    processor_agreement(walk, None)
+    let register = walk.register;
+    processor_agreement(walk, register.policy().host.as_ref())
 }
 
 /// The company's chain: police – processor – company, each link in force, and the controller's written consent. Of several

@@ -91,7 +91,9 @@ impl<'a> World<'a> {
     /// The controller's settings.
     pub(super) fn policy(&self) -> Policy {
         let minutes = field(field(self.given, "settings"), "observer_replay_limit_minutes").as_i64();
-        Policy { replay_limit: minutes.and_then(TimeDelta::try_minutes), ..Policy::default() }
+        // The platform's own actor says where it runs.
+        let host = text(field(field(self.given, "actors"), "system"), "organisation").map(Into::into);
+        Policy { replay_limit: minutes.and_then(TimeDelta::try_minutes), host, ..Policy::default() }
     }
 
     /// Everything in the world, known always.
