@@ -37,7 +37,8 @@ pub fn decide(register: &Register, request: &Request, at: DateTime<Utc>) -> Deci
             Decision::Permit(Permit { basis, complete, until, obligations })
         }
         Err(Refusal { code, fact }) => {
-            Decision::Deny(Denial { code, fact, until: walk.until, obligations: walk.obligations })
+            let obligations = walk.obligations.of_a_refusal();
+            Decision::Deny(Denial { code, fact, until: walk.until, obligations })
         }
     }
 }

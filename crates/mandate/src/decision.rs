@@ -168,11 +168,22 @@ impl Obligations {
             destroy_at: None,
         }
     }
+
+    /// Without what only a permitted act brings about. Whom to tell, what to close off and when footage is due anyway stay.
+    pub(crate) fn of_a_refusal(self) -> Self {
+        Self {
+            extends_retention: false,
+            inherits_retention: false,
+            creates_hold: false,
+            destroy_now: false,
+            ..self
+        }
+    }
 }
 
-/// The most facts that one decision names. A look: person chain 7, basis chain 12, mask, incident, instruction and its author. A
-/// short replay adds the chain of what it shows, as known now and as known then; a range across two decrees, a second one. What
-/// rests on more says so ([`Permit::is_complete`]).
+/// The most facts that one decision names. A look: person chain 8, basis chain 11 and a sign of each point, mask, incident,
+/// instruction, its author, their employer and authorisation. A short replay adds the chain of what it shows, as known now and as
+/// known then; a range across two decrees, a second one. What rests on more says so ([`Permit::is_complete`]).
 pub(crate) const BASIS_CAPACITY: usize = 48;
 
 /// The facts that a permit rests on, without an allocation.
