@@ -77,8 +77,8 @@ pub(crate) struct AreaGround {
     pub(crate) fact: FactRef,
     /// A public place, or a place that the ordinance names (151c lid 1).
     pub(crate) place_allowed: bool,
-    /// When all required sign points had a sign; rests on the sign that completed them.
-    pub(crate) signs: Spans<FactRef>,
+    /// When all required sign points had a sign; rests on one sign of each point.
+    pub(crate) signs: Spans<Box<[FactRef]>>,
 }
 
 /// Windows compiled to instants; shared between what was known at different instants, where they did not change.
@@ -445,14 +445,14 @@ pub(crate) fn competent(decided_by: &DecidedBy) -> bool {
 
 /// When every required sign point of an area had a sign (GW-13). Entries with the same location are one point: a new
 /// sign there replaces the old one. No entry at all: never.
-fn signs(entries: &[Known<Signage>]) -> Spans<FactRef> {
-    let mut points: BTreeMap<String, Vec<Span<FactRef>>> = BTreeMap::new();
+fn signs(entries: &[Known<Signage>]) -> Spans<Box<[FactRef]>> {
+    let mut points: BTreeMap<String, Vec<Span<Box<[FactRef]>>>> = BTreeMap::new();
     for (sign, fact) in entries {
         let point = sign.location.clone().unwrap_or_else(|| format!("#{}", sign.id));
         let spans = points.entry(point).or_default();
         if let Some(from) = sign.placed_at {
             let until = sign.removed_at.unwrap_or(DateTime::<Utc>::MAX_UTC);
-            spans.push(Span { from, until, rests_on: fact.clone() });
+            spans.push(Span { from, until, rests_on: Box::new([fact.clone()]) });
         }
     }
     let mut points = points.into_values().map(Spans::new);
@@ -461,15 +461,13 @@ fn signs(entries: &[Known<Signage>]) -> Spans<FactRef> {
         let mut both = Vec::new();
         for one in all.iter() {
             for other in point.iter() {
-                let later = if other.from > one.from { other } else { one };
-                both.push(Span {
-                    from: later.from,
-                    until: one.until.min(other.until),
-                    rests_on: later.rests_on.clone(),
-                });
+                let (from, until) = (one.from.max(other.from), one.until.min(other.until));
+                if from < until {
+                    let rests_on = one.rests_on.iter().chain(&other.rests_on).cloned().collect();
+                    both.push(Span { from, until, rests_on });
+                }
             }
         }
-        both.retain(|span| span.from < span.until);
         Spans::new(both)
     })
 }

@@ -5,7 +5,10 @@
 //! quarantine never extends a term.
 
 use crate::{
-    conditions::footage::{self, Capture},
+    conditions::{
+        basis::ChainFacts,
+        footage::{self, Capture},
+    },
     decision::{FactRef, ReasonCode},
     ids::CameraId,
     register::Register,
@@ -129,7 +132,7 @@ pub fn turned_unlawful(
 fn verdict(capture: &Capture<'_>) -> Verdict {
     let known = match (&capture.unlawful_then, &capture.unlawful_now) {
         (None, None) => {
-            let owned = |facts: &[&FactRef]| facts.iter().map(|fact| (*fact).clone()).collect();
+            let owned = |facts: &ChainFacts<'_>| facts.iter().cloned().collect();
             return Verdict::Lawful { then: owned(&capture.basis_then), now: owned(&capture.basis) };
         }
         (Some(_), None) => Knowledge::Then,

@@ -88,6 +88,10 @@ impl People {
         self.organisations.get(id).map(|(organisation, _)| organisation)
     }
 
+    pub(crate) fn organisation_fact(&self, id: &OrganisationId) -> Option<&FactRef> {
+        self.organisations.get(id).map(|(_, fact)| fact)
+    }
+
     pub(crate) fn instruction(&self, id: &InstructionId) -> Option<&(PoliceInstruction, FactRef)> {
         self.instructions.get(id)
     }

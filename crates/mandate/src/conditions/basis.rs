@@ -16,8 +16,23 @@ use crate::{
 use arrayvec::ArrayVec;
 use chrono::{DateTime, Utc};
 
-/// The most facts of one chain, with room.
-pub(crate) const CHAIN_CAPACITY: usize = 16;
+/// The most facts of one chain beside its signs, with room.
+const CHAIN_CAPACITY: usize = 16;
+
+/// The facts of one chain.
+#[derive(Clone, Default)]
+pub(crate) struct ChainFacts<'a> {
+    facts: ArrayVec<&'a FactRef, CHAIN_CAPACITY>,
+    /// As many as the area has edges: they stay where the register has them.
+    signs: &'a [FactRef],
+}
+
+impl<'a> ChainFacts<'a> {
+    /// Each fact that the chain rests on.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a FactRef> + use<'a, '_> {
+        self.facts.iter().copied().chain(self.signs)
+    }
+}
 
 /// How far a chain must reach.
 #[derive(Clone, Copy)]
@@ -43,7 +58,7 @@ pub(crate) struct Outside<'a> {
 #[derive(Clone)]
 pub(crate) struct Chain<'a> {
     at: DateTime<Utc>,
-    pub(crate) facts: ArrayVec<&'a FactRef, CHAIN_CAPACITY>,
+    pub(crate) rests_on: ChainFacts<'a>,
     /// Whether it leans on the incident.
     on_incident: bool,
     pub(crate) until: Option<DateTime<Utc>>,
@@ -68,12 +83,19 @@ fn broken(code: ReasonCode, fact: Option<&FactRef>) -> Link<'_> {
 
 impl<'a> Chain<'a> {
     fn new(at: DateTime<Utc>) -> Self {
-        Self { at, facts: ArrayVec::new(), on_incident: false, until: None, failure: None, decree: None }
+        Self {
+            at,
+            rests_on: ChainFacts::default(),
+            on_incident: false,
+            until: None,
+            failure: None,
+            decree: None,
+        }
     }
 
     fn rests_on(&mut self, fact: &'a FactRef) {
-        if !self.facts.is_full() {
-            self.facts.push(fact);
+        if !self.rests_on.facts.is_full() {
+            self.rests_on.facts.push(fact);
         }
     }
 
@@ -117,7 +139,7 @@ fn adopt(walk: &mut Walk<'_>, reach: Reach<'_>) -> Step {
     if let Some(failure) = chain.failure {
         return refuse(failure.code, failure.fact);
     }
-    for fact in &chain.facts {
+    for fact in chain.rests_on.iter() {
         walk.rests_on(fact);
     }
     if chain.on_incident
@@ -312,7 +334,7 @@ fn sign_link<'a>(chain: &mut Chain<'a>, area: &'a AreaGround) -> Link<'a> {
     match area.signs.at(chain.at) {
         Found::In(span) => {
             chain.changes(Some(span.until));
-            chain.rests_on(&span.rests_on);
+            chain.rests_on.signs = &span.rests_on;
             Ok(())
         }
         Found::Out(next) => {
@@ -400,14 +422,17 @@ fn instruction_link<'a>(
     }
     chain.changes(Some(instruction.until));
     chain.rests_on(fact);
-    let police = |author: &&PersonGround| matches!(author.organisation, Some((OrganisationKind::Police, _)));
-    for (authorisation, fact) in outside.author.filter(police).into_iter().flat_map(|a| &a.authorisations) {
+    let Some(author) = outside.author else { return Err(failure) };
+    let Some((OrganisationKind::Police, organisation)) = &author.organisation else { return Err(failure) };
+    for (authorisation, fact) in &author.authorisations {
         if authorisation.role == Role::PoliceOperator
             && authorisation.municipalities.contains(&camera.camera.municipality)
         {
             chain.changes(Some(authorisation.from));
             if authorisation.from <= chain.at && chain.at < authorisation.until {
                 chain.changes(Some(authorisation.until));
+                chain.rests_on(&author.fact);
+                chain.rests_on(organisation);
                 chain.rests_on(fact);
                 return Ok(());
             }

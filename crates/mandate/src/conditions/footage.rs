@@ -4,7 +4,11 @@
 //! A range is asked as a whole: every frame must have been recorded lawfully, and the earliest must be inside its term.
 //! [`footage_pieces`](crate::footage_pieces) cuts a range into what may be seen and what may not.
 
-use super::{Step, Walk, basis, need, refuse, sooner};
+use super::{
+    Step, Walk,
+    basis::{self, ChainFacts},
+    need, refuse, sooner,
+};
 use crate::{
     decision::{FactRef, ReasonCode},
     dossier::{DestroyGround, HoldState},
@@ -14,7 +18,6 @@ use crate::{
     register::Register,
     request::{Action, Object},
 };
-use arrayvec::ArrayVec;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// The smallest step between two instants: half-open intervals of single frames.
@@ -26,9 +29,6 @@ pub(crate) struct Unlawful<'a> {
     pub(crate) code: ReasonCode,
     pub(crate) fact: Option<&'a FactRef>,
 }
-
-/// The facts of one chain.
-type ChainFacts<'a> = ArrayVec<&'a FactRef, { basis::CHAIN_CAPACITY }>;
 
 /// What holds for a frame, and for the frames after it until `same_until`.
 pub(crate) struct Capture<'a> {
@@ -67,18 +67,18 @@ pub(crate) fn capture<'a>(
     let mut same_until = sooner(now.until, more_known_at, captured);
     let mut days = days_of(&now);
     let (unlawful_then, basis_then) = if std::ptr::eq(then, register.grounds()) {
-        (now.unlawful(), now.facts.clone())
+        (now.unlawful(), now.rests_on.clone())
     } else if let Some(camera) = then.camera(&camera.camera.id) {
         let then = basis::best(then, camera, captured, basis::Reach::Use);
         days = days.min(days_of(&then));
         same_until = sooner(same_until, then.until, captured);
-        (then.unlawful(), then.facts)
+        (then.unlawful(), then.rests_on)
     } else {
         // The camera was not known yet.
-        (Some(Unlawful { code: ReasonCode::CameraOutsideArea, fact: None }), ArrayVec::new())
+        (Some(Unlawful { code: ReasonCode::CameraOutsideArea, fact: None }), ChainFacts::default())
     };
     let term = TimeDelta::days(days.min(MAXIMUM_RETENTION_DAYS).into());
-    Capture { unlawful_then, unlawful_now: now.unlawful(), basis_then, basis: now.facts, term, same_until }
+    Capture { unlawful_then, unlawful_now: now.unlawful(), basis_then, basis: now.rests_on, term, same_until }
 }
 
 /// The footage that the request is about: its camera, its first instant and the instant after its last.
@@ -118,7 +118,7 @@ pub(crate) fn lawful(walk: &mut Walk<'_>) -> Step {
             return refuse(ReasonCode::UnlawfullyRecorded, unlawful.fact);
         }
         // Lawful as known now and as known then: it rests on both.
-        for fact in piece.basis.into_iter().chain(piece.basis_then) {
+        for fact in piece.basis.iter().chain(piece.basis_then.iter()) {
             walk.rests_on(fact);
         }
         match piece.same_until {

@@ -67,6 +67,10 @@ fn authorisation(walk: &mut Walk<'_>, person: &PersonGround, role: Role) -> Step
                 walk.changes(Some(authorisation.until));
                 walk.rests_on(&person.fact);
                 walk.rests_on(fact);
+                // Its record says in which municipality it is.
+                if let Some(camera) = walk.camera() {
+                    walk.rests_on(&camera.fact);
+                }
                 return Ok(());
             }
             (true, false) => {
@@ -94,11 +98,20 @@ fn secrecy(walk: &mut Walk<'_>, person: &PersonGround) -> Step {
 /// A processor agreement of the police, with this processor or, where nobody says which, with anyone.
 fn processor_agreement(walk: &mut Walk<'_>, processor: Option<&OrganisationId>) -> Step {
     let found = processor_in_force(walk, processor);
-    let Some((_, fact)) = found.found else {
+    let Some(main) = found.found else {
         return refuse(ReasonCode::ProcessorAgreementLapsed, found.lacking());
     };
-    walk.rests_on(fact);
+    rests_on_main(walk, main);
     Ok(())
+}
+
+/// The processor agreement, and that its first party is the police.
+fn rests_on_main(walk: &mut Walk<'_>, (agreement, fact): &(Agreement, FactRef)) {
+    walk.rests_on(fact);
+    let people = walk.register.people();
+    if let Some(controller) = agreement.parties.first().and_then(|party| people.organisation_fact(party)) {
+        walk.rests_on(controller);
+    }
 }
 
 fn processor_in_force<'a>(walk: &mut Walk<'a>, processor: Option<&OrganisationId>) -> InForce<'a> {
@@ -134,8 +147,8 @@ fn company_agreements(walk: &mut Walk<'_>, company: &OrganisationId) -> Step {
     for (agreement, fact) in with_company().filter(|(agreement, _)| holds(agreement, at)) {
         let processor = processor_in_force(walk, agreement.parties.first());
         let broken = match (processor.found, consented(agreement)) {
-            (Some((_, main)), true) => {
-                walk.rests_on(main);
+            (Some(main), true) => {
+                rests_on_main(walk, main);
                 walk.rests_on(fact);
                 return Ok(());
             }

@@ -351,15 +351,19 @@ fn the_decree_of_a_camera_is_the_one_in_force() {
 }
 
 #[test]
-fn the_sign_that_completed_them_is_named() {
-    let sign = |facts: &[Fact]| {
+fn a_sign_of_each_point_is_named() {
+    let signs = |facts: &[Fact]| {
         let decision = decide(&built(facts), &watch("police"), at(NOON));
         let basis = decision.permit().unwrap().basis().to_vec();
-        basis.iter().find(|fact| fact.kind == FactKind::Signage).map(|fact| fact.id.to_string()).unwrap()
+        let signs = basis.iter().filter(|fact| fact.kind == FactKind::Signage);
+        signs.map(|fact| fact.id.to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(sign(&open()), "S1", "of two at once the first");
-    assert_eq!(sign(&with(open(), "S1", &json!({"placed_at": "2026-02-01T00:00:00Z"}))), "S1");
-    assert_eq!(sign(&with(open(), "S2", &json!({"placed_at": "2026-02-01T00:00:00Z"}))), "S2");
+    assert_eq!(signs(&open()), ["S1", "S2"]);
+    assert_eq!(signs(&with(open(), "S2", &json!({"placed_at": "2026-02-01T00:00:00Z"}))), ["S1", "S2"]);
+    let mut replaced = with(open(), "S1", &json!({"removed_at": "2026-02-01T00:00:00Z"}));
+    replaced.push(fact(json!({"kind": "signage", "id": "S3", "area": "AR1", "location": "north",
+        "placed_at": "2026-01-20T00:00:00Z"})));
+    assert_eq!(signs(&replaced), ["S3", "S2"], "the one that stands there now");
     // Where the signs stood together for no time at all, nobody was told.
     let apart = with(open(), "S1", &json!({"removed_at": NOON}));
     let apart = with(apart, "S2", &json!({"placed_at": NOON}));

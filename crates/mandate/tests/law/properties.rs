@@ -66,6 +66,29 @@ proptest! {
         }
     }
 
+    /// The basis names every fact: what it leaves out can end or go, and the permit stays.
+    #[test]
+    fn ending_what_is_not_in_the_basis_denies_nothing(facts in world(), request in request(), t in HOURS) {
+        let t = hour(t);
+        let decision = decide(&register(&facts), &request, t);
+        let Some(permit) = decision.permit() else { return Ok(()) };
+        prop_assert!(permit.is_complete());
+        let end = match &request.object {
+            Object::Footage { from, .. } => t.min(*from),
+            _ => t,
+        };
+        // A decree is ended by a revocation, whichever of its versions.
+        let named = |which: &FactRef| permit.basis().iter().any(|fact| {
+            fact == which || which.kind == FactKind::Decree && (fact.kind, &fact.id) == (which.kind, &which.id)
+        });
+        for which in facts.iter().map(Fact::reference).filter(|which| !named(which)) {
+            // A position that ends where it did not could hang beside the next one.
+            let Ok(register) = Register::build(&ended(&facts, &which, end), hour(20_000)) else { continue };
+            let later = decide(&register, &request, t);
+            prop_assert!(later.is_permit(), "{:?} is not in the basis, but without it: {:?}", which, later.denial());
+        }
+    }
+
     #[test]
     fn the_order_of_the_facts_does_not_matter(facts in world(), request in request(), t in HOURS, seed in any::<u64>()) {
         let mut shuffled = facts.clone();
