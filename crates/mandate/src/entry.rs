@@ -235,6 +235,12 @@ impl<'a> Look<'a> {
         self.before.facts().iter().map(|fact| &fact.body).find(|body| body.key() == key)
     }
 
+    /// Since when the register has it (UTC).
+    fn earlier_known_from(&self) -> Option<DateTime<Utc>> {
+        let key = (self.kind, Arc::clone(&self.id));
+        self.before.facts().iter().find(|fact| fact.body.key() == key).map(|fact| fact.known_from)
+    }
+
     /// All facts with the proposed ones, but for the one that is looked at.
     fn others(&self) -> impl Iterator<Item = &'a FactBody> + use<'a> {
         let key = (self.kind, Arc::clone(&self.id));

@@ -1,8 +1,9 @@
 //! Ordinances, decrees, areas, extensions and revocations (Gemeentewet 151c lid 1, 2 and 5; Awb 3:40-3:42).
 
-use super::Look;
+use super::{Look, periods::opens};
 use crate::{
     facts::{Area, DecidedBy, Decree, Extension, FactBody, LiveOutsideWindow, Ordinance, Revocation, Ring},
+    geometry,
     grounds::competent,
     ids::{DecreeId, OrdinanceId},
     policy::MAXIMUM_RETENTION_DAYS,
@@ -172,6 +173,17 @@ impl<'a> Look<'a> {
                     "a later end is an extension: enter an extension, with its publication",
                 ),
             );
+            self.need(
+                !begun || opens(f.live_outside_window) <= opens(earlier.live_outside_window),
+                "live_outside_window",
+                "Gemeentewet 151c lid 3",
+                (
+                    "dit opent lopende periodes verder dan waarover is overlegd; leg een nieuwe periode vast die dit zelf \
+                     noemt, met een eigen overleg",
+                    "this opens running periods further than what was consulted about; enter a new period that says it \
+                     itself, with its own consultation",
+                ),
+            );
         }
     }
 
@@ -249,6 +261,15 @@ impl<'a> Look<'a> {
             (
                 "schrijf `public_place`, of een soort plaats die de verordening noemt",
                 "write `public_place`, or a kind of place that the ordinance names",
+            ),
+        );
+        self.need(
+            !self.in_use(&f.decree) || self.designated(f),
+            "polygons",
+            "Awb 3:40",
+            (
+                "dit besluit wordt al gebruikt en wijst niet dit hele gebied aan; neem een nieuw besluit en maak het bekend",
+                "this decree is in use already and does not designate all of this area; take a new decree and publish it",
             ),
         );
         if let Some(FactBody::Area(earlier)) = self.earlier() {
@@ -380,14 +401,18 @@ impl<'a> Look<'a> {
             ("het besluit is dan al afgelopen", "the decree has ended by then"),
         );
         if let (Some(FactBody::Revocation(earlier)), Some(at)) = (self.earlier(), self.at) {
-            let stays = at < earlier.revoked_from || f.revoked_from <= earlier.revoked_from;
+            // What was entered with a wrong date is corrected, but from its entry on nothing was lawful and nothing becomes it.
+            let entered_at = self.earlier_known_from().unwrap_or(earlier.revoked_from);
+            let stays = at < earlier.revoked_from || f.revoked_from <= earlier.revoked_from.max(entered_at);
             self.need(
                 stays,
                 "revoked_from",
                 "Gemeentewet 151c lid 5",
                 (
-                    "deze intrekking werkt al; wie weer wil uitkijken, neemt een nieuw besluit",
-                    "this revocation has taken effect; to watch again, take a new decree",
+                    "deze intrekking werkt al en kan niet later ingaan dan zij is vastgelegd; wie weer wil uitkijken, \
+                     neemt een nieuw besluit",
+                    "this revocation has taken effect and cannot begin later than it was entered; to watch again, take a \
+                     new decree",
                 ),
             );
         }
@@ -397,9 +422,11 @@ impl<'a> Look<'a> {
             "Gemeentewet 151c lid 5",
             (
                 "dit ligt in het verleden: beelden van daarna blijken zonder basis opgenomen en gaan \
-             in quarantaine",
+             in quarantaine; dat vraagt een tweede persoon, dus trek eerst vanaf nu in als er nog \
+             wordt gekeken",
                 "this lies in the past: footage since then turns out to be recorded without a basis \
-             and is quarantined",
+             and is quarantined; that takes a second person, so first revoke from now on if anybody \
+             still watches",
             ),
         );
         self.expect(
@@ -408,6 +435,24 @@ impl<'a> Look<'a> {
             "Gemeentewet 151c lid 5",
             ("noem de reden", "name the reason"),
         );
+    }
+
+    /// Whether a period, or an event or emergency window, of a decree had begun before this was entered. Until then its areas are
+    /// still being recorded, also those of a decree that is entered late.
+    fn in_use(&self, id: &DecreeId) -> bool {
+        let Some(at) = self.at else { return false };
+        self.before.grounds().decree(id).is_some_and(|ground| {
+            ground.periods.iter().any(|p| p.period.effective_from <= at)
+                || ground.extras.iter().any(|e| e.extra.from <= at)
+        })
+    }
+
+    /// Whether the areas of its decree, as the register has them, hold all of this one: what was published is what holds.
+    fn designated(&self, f: &Area) -> bool {
+        let known: Vec<_> = self.before.grounds().decree(&f.decree).map_or_else(Vec::new, |ground| {
+            ground.areas.iter().flat_map(|a| a.area.polygons.iter().cloned()).collect()
+        });
+        geometry::covers(&known, &f.polygons)
     }
 
     fn ordinance_of(&self, id: &OrdinanceId) -> Option<&'a Ordinance> {

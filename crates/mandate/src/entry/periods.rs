@@ -21,6 +21,32 @@ fn spans(windows: &[WeeklyWindow], from: DateTime<Utc>, until: DateTime<Utc>) ->
     union(spans.into_iter().map(|span| Interval { from: span.from, until: span.until }).collect())
 }
 
+/// How far viewing outside the live windows opens: the higher, the further.
+pub(super) fn opens(outside: LiveOutsideWindow) -> u8 {
+    match outside {
+        LiveOutsideWindow::Never => 0,
+        LiveOutsideWindow::PoliceIncident => 1,
+        LiveOutsideWindow::Free => 2,
+    }
+}
+
+/// When a period is used between two instants.
+fn used(period: &Period, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Interval> {
+    let from = from.max(period.effective_from);
+    let until = period.effective_until.map_or(until, |end| end.min(until));
+    match &period.used {
+        _ if until <= from => Vec::new(),
+        Use::Continuous => vec![Interval { from, until }],
+        Use::Weekly { windows } => clipped(spans(windows, from, until), from, until),
+    }
+}
+
+/// The parts between two instants.
+fn clipped(intervals: Vec<Interval>, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Interval> {
+    let parts = intervals.into_iter().map(|i| Interval { from: i.from.max(from), until: i.until.min(until) });
+    parts.filter(|part| part.from < part.until).collect()
+}
+
 impl Look<'_> {
     pub(super) fn consultation(&mut self, f: &Consultation) {
         self.known_municipality("municipality", &f.municipality);
@@ -110,7 +136,28 @@ impl Look<'_> {
                 ),
             );
             self.not_wider(earlier, f, decree.live_outside_window);
+            self.takes_from_the_past(earlier, f);
         }
+    }
+
+    /// A version holds for the whole past: it corrects what was known (`decisions.md` 3). Whoever means a change from now on reads
+    /// here which footage would turn out to be recorded without a basis.
+    fn takes_from_the_past(&mut self, earlier: &Period, f: &Period) {
+        let Some(at) = self.at else { return };
+        let since = at.checked_sub_days(YEAR).unwrap_or(at);
+        let lost = without(&used(earlier, since, at), &used(f, since, at));
+        let Some(first) = lost.first() else { return };
+        let nl = format!(
+            "hiermee blijken beelden vanaf {} zonder basis opgenomen en gaan zij in quarantaine; moet dit pas vanaf nu \
+             gelden, beëindig dan deze periode en leg een nieuwe vast",
+            first.from
+        );
+        let en = format!(
+            "with this, footage from {} on turns out to be recorded without a basis and is quarantined; if it is to \
+             hold from now on only, end this period and enter a new one",
+            first.from
+        );
+        self.expect(false, "use", "Gemeentewet 151c lid 3", (&nl, &en));
     }
 
     /// The consultation comes before the period (151c lid 3): what a running period would newly open was not in it. A start
@@ -129,13 +176,9 @@ impl Look<'_> {
              consultation",
         );
         self.need(!longer, "effective_until", "Gemeentewet 151c lid 3", wider);
-        let rank = |period: &Period| match period.live_outside_window.unwrap_or(of_decree) {
-            LiveOutsideWindow::Never => 0,
-            LiveOutsideWindow::PoliceIncident => 1,
-            LiveOutsideWindow::Free => 2,
-        };
+        let opens = |period: &Period| opens(period.live_outside_window.unwrap_or(of_decree));
         self.need(
-            rank(f) <= rank(earlier),
+            opens(f) <= opens(earlier),
             "live_outside_window",
             "Gemeentewet 151c lid 3",
             (
@@ -284,6 +327,36 @@ impl Look<'_> {
             self.inside(&f.decree, f.from, Some(f.until), "until");
         }
         self.consulted(f.consultation.as_ref(), &decree.municipality, f.from);
+        if let Some(FactBody::ExtraWindow(earlier)) = self.earlier() {
+            self.not_moved(earlier, f);
+        }
+    }
+
+    /// Order and consultation were about these instants and this area (151c lid 3): of a window that has begun only the end
+    /// comes earlier.
+    fn not_moved(&mut self, earlier: &ExtraWindow, f: &ExtraWindow) {
+        if self.at.is_none_or(|at| at < earlier.from) {
+            return;
+        }
+        for (same, field) in [
+            (f.until <= earlier.until, "until"),
+            (f.from == earlier.from, "from"),
+            (f.area == earlier.area, "area"),
+            (f.decree == earlier.decree, "decree"),
+            (f.kind == earlier.kind, "type"),
+        ] {
+            self.need(
+                same,
+                field,
+                "Gemeentewet 151c lid 3",
+                (
+                    "deze periode loopt al en kan alleen eerder eindigen; leg een nieuwe vast, met een eigen bevel en \
+                     overleg",
+                    "this window has begun and can only end earlier; enter a new one with its own order and \
+                     consultation",
+                ),
+            );
+        }
     }
 
     /// Nothing starts before it is entered (Awb 3:40); at the first start the past is recorded as it was.

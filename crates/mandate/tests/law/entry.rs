@@ -548,9 +548,11 @@ fn the_written_confirmation_may_come_after_the_window() {
 #[test]
 fn a_new_version_may_leave_a_start_that_has_passed() {
     let mut facts = facts();
-    facts.push(fact(json!({"kind": "extra_window", "id": "X1", "decree": "D1", "type": "event",
+    facts.push(fact(
+        json!({"kind": "extra_window", "id": "X1", "decree": "D1", "area": "AR1", "type": "event",
         "from": "2026-06-15T10:00:00Z", "until": "2026-06-16T10:00:00Z", "ordered_by": "mayor",
-        "consultation": "C1", "ground": "g"})));
+        "consultation": "C1", "ground": "g"}),
+    ));
     let running =
         |kind: &str, changes: Value| acceptable(&look(&facts, &[but(kind, changes)], Some(at(NOW))));
     let period = |from: &str| json!({"id": "PE1", "effective_from": from, "live": []});

@@ -5,7 +5,10 @@ use crate::{
     common::{EVERY_DAY, FROM, at, fact, window},
     entry::{NOW, but, facts, good, look},
 };
-use mandate::{Fact, FactBody, entry::Severity};
+use mandate::{
+    Fact, FactBody,
+    entry::{Severity, acceptable},
+};
 use serde_json::{Value, json};
 
 /// The fields of the objections to a fact.
@@ -182,4 +185,108 @@ fn technical_work_is_announced_and_watched() {
     ] {
         assert_eq!(again(changes), ["until"]);
     }
+}
+
+/// Order and consultation were about these hours and this area (GW-06, GW-20).
+#[test]
+fn a_window_that_has_begun_only_ends_earlier() {
+    let mut facts = facts();
+    let event = |changes: Value| {
+        let mut body = but(
+            "extra_window",
+            json!({"id": "X1", "type": "event", "from": "2026-06-15T10:00:00Z",
+            "until": "2026-06-16T10:00:00Z"}),
+        );
+        for (field, value) in changes.as_object().unwrap() {
+            body[field] = value.clone();
+        }
+        body
+    };
+    facts.push(fact(event(json!({}))));
+    for (changes, field) in [
+        (json!({"until": "2026-06-16T10:00:01Z"}), "until"),
+        (json!({"from": "2026-06-15T13:00:00Z"}), "from"),
+        (json!({"area": null}), "area"),
+    ] {
+        assert_eq!(objected(&facts, event(changes.clone())), [field], "{changes}");
+    }
+    assert_eq!(objected(&facts, event(json!({"until": "2026-06-15T13:00:00Z", "ground": "over"}))), [""; 0]);
+    // What is to come is changed freely.
+    facts.push(fact(event(json!({"id": "X2", "from": "2026-06-15T12:00:01Z"}))));
+    let later =
+        json!({"id": "X2", "from": "2026-06-15T13:00:00Z", "until": "2026-06-17T10:00:00Z", "area": null});
+    assert_eq!(objected(&facts, event(later)), [""; 0]);
+}
+
+/// Periods that say nothing themselves take it from their decree.
+#[test]
+fn a_running_decree_opens_no_further_outside_the_windows() {
+    let facts = facts();
+    let decree = |outside: &str| {
+        but(
+            "decree",
+            json!({"id": "D1", "published_at": FROM, "signed_at": null, "valid_from": FROM,
+            "valid_until": "2030-12-31T00:00:00Z", "live_outside_window": outside}),
+        )
+    };
+    assert_eq!(objected(&facts, decree("free")), ["live_outside_window"]);
+    assert_eq!(objected(&facts, decree("never")), [""; 0]);
+    let mut to_come = facts.clone();
+    to_come.push(fact(good("decree")));
+    assert_eq!(objected(&to_come, but("decree", json!({"live_outside_window": "free"}))), [""; 0]);
+}
+
+/// What was published is what holds (Awb 3:40): the areas of a decree that is in use only shrink.
+#[test]
+fn a_decree_in_use_designates_no_more_than_was_published() {
+    let facts = facts();
+    let square = |side: f64| json!([[[[0.0, 0.0], [side, 0.0], [side, side], [0.0, side]]]]);
+    let area = |id: &str, decree: &str, side: f64| {
+        but("area", json!({"id": id, "decree": decree, "polygons": square(side)}))
+    };
+    assert_eq!(objected(&facts, area("AR1", "D1", 1.1)), ["polygons"], "larger");
+    assert_eq!(objected(&facts, area("AR2", "D1", 1.1)), ["polygons"], "beside it");
+    assert_eq!(objected(&facts, area("AR1", "D1", 0.9)), [""; 0]);
+    let mut later = facts.clone();
+    later.push(fact(good("decree")));
+    assert_eq!(objected(&later, area("AR2", "D9", 1.1)), [""; 0], "of a decree that is not in use yet");
+}
+
+/// A correction holds for the whole past, and says what that means (`decisions.md` 3).
+#[test]
+fn a_narrower_running_period_says_which_footage_loses_its_basis() {
+    let facts = facts();
+    let told = |changes: Value| {
+        let mut body = but(
+            "period",
+            json!({"id": "PE1", "effective_from": FROM, "use": {"mode": "continuous"},
+            "motivation": "m", "live": []}),
+        );
+        for (field, value) in changes.as_object().unwrap() {
+            body[field] = value.clone();
+        }
+        let findings = look(&facts, &[body], Some(at(NOW)));
+        assert!(acceptable(&findings), "{findings:?}");
+        findings.into_iter().find(|finding| finding.field == "use").map(|finding| finding.en)
+    };
+    assert_eq!(told(json!({})), None, "other live windows");
+    assert_eq!(told(json!({"effective_until": "2026-06-15T12:00:00Z"})), None, "ends now");
+    let weekly = json!({"use": {"mode": "weekly", "windows": [window("U1", EVERY_DAY, "18:00", "07:00")]}});
+    assert!(told(weekly).unwrap().contains("from 2026-01-01 06:00:00 UTC"));
+    let ended = told(json!({"effective_until": "2026-06-14T12:00:00Z"})).unwrap();
+    assert!(ended.contains("from 2026-06-14 12:00:00 UTC"), "{ended}");
+    assert!(told(json!({"effective_from": "2026-07-01T00:00:00Z"})).unwrap().contains("2026-01-01 00:00:00"));
+}
+
+/// A wrong date is corrected, but what was revoked is not opened again.
+#[test]
+fn a_revocation_is_corrected_no_later_than_it_was_entered() {
+    let mut facts = facts();
+    let mut wrong = fact(but("revocation", json!({"revoked_from": "2025-06-15T09:00:00Z"})));
+    wrong.known_from = at("2026-06-15T10:00:00Z");
+    facts.push(wrong);
+    let corrected = |from: &str| objected(&facts, but("revocation", json!({"revoked_from": from})));
+    assert_eq!(corrected("2026-06-15T09:00:00Z"), [""; 0]);
+    assert_eq!(corrected("2026-06-15T10:00:00Z"), [""; 0], "to the instant");
+    assert_eq!(corrected("2026-06-15T10:00:01Z"), ["revoked_from"]);
 }
