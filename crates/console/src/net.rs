@@ -6,7 +6,7 @@
 //! decision and a new entry in the log.
 
 use crate::{
-    receipts::{Receipts, Witnessed, collect},
+    receipts::{Look, Receipts, Witnessed, collect},
     time::{DaemonClock, micros},
     video::Player,
 };
@@ -282,6 +282,8 @@ struct Shift<'a> {
     session: &'a Session,
     window: &'a Window,
     players: HashMap<u32, Player>,
+    /// Looks that were asked for and have not begun: none of their pictures is shown.
+    opening: HashMap<u32, Look>,
     /// Replays that were steered and have not answered yet, with the serial of the newest steering.
     steered: HashMap<u32, u32>,
     clock: DaemonClock,
@@ -305,6 +307,7 @@ impl<'a> Shift<'a> {
             session,
             window,
             players: HashMap::new(),
+            opening: HashMap::new(),
             steered: HashMap::new(),
             clock: DaemonClock::default(),
             began_here: BTreeSet::new(),
@@ -347,6 +350,7 @@ impl<'a> Shift<'a> {
                 Err(error) => self.window.tell(News::Socket(Err(error.to_string()))),
             }
             self.players.clear();
+            self.opening.clear();
             self.steered.clear();
             self.began_here.clear();
             let mut wait = std::pin::pin!(tokio::time::sleep(pause));
@@ -393,6 +397,7 @@ impl<'a> Shift<'a> {
                     Incoming::Unit(header, payload) => {
                         // What a steered replay still had on its way belongs to where it was.
                         if !self.steered.contains_key(&header.subscription)
+                            && !self.opening.contains_key(&header.subscription)
                             && let Some(player) = self.players.get(&header.subscription)
                         {
                             player.push(header, payload);
@@ -405,6 +410,7 @@ impl<'a> Shift<'a> {
                     Some(Ask::Open { subscription, player, message }) => {
                         player.set_clock_offset(self.clock.offset_us());
                         self.players.insert(subscription, player);
+                        self.opening.extend(Look::asked(&message, Utc::now()));
                         drop(say.send(message));
                     }
                     Some(Ask::Steer { subscriptions, serial, motion }) => {
@@ -547,9 +553,15 @@ impl<'a> Shift<'a> {
                 self.window.tell_witnessed();
                 self.collect_receipts();
             }
-            ServerMessage::Started { ledger_seq, .. } => {
-                self.began_here.insert(*ledger_seq);
-                self.window.receipts.borrow_mut().began(&self.session.me().person, *ledger_seq);
+            ServerMessage::Started { subscription, ledger_seq, .. } => {
+                if let Some(look) = self.opening.remove(subscription) {
+                    self.began_here.insert(*ledger_seq);
+                    let (person, look) = (&self.session.me().person, look.begun(Utc::now()));
+                    self.window.receipts.borrow_mut().began(person, *ledger_seq, look);
+                    self.window.tell_witnessed();
+                } else {
+                    tracing::warn!(subscription, ledger_seq, "a look began that was not asked for, or twice");
+                }
             }
             ServerMessage::Receipt { ledger_seq, proof } => {
                 self.began_here.remove(ledger_seq);
@@ -601,6 +613,7 @@ impl<'a> Shift<'a> {
             }
             ServerMessage::Ended { subscription, .. } => {
                 self.players.remove(subscription);
+                self.opening.remove(subscription);
                 self.steered.remove(subscription);
                 self.fetch(List::Cameras);
             }

@@ -2,7 +2,8 @@
 //! cosigned, checked with keys that were brought here by hand, and the receipts of the looks on this wall.
 //!
 //! A receipt is the entry of one look with its proof (C2SP tlog-proof). Kept receipts show years later that an entry
-//! stood in the log, or that it was taken out; `rtrctl ledger proof` reads them. Not checked here: that each cosigned
+//! stood in the log, or that it was taken out; `rtrctl ledger proof` reads them. Each entry must be of the look that was asked for
+//! here, and no two looks may share one: a host could tell any number for pictures that it shows unlogged. Not checked here: that each cosigned
 //! state extends the one before, which is what the witness signs for.
 //!
 //! The newest state that held and the looks without a receipt are kept from one run to the next: a log that was put back while this
@@ -10,15 +11,17 @@
 
 mod collect;
 mod kept;
+mod look;
 
 pub use collect::collect;
+pub use look::Look;
 
 use chrono::{DateTime, Utc};
 use kept::{Shelf, Waiting};
 use ledger::{InclusionProof, KeptProof, LedgerError, WitnessKey, note::Checkpoint};
 use mandate::PersonId;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -63,6 +66,12 @@ pub enum Mismatch {
     /// The witness signed a log that covers a look of this workstation, and the daemon gives no receipt of it.
     #[error("the log has no receipt of entry {0}, which was told to be a look of this workstation")]
     Withheld(u64),
+    /// The entry stands in the log and is not of the look for which its number was told.
+    #[error("entry {0} was told to be a look of this workstation, and says something else")]
+    OtherLook(u64),
+    /// One number for two looks.
+    #[error("entry {0} was told to be two looks of this workstation")]
+    Reused(u64),
 }
 
 /// When a newer cosignature was heard of, by this workstation's own clock: the daemon's is the host's.
@@ -106,7 +115,9 @@ pub struct Receipts {
     newest: Option<Checkpoint>,
     /// Looks without a receipt, of this run and of those before.
     waiting: Waiting,
-    /// Those of them that the daemon refused to give: asked for again at the next log-in.
+    /// The newest numbers that were told for looks, with or without a receipt.
+    told: BTreeSet<u64>,
+    /// Those of the waiting that the daemon refused to give: asked for again at the next log-in.
     refused: BTreeSet<u64>,
     known: Witnessed,
 }
@@ -122,7 +133,8 @@ impl Receipts {
             shelf.newest(|note| Checkpoint::read(note, &pinned.log))
         });
         let waiting = shelf.as_ref().map(Shelf::waiting).unwrap_or_default();
-        Self { pinned, shelf, newest, waiting, refused: BTreeSet::new(), known }
+        let told = waiting.values().flat_map(BTreeMap::keys).copied().collect();
+        Self { pinned, shelf, newest, waiting, told, refused: BTreeSet::new(), known }
     }
 
     /// What is known now.
@@ -156,7 +168,8 @@ impl Receipts {
     /// The receipt of a look, to be checked and kept.
     pub fn receipt(&mut self, entry: u64, proof: &str, now: DateTime<Utc>) {
         let Some(pinned) = &self.pinned else { return };
-        match proves(pinned, entry, proof) {
+        let look = self.waiting.values().find_map(|of_person| of_person.get(&entry));
+        match proves(pinned, entry, proof, look) {
             Ok(()) => {
                 self.known.receipts += 1;
                 if let Some(shelf) = &self.shelf {
@@ -173,11 +186,19 @@ impl Receipts {
     }
 
     /// A look of this person began: a receipt of its entry is owed.
-    pub fn began(&mut self, person: &PersonId, entry: u64) {
+    pub fn began(&mut self, person: &PersonId, entry: u64, look: Look) {
         if self.pinned.is_none() {
             return;
         }
-        kept::wait(&mut self.waiting, person, entry);
+        if !self.told.insert(entry) {
+            self.wrong(Mismatch::Reused(entry));
+            return;
+        }
+        // An older number for another look is found out by its entry's time.
+        if self.told.len() > kept::MOST_WAITING {
+            self.told.pop_first();
+        }
+        kept::wait(&mut self.waiting, person, entry, look);
         self.keep_waiting();
     }
 
@@ -190,14 +211,14 @@ impl Receipts {
     /// the open socket still brings.
     pub fn overdue(&self, person: &PersonId, underway: &BTreeSet<u64>) -> Vec<u64> {
         let Some(waiting) = self.waiting.get(person) else { return Vec::new() };
-        let covered = waiting.range(..self.known.entries);
+        let covered = waiting.range(..self.known.entries).map(|(entry, _)| entry);
         covered.filter(|entry| !underway.contains(entry) && !self.refused.contains(entry)).copied().collect()
     }
 
     fn received(&mut self, entry: u64) {
         let mut waited = false;
         for of_person in self.waiting.values_mut() {
-            waited |= of_person.remove(&entry);
+            waited |= of_person.remove(&entry).is_some();
         }
         if waited {
             self.waiting.retain(|_, of_person| !of_person.is_empty());
@@ -236,13 +257,17 @@ fn check(
     Ok((checkpoint, at))
 }
 
-fn proves(pinned: &Pinned, entry: u64, proof: &str) -> Result<(), Mismatch> {
+/// Whether a receipt proves its entry, and the entry is that of its look, as far as that is still known.
+fn proves(pinned: &Pinned, entry: u64, proof: &str, look: Option<&Look>) -> Result<(), Mismatch> {
     let kept = KeptProof::parse(proof).ok_or(Mismatch::Receipt(entry))?;
     let (checkpoint, _) = check(pinned, &kept.checkpoint, None)?;
     let leaf = kept.extra.ok_or(Mismatch::Receipt(entry))?;
     let path =
         InclusionProof { seq: kept.seq, size: checkpoint.size, root: checkpoint.root, hashes: kept.hashes };
-    if kept.seq == entry && path.holds_for(&leaf) { Ok(()) } else { Err(Mismatch::Receipt(entry)) }
+    if kept.seq != entry || !path.holds_for(&leaf) {
+        return Err(Mismatch::Receipt(entry));
+    }
+    if look.is_some_and(|look| !look.is_entered(&leaf)) { Err(Mismatch::OtherLook(entry)) } else { Ok(()) }
 }
 
 /// Where receipts are kept unless another folder is named: `rtr/receipts` in the XDG state folder.
@@ -257,13 +282,32 @@ mod tests {
     use super::*;
     use chrono::TimeDelta;
     use ledger::{LogKey, note::CosignerKey, tree::Tree};
+    use mandate::CameraId;
     use protocol::{
-        api::{Problem, Sentence},
+        api::{Problem, Sentence, StreamRole},
         client::ClientError,
+        socket::ClientMessage,
     };
     use std::{cell::RefCell, fs};
 
-    const LEAVES: [&[u8]; 3] = [b"zero", b"one", b"two"];
+    /// Three looks at one camera, a second apart.
+    const LEAVES: [&[u8]; 3] = [
+        br#"{"action":"live_view.start","at":"2026-11-18T11:06:40.000Z","object":{"camera":"markt-01"}}"#,
+        br#"{"action":"live_view.start","at":"2026-11-18T11:06:41.000Z","object":{"camera":"markt-01"}}"#,
+        br#"{"action":"live_view.start","at":"2026-11-18T11:06:42.000Z","object":{"camera":"markt-01"}}"#,
+    ];
+
+    fn look(camera: &str, at: DateTime<Utc>) -> Look {
+        let watch = ClientMessage::Watch {
+            subscription: 1,
+            camera: CameraId::new(camera),
+            stream: StreamRole::Main,
+            incident: None,
+            display: None,
+            key_frames_only: false,
+        };
+        Look::asked(&watch, at).unwrap().1
+    }
 
     struct Desk {
         log: LogKey,
@@ -326,6 +370,41 @@ mod tests {
         receipts.receipt(1, &other, at());
         assert_eq!(receipts.known().mismatch, Some(Mismatch::Receipt(1)));
         assert_eq!(receipts.known().receipts, 1);
+    }
+
+    #[test]
+    fn a_true_entry_that_is_not_of_the_look_it_was_told_for_is_found_out() {
+        let desk = desk();
+        let anna = PersonId::new("anna");
+        let note = desk.cosigned(3, desk.tree.root());
+        let proof = desk.tree.inclusion(1, 3).unwrap().to_text_with(LEAVES[1], &note);
+        let told = |look: Look| {
+            let mut receipts = desk.receipts();
+            receipts.began(&anna, 1, look);
+            receipts.receipt(1, &proof, at());
+            // Another run must not find what this one waits for.
+            fs::remove_dir_all(desk.folder.path().join("receipts")).unwrap();
+            (receipts.known().receipts, receipts.known().mismatch.clone())
+        };
+        assert_eq!(told(look("markt-01", at())), (1, None));
+        assert_eq!(told(look("markt-02", at())), (0, Some(Mismatch::OtherLook(1))));
+        let hours_later = look("markt-01", at() + TimeDelta::hours(3));
+        assert_eq!(told(hours_later.clone()), (0, Some(Mismatch::OtherLook(1))), "an entry of that morning");
+        assert_eq!(told(hours_later.begun(at())), (1, None), "what counts is when it began");
+
+        // One entry for two looks, whether or not the first has its receipt, and across runs.
+        for with_receipt in [true, false] {
+            let mut receipts = desk.receipts();
+            receipts.began(&anna, 1, look("markt-01", at()));
+            if with_receipt {
+                receipts.receipt(1, &proof, at());
+            } else {
+                receipts = desk.receipts();
+            }
+            assert_eq!(receipts.known().mismatch, None);
+            receipts.began(&anna, 1, look("markt-01", at()));
+            assert_eq!(receipts.known().mismatch, Some(Mismatch::Reused(1)));
+        }
     }
 
     #[test]
@@ -397,7 +476,7 @@ mod tests {
             |entry: u64| desk.tree.inclusion(entry, 3).unwrap().to_text_with(LEAVES[entry as usize], &note);
         let mut shift = desk.receipts();
         for (person, entry) in [(&anna, 0), (&anna, 1), (&bert, 2), (&anna, 7)] {
-            shift.began(person, entry);
+            shift.began(person, entry, look("markt-01", at()));
         }
         shift.receipt(0, &proof(0), at());
         assert!(shift.overdue(&anna, &BTreeSet::new()).is_empty(), "the witness has seen nothing yet");

@@ -5,11 +5,12 @@
 //! Both are written by replacing a small file, without waiting for the disk: pictures are read on the same thread. What a power cut
 //! takes of them weakens a later check and raises no false alarm. They are named after the log's key: another log is another file.
 
+use super::Look;
 use chrono::{DateTime, Utc};
 use ledger::{LedgerError, note::Checkpoint};
 use mandate::PersonId;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs::{self, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -17,10 +18,10 @@ use std::{
 };
 
 /// Looks of one person that wait for a receipt; at sixteen looks a minute this is eight hours without a witness.
-const MOST_WAITING: usize = 8192;
+pub(super) const MOST_WAITING: usize = 8192;
 
-/// The looks that wait, by person: the daemon gives a receipt only to whoever looked.
-pub(super) type Waiting = BTreeMap<PersonId, BTreeSet<u64>>;
+/// The looks that wait, by person and entry: the daemon gives a receipt only to whoever looked.
+pub(super) type Waiting = BTreeMap<PersonId, BTreeMap<u64, Look>>;
 
 /// The two files, and the days' files of receipts, in one folder.
 #[derive(Debug)]
@@ -129,9 +130,9 @@ fn there(path: &Path) -> Option<String> {
 }
 
 /// A look of this person waits for its receipt. Of too many the oldest is given up: its entry stands in the log all the same.
-pub(super) fn wait(waiting: &mut Waiting, person: &PersonId, entry: u64) {
+pub(super) fn wait(waiting: &mut Waiting, person: &PersonId, entry: u64, look: Look) {
     let of_person = waiting.entry(person.clone()).or_default();
-    of_person.insert(entry);
+    of_person.insert(entry, look);
     if of_person.len() > MOST_WAITING {
         of_person.pop_first();
     }
