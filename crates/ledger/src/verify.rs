@@ -12,7 +12,7 @@ use crate::{
     tree::{NodeHash, Tree, leaf_hash, subtree},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Months, TimeDelta, Utc};
 use kept::check_kept;
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ use std::{
 
 mod kept;
 
-pub use kept::Known;
+pub use kept::{Known, SHORTEST_TERM};
 
 /// Bundles that one thread takes at a time.
 const SPAN: u64 = 64;
@@ -49,12 +49,23 @@ pub struct Verified {
     pub root: NodeHash,
     /// The first entry that is still there; those before it were purged at the end of the log's own term.
     pub first: u64,
+    /// What announced that they go; none where nothing was purged.
+    pub purged: Option<Announcement>,
     /// Bytes of all entries that were read.
     pub bytes: u64,
     /// How many of them are covered by the newest cosignature of each witness that has one, and its time (UTC).
     pub witnessed: Vec<(String, u64, DateTime<Utc>)>,
     /// Where the clock went back: the first entry with the earlier time, and by how much. The log is whole all the same.
     pub clock_back: Vec<(u64, TimeDelta)>,
+}
+
+/// An entry that announced a purge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Its time (UTC).
+    pub at: DateTime<Utc>,
+    /// Only entries from before this instant (UTC) were to go.
+    pub before: DateTime<Utc>,
 }
 
 /// What does not hold.
@@ -153,6 +164,33 @@ pub enum VerifyError {
     /// Entries are missing and no entry of the log says that they were purged.
     #[error("entries 0 to {0} are missing without an entry that says they were purged")]
     Purge(u64),
+    /// The announcement of a purge names an instant that was not past the log's term then.
+    #[error(
+        "the entries before {first} were purged too early: what was announced at {at} as older than {before} was not past the term \
+         of {months} months"
+    )]
+    PurgedEarly {
+        /// The first entry that is left.
+        first: u64,
+        /// When the purge was announced (UTC).
+        at: DateTime<Utc>,
+        /// What was said of the age of the entries (UTC).
+        before: DateTime<Utc>,
+        /// The term that was asked for.
+        months: u32,
+    },
+    /// An entry that was kept elsewhere is younger than what was to be purged, and is gone.
+    #[error(
+        "{name}: entry {seq} was purged, though it is not older than {before} as the announcement of the purge says"
+    )]
+    PurgedYounger {
+        /// The proof that brings the entry.
+        name: String,
+        /// The entry.
+        seq: u64,
+        /// What was announced (UTC).
+        before: DateTime<Utc>,
+    },
 }
 
 impl VerifyError {
@@ -168,8 +206,9 @@ impl VerifyError {
             | Self::Tile { first: seq, .. }
             | Self::Shorter { size: seq, .. }
             | Self::Forked { from: seq, .. }
-            | Self::Proof { seq, .. } => Some(*seq),
-            Self::Root { .. } | Self::Purge(_) => Some(0),
+            | Self::Proof { seq, .. }
+            | Self::PurgedYounger { seq, .. } => Some(*seq),
+            Self::Root { .. } | Self::Purge(_) | Self::PurgedEarly { .. } => Some(0),
         }
     }
 }
@@ -179,7 +218,7 @@ impl VerifyError {
 /// # Errors
 /// The first finding of [`inspect`].
 pub fn verify(dir: &Path, log_vkey: &str, witnesses: &[WitnessKey]) -> Result<Verified, VerifyError> {
-    let known = Known { witnesses: witnesses.to_vec(), kept: Vec::new() };
+    let known = Known { witnesses: witnesses.to_vec(), ..Known::default() };
     inspect(dir, log_vkey, &known).map_err(|mut findings| findings.swap_remove(0))
 }
 
@@ -188,6 +227,8 @@ pub fn verify(dir: &Path, log_vkey: &str, witnesses: &[WitnessKey]) -> Result<Ve
 /// # Errors
 /// All findings; never an empty list.
 pub fn inspect(dir: &Path, log_vkey: &str, known: &Known) -> Result<Verified, Vec<VerifyError>> {
+    // First: what a witness signs while a living log is read is newer than the checkpoint.
+    let beside = kept::read_beside(dir);
     let checkpoint = read_note(dir, "checkpoint", log_vkey).map_err(|e| vec![e])?;
     let mut findings = Vec::new();
     let (mut first, mut purged) = (0, None);
@@ -208,17 +249,18 @@ pub fn inspect(dir: &Path, log_vkey: &str, known: &Known) -> Result<Verified, Ve
         size: checkpoint.size,
         root: checkpoint.root,
         first,
+        purged: None,
         bytes: 0,
         witnessed: Vec::new(),
         clock_back: Vec::new(),
     };
-    let mut purge_announced = first == 0;
     let mut own = Tree::new();
     let mut last: Option<[u8; 24]> = None;
     for span in spans.into_values() {
         verified.bytes += span.bytes;
         // The announcement stood in the log before a witness, so the tombstone may say nothing else.
-        purge_announced |= purged.is_some_and(|root| span.purges.contains(&(first, root)));
+        let announced = span.purges.into_iter().find(|purge| (purge.0, Some(purge.1)) == (first, purged));
+        verified.purged = verified.purged.or(announced.map(|(_, _, announcement)| announcement));
         findings.extend(span.findings);
         if let (Some(before), Some((seq, at))) = (last, span.begins) {
             verified.clock_back.extend(stepped_back(before, at).map(|by| (seq, by)));
@@ -237,10 +279,13 @@ pub fn inspect(dir: &Path, log_vkey: &str, known: &Known) -> Result<Verified, Ve
         findings.push(edge_finding.unwrap_or(VerifyError::Root { size: checkpoint.size }));
     }
     let other_root = |root| upper.tree.as_ref().is_some_and(|tree| tree.root_at(first) != Some(root));
-    if !purge_announced || upper.trusted && purged.is_some_and(other_root) {
-        findings.push(VerifyError::Purge(first));
+    match verified.purged {
+        None if first > 0 => findings.push(VerifyError::Purge(first)),
+        _ if upper.trusted && purged.is_some_and(other_root) => findings.push(VerifyError::Purge(first)),
+        Some(announced) => findings.extend(announced.too_early(first, known.log_term)),
+        None => {}
     }
-    check_kept(dir, log_vkey, known, &checkpoint, upper.tree.as_ref(), &mut verified, &mut findings);
+    check_kept(beside, log_vkey, known, &checkpoint, upper.tree.as_ref(), &mut verified, &mut findings);
     if findings.is_empty() {
         return Ok(verified);
     }
@@ -260,6 +305,24 @@ fn read_note(dir: &Path, name: &str, log_vkey: &str) -> Result<Checkpoint, Verif
 
 fn unreadable(path: &Path, first: u64, last: u64, why: &dyn ToString) -> VerifyError {
     VerifyError::Unreadable { path: path.display().to_string(), first, last, why: why.to_string() }
+}
+
+impl Announcement {
+    /// What is wrong with it where each entry must be kept for `term`.
+    fn too_early(self, first: u64, term: Months) -> Option<VerifyError> {
+        let Self { at, before } = self;
+        let due = at.checked_sub_months(term).is_some_and(|due| before <= due);
+        (!due).then(|| VerifyError::PurgedEarly { first, at, before, months: term.as_u32() })
+    }
+}
+
+/// What an entry announces: the first entry that is to stay, the root of those before, and the rest.
+fn announcement(leaf: &[u8]) -> Option<(u64, NodeHash, Announcement)> {
+    let value: serde_json::Value = serde_json::from_slice(leaf).ok()?;
+    let text = |pointer: &str| value.pointer(pointer)?.as_str();
+    let root = BASE64_STANDARD.decode(text("/data/root")?).ok()?.try_into().ok()?;
+    let (at, before) = (text("/at")?.parse().ok()?, text("/data/before")?.parse().ok()?);
+    Some((value.pointer("/data/first")?.as_u64()?, root, Announcement { at, before }))
 }
 
 /// The tiles above the leaves' own.
@@ -365,7 +428,8 @@ struct Span {
     findings: Vec<VerifyError>,
     /// Leaf hashes, kept only where the edge is not trusted.
     leaves: Vec<NodeHash>,
-    purges: Vec<(u64, NodeHash)>,
+    /// Announcements: the first entry that was to stay, the root of those before, and what else they say.
+    purges: Vec<(u64, NodeHash, Announcement)>,
     begins: Option<(u64, [u8; 24])>,
     ends: Option<[u8; 24]>,
     clock_back: Vec<(u64, TimeDelta)>,
@@ -479,11 +543,7 @@ impl Span {
     fn leaf(&mut self, seq: u64, leaf: &[u8]) {
         self.bytes += leaf.len() as u64;
         if leaf.starts_with(PURGE_LEAF) {
-            let value: Option<serde_json::Value> = serde_json::from_slice(leaf).ok();
-            self.purges.extend(value.and_then(|value| {
-                let root = BASE64_STANDARD.decode(value.pointer("/data/root")?.as_str()?).ok()?;
-                Some((value.pointer("/data/first")?.as_u64()?, root.try_into().ok()?))
-            }));
+            self.purges.extend(announcement(leaf));
         }
         let Some(at) = time_text(leaf, b"\"at\":\"") else { return };
         match self.ends {

@@ -179,7 +179,7 @@ fn a_bent_cosignature_and_a_bent_tombstone_are_found() {
         ledger.published().wait_for(|published| *published >= size).await.unwrap();
     });
     let witnesses = vec![ledger::WitnessKey::parse(&police.vkey()).unwrap()];
-    let known = Known { witnesses, kept: Vec::new() };
+    let known = Known { witnesses, ..Known::default() };
     let look = || inspect(&log.log(), &log.vkey, &known);
     let good = look().unwrap();
     assert_eq!((good.first, good.witnessed.len()), (256, 1));

@@ -4,12 +4,17 @@
 
 mod common;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::DateTime;
 use common::{at, config, look, published};
-use ledger::{Clock, Entry, Filter, Ledger, LedgerError, note::CosignerKey, verify};
+use ledger::{
+    Clock, Entry, Filter, Known, Ledger, LedgerError, Operation, VerifyError, note::CosignerKey, verify,
+};
 use std::fs;
 
 const MONTH: i64 = 31 * 86_400;
+/// When what is a month old is past every term.
+const LATER: i64 = 100 * MONTH;
 
 /// What the publisher and the witness do together.
 async fn witness(ledger: &Ledger, police: &CosignerKey, second: i64) {
@@ -43,7 +48,7 @@ async fn a_cut_logged_in_the_next_month_keeps_the_key_of_its_own() {
     }
     appends.join_all().await;
     witness(&ledger, &police, 1).await;
-    let (cutoff, now) = (at(MONTH), at(3 * MONTH));
+    let (cutoff, now) = (at(MONTH), at(LATER));
     assert!(matches!(ledger.purge(cutoff, now).await.unwrap(), ledger::Purge::Announced { first: 256, .. }));
     witness(&ledger, &police, 2).await;
     assert_eq!(ledger.purge(cutoff, now).await.unwrap(), ledger::Purge::Done { first: 256 });
@@ -115,14 +120,14 @@ async fn the_end_of_the_logs_own_term_leaves_a_tombstone_and_a_tree_that_verifie
     };
     let kept = ledger.inclusion(700, 900).unwrap();
     // Nothing goes before a witness has seen it, and nothing before it has seen the announcement.
-    assert_eq!(ledger.purge(cutoff, at(3 * month)).await.unwrap(), ledger::Purge::NothingDue);
+    assert_eq!(ledger.purge(cutoff, at(LATER)).await.unwrap(), ledger::Purge::NothingDue);
     witness(1).await;
     let announced = ledger::Purge::Announced { first: 256, seq: 900 };
-    assert_eq!(ledger.purge(cutoff, at(3 * month)).await.unwrap(), announced);
-    assert_eq!(ledger.purge(cutoff, at(3 * month)).await.unwrap(), announced);
+    assert_eq!(ledger.purge(cutoff, at(LATER)).await.unwrap(), announced);
+    assert_eq!(ledger.purge(cutoff, at(LATER)).await.unwrap(), announced);
     assert!(dir.join("tile/entries/000").exists());
     witness(2).await;
-    assert_eq!(ledger.purge(cutoff, at(3 * month)).await.unwrap(), ledger::Purge::Done { first: 256 });
+    assert_eq!(ledger.purge(cutoff, at(LATER)).await.unwrap(), ledger::Purge::Done { first: 256 });
     assert!(!dir.join("tile/entries/000").exists() && !dir.join("tile/0/000").exists());
     assert!(matches!(ledger.leaf(255), Err(LedgerError::Purged { asked: 255, first: 256 })));
     assert!(ledger.leaf(256).is_ok());
@@ -134,7 +139,7 @@ async fn the_end_of_the_logs_own_term_leaves_a_tombstone_and_a_tree_that_verifie
     let mut open = Some(ledger);
     for round in 0..3 {
         let ledger = open.take().unwrap_or_else(|| Ledger::open(config(root.path())).unwrap());
-        ledger.append(Entry::heartbeat(at(3 * month), Clock::Unknown)).await.unwrap();
+        ledger.append(Entry::heartbeat(at(LATER), Clock::Unknown)).await.unwrap();
         published(&ledger, ledger.size()).await;
         let seen = verify(&dir, &ledger.vkey(), std::slice::from_ref(&key)).unwrap();
         assert_eq!((seen.first, seen.size), (256, 902 + round));
@@ -162,4 +167,43 @@ async fn the_end_of_the_logs_own_term_leaves_a_tombstone_and_a_tree_that_verifie
     // Without its announcement the gap is a crime.
     fs::rename(dir.join("checkpoint.pruned"), dir.join("aside")).unwrap();
     assert!(verify(&dir, &vkey, &[]).is_err());
+}
+
+#[tokio::test]
+async fn a_purge_before_the_term_was_over_does_not_hold() {
+    let root = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config(root.path())).unwrap();
+    let police = police(root.path(), &ledger);
+    let mut appends = tokio::task::JoinSet::new();
+    for n in 0..600_i64 {
+        let entry = Entry { at: at(n), look: None, ..look("replay.start", "", "a", "ENS-C01") };
+        let ledger = ledger.clone();
+        appends.spawn(async move { ledger.append(entry).await.unwrap() });
+        tokio::task::yield_now().await;
+    }
+    appends.join_all().await;
+    witness(&ledger, &police, 1).await;
+    let (receipt, older) = (ledger.receipt(255).unwrap().to_text(), ledger.receipt(99).unwrap().to_text());
+    // A host that claims less than it takes, five years later by a clock that it set.
+    let now = at(62 * MONTH);
+    let root_of_256 = BASE64_STANDARD.encode(ledger.inclusion(0, 256).unwrap().root);
+    let data = serde_json::json!({ "first": 256, "root": root_of_256, "before": at(100) });
+    let announcement = Entry { data: Some(data), ..Entry::new(now, Operation::Destroy, "ledger.purge") };
+    ledger.append(announcement).await.unwrap();
+    witness(&ledger, &police, 2).await;
+    assert_eq!(ledger.purge(at(MONTH), now).await.unwrap(), ledger::Purge::Done { first: 256 });
+    let dir = root.path().join("log");
+    let inspected = |months: u32, kept: &str| {
+        let kept = (!kept.is_empty()).then(|| ("receipt".to_owned(), kept.to_owned()));
+        let log_term = chrono::Months::new(months);
+        let known = Known { kept: kept.into_iter().collect(), log_term, ..Known::default() };
+        ledger::inspect(&dir, &ledger.vkey(), &known)
+    };
+    let announced = inspected(60, "").unwrap().purged.unwrap();
+    assert_eq!((announced.at, announced.before), (now, at(100)));
+    assert!(inspected(60, &older).is_ok(), "the receipt of an entry that was as old as was said");
+    let early = inspected(72, "").unwrap_err();
+    assert!(matches!(early[..], [VerifyError::PurgedEarly { first: 256, months: 72, .. }]), "{early:?}");
+    let younger = inspected(60, &receipt).unwrap_err();
+    assert!(matches!(younger[..], [VerifyError::PurgedYounger { seq: 255, .. }]), "{younger:?}");
 }

@@ -98,7 +98,7 @@ impl Audit {
         let policy = self.log.policy()?;
         let folder = self.log.folder();
         if !self.unverified {
-            let known = Known { witnesses: policy.witnesses.clone(), kept: Vec::new() };
+            let known = Known { witnesses: policy.witnesses.clone(), ..Known::default() };
             let began = Instant::now();
             match ledger::inspect(&folder, &policy.log, &known) {
                 Ok(verified) if !self.json => {

@@ -36,7 +36,7 @@ pub(super) fn follows(dir: &Path, policy: &Policy, previous: &Path, previous_key
         grant.size,
         grant.reason
     ));
-    let known = Known { witnesses: policy.witnesses.clone(), kept: Vec::new() };
+    let known = Known { witnesses: policy.witnesses.clone(), ..Known::default() };
     let began = Instant::now();
     match ledger::inspect(previous, previous_key, &known) {
         Ok(verified) => report(&verified, &known, began.elapsed().as_secs_f64()),

@@ -96,7 +96,7 @@ impl Mirror {
         if self.no_verify {
             return Ok(ExitCode::SUCCESS);
         }
-        let known = Known { witnesses: policy.witnesses.clone(), kept: Vec::new() };
+        let known = Known { witnesses: policy.witnesses.clone(), ..Known::default() };
         let began = Instant::now();
         match ledger::inspect(&self.dir, &policy.log, &known) {
             Ok(verified) => {
@@ -127,6 +127,8 @@ impl Copy<'_> {
             Err(e) => return Err(e).with_context(|| self.dir.display().to_string()),
         };
         let mut brought = Brought::default();
+        // First: what a witness signs while the copy is made is newer than the checkpoint.
+        let witnessed = text(source, WITNESSED, &mut brought).await?;
         let note =
             text(source, "checkpoint", &mut brought).await?.context("the log has no checkpoint yet")?;
         let checkpoint = match Checkpoint::read(&note, log_key) {
@@ -179,7 +181,7 @@ impl Copy<'_> {
                 own.size
             )));
         }
-        for (name, text) in [(PRUNED, pruned), (WITNESSED, text(source, WITNESSED, &mut brought).await?)] {
+        for (name, text) in [(PRUNED, pruned), (WITNESSED, witnessed)] {
             if let Some(text) = text {
                 put(&self.dir.join(name), text.as_bytes())?;
             }
@@ -261,10 +263,17 @@ mod tests {
     struct Folder {
         dir: PathBuf,
         asked: Mutex<Vec<String>>,
+        /// What a witness signs as soon as the first tile is asked for.
+        signed_then: Mutex<Option<Vec<u8>>>,
     }
 
     impl Source for Folder {
         async fn file(&self, name: &str) -> Result<Option<Vec<u8>>> {
+            if name.starts_with("tile/")
+                && let Some(note) = self.signed_then.lock().unwrap().take()
+            {
+                fs::write(self.dir.join(WITNESSED), note).unwrap();
+            }
             let found = fs::read(self.dir.join(name)).ok();
             if found.is_some() {
                 self.asked.lock().unwrap().push(name.to_owned());
@@ -305,7 +314,13 @@ mod tests {
 
         /// One run of `mirror` from the log in a folder: what it said, and what was fetched.
         async fn mirrored(&self, from: &Path) -> (Result<(u64, u64), String>, Vec<String>) {
-            let source = Arc::new(Folder { dir: from.join("log"), asked: Mutex::default() });
+            let source =
+                Folder { dir: from.join("log"), asked: Mutex::default(), signed_then: Mutex::default() };
+            self.bring(source).await
+        }
+
+        async fn bring(&self, source: Folder) -> (Result<(u64, u64), String>, Vec<String>) {
+            let source = Arc::new(source);
             let copy = self.copy();
             let outcome = Copy { dir: &copy, log_key: &self.key }.bring(&source).await.unwrap();
             let asked = source.asked.lock().unwrap().clone();
@@ -339,6 +354,31 @@ mod tests {
             asked.contains(&"tile/entries/001".to_owned()) && asked.contains(&"tile/0/002.p/188".to_owned())
         );
         assert!(!server.copy().join("tile/entries/001.p").exists(), "the full tile took its place");
+    }
+
+    #[tokio::test]
+    async fn a_cosignature_that_comes_while_a_copy_is_made_accuses_nobody() {
+        let server = Server::new(300).await;
+        let root = server.root.path();
+        let before = tempfile::tempdir().unwrap();
+        let (shown, then) = (before.path().join("log"), root.join("log"));
+        for name in ["checkpoint", "tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1"]
+            .into_iter()
+            .chain(["tile/entries/000", "tile/entries/001.p/44"])
+        {
+            put(&shown.join(name), &fs::read(then.join(name)).unwrap()).unwrap();
+        }
+        fs::copy(shown.join("checkpoint"), shown.join(WITNESSED)).unwrap();
+        grow(root, 310, 0).await;
+        let newer = fs::read(then.join("checkpoint")).unwrap();
+        let source =
+            Folder { dir: shown.clone(), asked: Mutex::default(), signed_then: Mutex::new(Some(newer)) };
+        assert_eq!(server.bring(source).await.0, Ok((300, 300)));
+        assert_eq!(server.holds(), 300, "the copy says nothing of what came later");
+        assert_eq!(
+            fs::read(server.copy().join(WITNESSED)).unwrap(),
+            fs::read(shown.join("checkpoint")).unwrap()
+        );
     }
 
     #[tokio::test]
