@@ -1,6 +1,9 @@
 //! The verbs on logs made here: what was purged, what somebody changed in an export, what somebody swapped beside the log.
 
-use super::{Verb, export, keys::Policy};
+use super::{
+    Verb, export,
+    keys::{Policy, Quorum},
+};
 use chrono::{DateTime, Utc};
 use clap::Parser;
 use ledger::{
@@ -88,7 +91,7 @@ impl Log {
     }
 
     fn policy(&self) -> Policy {
-        Policy { log: self.ledger.vkey(), witnesses: Vec::new() }
+        Policy { log: self.ledger.vkey(), witnesses: Vec::new(), quorum: Quorum::AtLeast(0, Vec::new()) }
     }
 
     fn export(&self, name: &str, more: &[&str]) -> PathBuf {
@@ -108,7 +111,7 @@ impl Log {
 #[tokio::test]
 async fn what_a_purge_left_is_audited_exported_and_indexed_with_the_months_keys() {
     let log = Log::new(700).await;
-    let (cutoff, now) = (at(MONTH), at(3 * MONTH));
+    let (cutoff, now) = (at(MONTH), at(100 * MONTH));
     assert!(matches!(log.ledger.purge(cutoff, now).await.unwrap(), Purge::Announced { first: 256, .. }));
     log.witness(60).await;
     assert_eq!(log.ledger.purge(cutoff, now).await.unwrap(), Purge::Done { first: 256 });
@@ -205,6 +208,39 @@ async fn an_export_without_a_signature_loses_no_line_unseen() {
     .unwrap();
     let (holds, said) = log.check(&file, false);
     assert!(!holds && said.contains("not of this selection"), "{said}");
+}
+
+#[tokio::test]
+async fn what_the_given_witnesses_did_not_cosign_is_not_enough() {
+    let log = Log::new(6).await;
+    let (dir, key, seen) = (log.text("log"), log.ledger.vkey(), log.police.vkey());
+    let other = CosignerKey::load_or_create(&log.path("other.key"), "politie.example/other").unwrap().vkey();
+    let policy = |quorum: &str| {
+        let text = format!(
+            "log {key}\nwitness W1 {seen}\nwitness W2 {other}\ngroup both all W1 W2\nquorum {quorum}\n"
+        );
+        let path = log.text(quorum);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let export = log.export("all.jsonl", &[]).display().to_string();
+    let proof = log.text("proof");
+    assert_eq!(ledger(&["proof", &dir, "3", "--log-key", &key, "--out", &proof]), ExitCode::SUCCESS);
+    let (one, both, none) = (policy("W1"), policy("both"), policy("none"));
+    let (whole, entry) = (["verify", &dir].to_vec(), ["verify", &dir, "--entry", "3"].to_vec());
+    for what in
+        [whole, entry, ["verify", "--proof", &proof].to_vec(), ["verify", "--export", &export].to_vec()]
+    {
+        let with = |keys: &[&str]| ledger(&[&what, keys].concat());
+        assert_eq!(with(&["--log-key", &key]), ExitCode::SUCCESS, "nobody is given");
+        assert_eq!(with(&["--log-key", &key, "--witness-key", &seen]), ExitCode::SUCCESS);
+        assert_eq!(with(&["--log-key", &key, "--witness-key", &other]), ExitCode::FAILURE);
+        let either = ["--log-key", &key, "--witness-key", &other, "--witness-key", &seen];
+        assert_eq!(with(&either), ExitCode::SUCCESS);
+        assert_eq!(with(&["--policy", &one]), ExitCode::SUCCESS);
+        assert_eq!(with(&["--policy", &none]), ExitCode::SUCCESS);
+        assert_eq!(with(&["--policy", &both]), ExitCode::FAILURE, "{what:?}");
+    }
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use super::{
     LogAndKeys, epoch, export,
-    keys::{Keys, text_or_file},
+    keys::{Keys, Policy, text_or_file},
     say,
 };
 use anyhow::{Context as _, Result, bail, ensure};
-use chrono::Utc;
+use chrono::{Months, Utc};
 use clap::Args;
 use ledger::{
     InclusionProof, KeptProof, Known, MonthKeys, Published, Verified, note::Checkpoint, tree::leaf_hash,
@@ -58,8 +58,10 @@ pub(crate) struct Verify {
     /// The public key of that log (text or file)
     #[arg(long, value_name = "VKEY|FILE", requires = "previous")]
     previous_key: Option<String>,
-    /// Fails also when no given witness has cosigned, when its newest cosignature is older than an hour, or when the clock
-    /// went back
+    /// How many years entries must have been kept before they were purged, at least four
+    #[arg(long, value_name = "YEARS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(4..=100))]
+    log_term_years: u32,
+    /// Fails also when no witness is given, when the newest cosignature is older than an hour, or when the clock went back
     #[arg(long)]
     strict: bool,
 }
@@ -68,7 +70,7 @@ impl Verify {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let policy = self.keys.policy()?;
         if let Some(file) = &self.proof {
-            return self.run_proof(file, &policy.log);
+            return self.run_proof(file, &policy);
         }
         if let Some(file) = &self.export {
             let months = self.months.as_deref().map(MonthKeys::open).transpose()?;
@@ -87,24 +89,24 @@ impl Verify {
                         proven.checkpoint.origin,
                         proven.proof.hashes.len()
                     ));
-                    for witness in &policy.witnesses {
-                        match witness.cosigned_at(&proven.checkpoint.note) {
-                            Some(at) => say(format!("cosigned by {} at {at}", witness.name())),
-                            None => say(format!("not cosigned by {}", witness.name())),
-                        }
-                    }
-                    Ok(ExitCode::SUCCESS)
+                    Ok(cosigned(&policy, &proven.checkpoint.note))
                 }
                 Err(finding) => Ok(wrong(&[finding])),
             };
         }
         let kept: Vec<(String, String)> =
             self.kept.iter().map(|file| kept(file)).collect::<Result<Vec<_>>>()?.concat();
-        let known = Known { witnesses: policy.witnesses.clone(), kept };
+        let log_term = Months::new(self.log_term_years * 12);
+        let known = Known { witnesses: policy.witnesses.clone(), kept, log_term };
         let began = Instant::now();
         match ledger::inspect(&dir, &policy.log, &known) {
             Ok(verified) => {
                 report(&verified, &known, began.elapsed().as_secs_f64());
+                let signed = |name: &str| verified.witnessed.iter().any(|(witness, _, _)| witness == name);
+                let quorum = enough(policy.lacks(|witness| signed(witness.name())));
+                if quorum != ExitCode::SUCCESS {
+                    return Ok(quorum);
+                }
                 let fresh = verified.witnessed.iter().any(|(_, _, at)| (Utc::now() - *at).num_minutes() < 60);
                 let strictly = fresh && verified.clock_back.is_empty();
                 if self.strict && !strictly {
@@ -146,7 +148,7 @@ impl Verify {
         Ok(agree)
     }
 
-    fn run_proof(&self, file: &Path, log_key: &str) -> Result<ExitCode> {
+    fn run_proof(&self, file: &Path, policy: &Policy) -> Result<ExitCode> {
         let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
         let kept = KeptProof::parse(&text).with_context(|| format!("{} is no tlog-proof", file.display()))?;
         let leaf = match (&self.leaf, &kept.extra) {
@@ -154,7 +156,7 @@ impl Verify {
             (None, Some(leaf)) => leaf.clone(),
             (None, None) => bail!("the proof does not bring its entry along: give it with --leaf"),
         };
-        let checkpoint = match Checkpoint::read(&kept.checkpoint, log_key) {
+        let checkpoint = match Checkpoint::read(&kept.checkpoint, &policy.log) {
             Ok(checkpoint) => checkpoint,
             Err(e) => {
                 say(format!("WRONG: {e}"));
@@ -176,14 +178,26 @@ impl Verify {
             "entry {} stands in the log of {} entries that {} signed",
             kept.seq, checkpoint.size, checkpoint.origin
         ));
-        for witness in &self.keys.policy()?.witnesses {
-            match witness.cosigned_at(&kept.checkpoint) {
-                Some(at) => say(format!("cosigned by {} at {at}", witness.name())),
-                None => say(format!("not cosigned by {}", witness.name())),
-            }
-        }
-        Ok(ExitCode::SUCCESS)
+        Ok(cosigned(policy, &kept.checkpoint))
     }
+}
+
+/// Says who cosigned a note, and whether that is enough.
+fn cosigned(policy: &Policy, note: &str) -> ExitCode {
+    for witness in &policy.witnesses {
+        match witness.cosigned_at(note) {
+            Some(at) => say(format!("cosigned by {} at {at}", witness.name())),
+            None => say(format!("not cosigned by {}", witness.name())),
+        }
+    }
+    enough(policy.lacks(|witness| witness.cosigned_at(note).is_some()))
+}
+
+/// Whether there are enough cosignatures, where `lacks` says what is missing.
+fn enough(lacks: Option<String>) -> ExitCode {
+    let Some(lacks) = lacks else { return ExitCode::SUCCESS };
+    say(format!("WRONG: {lacks}; without it the host could show another history"));
+    ExitCode::FAILURE
 }
 
 /// What a file holds: one checkpoint or proof, or a workstation's receipts, one JSON object a line.
@@ -228,6 +242,9 @@ pub(crate) fn report(verified: &Verified, known: &Known, seconds: f64) {
             "  purged      the entries before {}, by a signed tombstone and an entry that says so",
             verified.first
         ));
+    }
+    if let Some(purged) = verified.purged {
+        say(format!("              announced at {} as older than {}", purged.at, purged.before));
     }
     say("  checkpoint  signed by the log, and the tree has the root that was signed");
     for witness in &known.witnesses {

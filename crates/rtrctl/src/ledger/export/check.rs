@@ -81,6 +81,9 @@ pub(in crate::ledger) fn check(
             None => format!("ATTENTION: not cosigned by {}", witness.name()),
         });
     }
+    if let Some(lacks) = policy.lacks(|witness| witness.cosigned_at(&checkpoint.note).is_some()) {
+        return Ok(Checked::wrong(lines, lacks));
+    }
     let hash = reader.hash();
     let beside = note_beside(file);
     let text = fs::read_to_string(&beside).ok();
