@@ -32,8 +32,12 @@ fn change(alarmed: bool, health: &LedgerHealth, since: DateTime<Utc>, now: DateT
 }
 
 /// Before which instant entries may go: past their term, covered by an external audit (Wpg 32 lid 4, 33), and permitted by
-/// the law. Before the first such audit nothing goes.
+/// the law. Before the first such audit nothing goes, and nothing while the clock is doubted: a clock that somebody set forward
+/// must not end a term, as with footage (`decisions.md` 20).
 fn purge_before(gate: &Gate, now: DateTime<Utc>, term: Months) -> Option<DateTime<Utc>> {
+    if gate.clock_is_doubted() {
+        return None;
+    }
     let audit_covered_until = gate.snapshot().register.audited_until();
     let cutoff = now.checked_sub_months(term)?.min(audit_covered_until?);
     let said = Statement { entries_until: Some(cutoff), audit_covered_until, ..Statement::default() };
@@ -92,6 +96,33 @@ pub async fn keep(app: App, term: Months, stop: CancellationToken) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        clock::{Clock as _, ManualClock},
+        journal::Provenance,
+        testing::{FakeLog, journal},
+    };
+    use mandate::FactBody;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn nothing_of_the_log_goes_by_a_clock_that_is_doubted() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new("2026-06-13T20:00:00Z".parse().unwrap());
+        let log = FakeLog::new(&clock);
+        let journal = journal(folder.path(), &log, &clock).await;
+        let audit = serde_json::json!({ "kind": "audit", "id": "AUD-1", "type": "external",
+            "auditor": "auditors", "scope_from": "2014-01-01T00:00:00Z",
+            "scope_until": "2026-01-01T00:00:00Z", "done_at": "2026-02-01T00:00:00Z" });
+        let audit: FactBody = serde_json::from_value(audit).unwrap();
+        journal.record(audit, Provenance::default()).await.unwrap();
+        let gate = Gate::new(journal.watch(), log.clone(), Arc::new(clock.clone()));
+        let due = || purge_before(&gate, clock.wall(), Months::new(72));
+        assert_eq!(due(), Some("2020-06-13T20:00:00Z".parse().unwrap()));
+        gate.doubt_clock(true);
+        assert_eq!(due(), None, "whoever set the clock forward ends no term");
+        gate.doubt_clock(false);
+        assert!(due().is_some());
+    }
 
     #[test]
     fn a_late_witness_is_logged_once_and_so_is_its_return() {

@@ -239,6 +239,11 @@ impl Gate {
         self.0.clock_doubted.store(doubted, Ordering::Release);
     }
 
+    /// Whether the clock cannot be believed at present.
+    pub fn clock_is_doubted(&self) -> bool {
+        self.0.clock_doubted.load(Ordering::Acquire)
+    }
+
     /// Open looks, and refusals since the start.
     pub fn figures(&self) -> (usize, u64) {
         (self.held().len(), self.0.denials.load(Ordering::Relaxed))
@@ -318,7 +323,7 @@ impl Gate {
 
     /// Asks for a look; when this returns `Ok`, its start is durable in the log and pictures may flow.
     pub async fn look(&self, ask: Ask) -> Result<Lease, Refused> {
-        if self.0.clock_doubted.load(Ordering::Acquire) {
+        if self.clock_is_doubted() {
             return Err(Refused::ClockDoubted);
         }
         let look = look_id().ok_or(Refused::LogUnavailable)?;
