@@ -93,7 +93,7 @@ async fn after_a_rollback_the_log_goes_on_only_as_the_police_granted() -> Result
     ensure!(code != 0 && text.contains("new epoch"), "rtrd started on last night's log ({code}): {text}");
     ensure!(size_of(&log.join("checkpoint")) < full, "{text}");
     // The witness noticed by itself.
-    let alarm = data.join("witness.state.evidence");
+    let alarm = data.join("witness.state.evidence.shorter");
     let end = Instant::now() + Duration::from_secs(30);
     while !alarm.exists() {
         ensure!(Instant::now() < end, "the witness sounds no alarm for a shorter log");

@@ -12,11 +12,19 @@ use std::{fs, path::Path};
 
 impl Witness {
     /// Signs that the log with the key `new_log` follows the one witnessed here, at the checkpoint signed last. Returns the
-    /// grant as a note, to be carried to the host.
+    /// grant as a note, to be carried to the host. From here on the old log has ended: nothing further of it is signed, and asked
+    /// again for the same new log the same grant is returned.
     ///
     /// # Errors
-    /// When nothing was witnessed yet, or the reason is empty or of several lines.
+    /// When nothing was witnessed yet, the reason is empty or of several lines, or another log was granted before.
     pub fn grant_epoch(&self, new_log: &str, reason: &str, now: DateTime<Utc>) -> Result<String, Refusal> {
+        if let Some(before) = self.state.ended()? {
+            return if names(&before, new_log.trim()) {
+                Ok(before)
+            } else {
+                self.refuse_when_ended().map(|()| before)
+            };
+        }
         let (size, root) = self.seen();
         let reason = reason.trim();
         if size == 0 {
@@ -34,8 +42,16 @@ impl Witness {
         };
         let text = grant.text();
         let line = self.sign_text(&text, now)?;
-        Ok(format!("{text}\n{line}"))
+        let note = format!("{text}\n{line}");
+        // Before anybody hears of it: what were signed of the old log after this, the new one would not follow.
+        self.state.end(&note)?;
+        Ok(note)
     }
+}
+
+/// Whether a grant is for this new log.
+fn names(grant: &str, new_log: &str) -> bool {
+    grant.lines().any(|line| line.strip_prefix("new ") == Some(new_log))
 }
 
 /// Tells the witness of the new log (its state is `state`) that it must begin with this grant.
@@ -60,7 +76,7 @@ pub(crate) fn granted(log_vkey: &str, state: &Path) -> Result<Option<String>, Re
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e.into()),
     };
-    if !grant.lines().any(|line| line.strip_prefix("new ") == Some(log_vkey)) {
+    if !names(&grant, log_vkey) {
         return Err(Refusal::Grant(format!("{} is about another log", path.display())));
     }
     Ok(Some(grant))
@@ -75,6 +91,7 @@ impl Witness {
     /// [`Refusal::Grant`] when it does not; [`Refusal::Conflict`] when this log was signed before.
     pub fn begin(&mut self, proof: &str, now: DateTime<Utc>) -> Result<String, Refusal> {
         let refuse = |why: &str| Refusal::Grant(why.to_owned());
+        self.refuse_when_ended()?;
         let grant = granted(self.log_vkey(), self.state.path())?
             .ok_or_else(|| refuse("no grant lies beside the witness's state"))?;
         if self.seen_size() > 0 {

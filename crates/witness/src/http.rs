@@ -14,8 +14,8 @@ use std::{
 /// A checkpoint with 63 proof lines is far below this.
 const LARGEST_BODY: usize = 64 << 10;
 const LARGEST_HEAD: u64 = 16 << 10;
-/// How long a shorter log may be contradicted by a newer checkpoint before it is an alarm.
-const SHORTER_PATIENCE: TimeDelta = TimeDelta::minutes(2);
+/// How long a shorter log, or one without a proof, may be contradicted by a newer checkpoint before it is an alarm.
+pub const PATIENCE_WITH_OFFERS: TimeDelta = TimeDelta::minutes(2);
 
 /// How long one request may take, all of it: a client that dribbles must not keep the log away.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -148,7 +148,7 @@ fn respond(witness: &mut Witness, watch: &Watch, body: &str) -> (&'static str, &
         Err(Refusal::Conflict(size)) => ("409 Conflict", "text/x.tlog.size", format!("{size}\n")),
         Err(e @ Refusal::Shorter { old, size, seen }) => {
             // The log comes at least once a minute: a reader who sends an old checkpoint again is contradicted soon.
-            watch.shorter(size, body, SHORTER_PATIENCE, Utc::now());
+            watch.shorter(size, body, PATIENCE_WITH_OFFERS, Utc::now());
             watch.sound(Utc::now());
             eprintln!("refused: {e}");
             if old > size {
@@ -157,6 +157,13 @@ fn respond(witness: &mut Witness, watch: &Watch, body: &str) -> (&'static str, &
                 ("409 Conflict", "text/x.tlog.size", format!("{seen}\n"))
             }
         }
+        Err(e @ Refusal::Inconsistent { new, .. }) => {
+            // Likewise: whoever saw the log's newest checkpoint can send it with any proof.
+            watch.unproven(new, body, PATIENCE_WITH_OFFERS, Utc::now());
+            watch.sound(Utc::now());
+            eprintln!("refused: {e}");
+            ("422 Unprocessable Entity", "text/plain; charset=utf-8", format!("{e}\n"))
+        }
         Err(e) => {
             if e.is_alarm() {
                 watch.refused(&e.to_string(), body, witness.signed_note().as_deref(), Utc::now());
@@ -164,10 +171,10 @@ fn respond(witness: &mut Witness, watch: &Watch, body: &str) -> (&'static str, &
             }
             let status = match e {
                 Refusal::Malformed(_) => "400 Bad Request",
-                Refusal::Unknown(_) | Refusal::Grant(_) => "403 Forbidden",
+                Refusal::Unknown(_) | Refusal::Grant(_) | Refusal::Ended(_) => "403 Forbidden",
                 Refusal::OtherLog(_) => "404 Not Found",
                 Refusal::Forked(_) => "409 Conflict",
-                Refusal::Inconsistent { .. } | Refusal::Proof => "422 Unprocessable Entity",
+                Refusal::Proof => "422 Unprocessable Entity",
                 _ => "500 Internal Server Error",
             };
             eprintln!("refused: {e}");

@@ -41,8 +41,9 @@ pub enum Refusal {
     /// The proof starts at another size than the one last signed; start there.
     #[error("the last checkpoint signed here has {0} entries")]
     Conflict(u64),
-    /// The log does not extend what was signed: history was rewritten.
-    #[error("the log of {new} entries does not extend the {old} entries signed before")]
+    /// The proof does not show that the log extends what was signed: history was rewritten, or somebody sent a true checkpoint with
+    /// another proof. Which of the two shows when the log proves it, or does not.
+    #[error("the log of {new} entries is not shown to extend the {old} entries signed before")]
     Inconsistent {
         /// The size signed before.
         old: u64,
@@ -67,9 +68,14 @@ pub enum Refusal {
         "this log was granted as a new epoch, and has yet to show that it begins with the grant: `rtr-witness begin` ({0})"
     )]
     Grant(String),
-    /// Two checkpoints of one size with different roots, both signed by the log: two histories.
+    /// Two trees of one size, both under the log's own signature, as checkpoints or as the beginning of one: two histories.
     #[error("the log signed two different trees of {0} entries: its history was forked")]
     Forked(u64),
+    /// The log ended with the grant of a new epoch.
+    #[error(
+        "this log ended when a new epoch was granted (the grant is {0}); nothing further of it is signed"
+    )]
+    Ended(String),
     /// A proof where none belongs.
     #[error("this step needs no proof, and one was given")]
     Proof,
@@ -93,10 +99,10 @@ pub struct Witness {
 }
 
 impl Refusal {
-    /// Whether this is about the log's history, so that the police must hear of it. Each of these bears the log's own
-    /// signature: nobody else can sound this alarm.
+    /// Whether this proves that the log has two histories, so that the police must hear of it. It bears the log's own
+    /// signature twice: nobody else can sound this alarm.
     pub fn is_alarm(&self) -> bool {
-        matches!(self, Self::Inconsistent { .. } | Self::Forked(_))
+        matches!(self, Self::Forked(_))
     }
 }
 
@@ -155,6 +161,7 @@ impl Witness {
         // Before anything else is believed, and before any alarm.
         let checkpoint =
             Checkpoint::read(note, &self.log_vkey).map_err(|e| Refusal::Unknown(e.to_string()))?;
+        self.refuse_when_ended()?;
         let seen = self.state.seen();
         if checkpoint.size < seen.size {
             return Err(Refusal::Shorter { old, size: checkpoint.size, seen: seen.size });
@@ -183,6 +190,13 @@ impl Witness {
             return Err(inconsistent);
         }
         self.sign(&checkpoint, now)
+    }
+
+    fn refuse_when_ended(&self) -> Result<(), Refusal> {
+        match self.state.ended()? {
+            Some(_) => Err(Refusal::Ended(self.state.ended_path().display().to_string())),
+            None => Ok(()),
+        }
     }
 
     /// Remembers, and then signs.

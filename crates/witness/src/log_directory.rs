@@ -24,9 +24,6 @@ pub struct Cosigned {
 
 /// Cosigns the newest checkpoint of the log in `dir`, if it extends what was signed before.
 pub fn cosign(witness: &mut Witness, dir: &Path, now: DateTime<Utc>) -> Result<Cosigned, Refusal> {
-    let note = fs::read_to_string(dir.join("checkpoint"))?;
-    let checkpoint =
-        Checkpoint::read(&note, witness.log_vkey()).map_err(|e| Refusal::Unknown(e.to_string()))?;
     let tiles = TileDirectory::new(dir);
     let before = witness.seen_size();
     if before == 0 && epoch::granted(witness.log_vkey(), witness.state.path())?.is_some() {
@@ -34,19 +31,31 @@ pub fn cosign(witness: &mut Witness, dir: &Path, now: DateTime<Utc>) -> Result<C
         let mut log = Published::open(dir, witness.log_vkey()).map_err(|e| unreadable(&e))?;
         witness.begin(&log.prove(0).map_err(|e| unreadable(&e))?.to_text(), now)?;
     }
-    let old = witness.seen_size();
-    if old > checkpoint.size {
-        // A shorter log than the one signed is a rewritten one.
-        return Err(Refusal::Inconsistent { old, new: checkpoint.size });
+    // Only now: the log grows while its beginning is looked at.
+    let note = fs::read_to_string(dir.join("checkpoint"))?;
+    let checkpoint =
+        Checkpoint::read(&note, witness.log_vkey()).map_err(|e| Refusal::Unknown(e.to_string()))?;
+    let (old, root) = witness.seen();
+    let size = checkpoint.size;
+    if old > size {
+        return Err(Refusal::Shorter { old, size, seen: old });
     }
-    // Only the tiles that the proof needs are read. Whether they are true shows when it holds between two signed roots.
-    let tree = Tree::open(tiles.clone(), checkpoint.size)?;
-    let proof =
-        tree.consistency(old, checkpoint.size).ok_or_else(|| io::Error::other("a tile is missing"))?;
+    let tree = Tree::open(tiles.clone(), size)?;
+    if tree.root() != checkpoint.root {
+        return Err(Refusal::Malformed("a tile of the right edge is not what was signed".to_owned()));
+    }
+    let proof = tree.consistency(old, size).ok_or_else(|| io::Error::other("a tile is missing"))?;
+    // The tiles are anybody's word, unless they lead from one root to another that the log signed.
+    if old > 0
+        && let Some(other) = tree.root_at(old).filter(|other| *other != root)
+        && (old == size || proof.holds(other, checkpoint.root))
+    {
+        return Err(Refusal::Forked(old));
+    }
     let line = witness.add_checkpoint(old, proof.hashes, &note, now)?;
     replace(&dir.join("cosignature"), &checkpoint.with_cosignatures(&line))?;
-    let newest = newest_time(&tiles, checkpoint.size);
-    Ok(Cosigned { size: checkpoint.size, new: checkpoint.size - before, newest })
+    let newest = newest_time(&tiles, size);
+    Ok(Cosigned { size, new: size - before, newest })
 }
 
 /// The newest entry's time, so that a clock that was set back at the log is noticed. Its bundle is not proven here; a host

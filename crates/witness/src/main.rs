@@ -209,6 +209,19 @@ fn round(witness: &mut Witness, watch: &Watch, log: &std::path::Path) -> u8 {
             eprintln!("ALARM: {e}");
             false
         }
+        Err(e @ (Refusal::Shorter { .. } | Refusal::Inconsistent { .. })) => {
+            let offered = fs::read_to_string(log.join("checkpoint")).unwrap_or_default();
+            // Nobody but the host writes the log's folder: a shorter log there is one that was cut, or an old copy.
+            match e {
+                Refusal::Shorter { size, .. } => watch.shorter(size, &offered, TimeDelta::zero(), now),
+                Refusal::Inconsistent { new, .. } => {
+                    watch.unproven(new, &offered, http::PATIENCE_WITH_OFFERS, now);
+                }
+                _ => {}
+            }
+            eprintln!("not cosigned: {e}");
+            true
+        }
         Err(e) => {
             watch.unreachable(&e.to_string());
             eprintln!("not cosigned: {e}");
@@ -308,6 +321,12 @@ fn main() -> Result<ExitCode> {
                 Err(e @ Refusal::Shorter { size, .. }) => {
                     // A letter comes when somebody carries it: nothing newer is on its way to contradict this one.
                     watch.shorter(size, &text, TimeDelta::zero(), Utc::now());
+                    watch.sound(Utc::now());
+                    eprintln!("not cosigned: {e}");
+                    Ok(ExitCode::from(3))
+                }
+                Err(e @ Refusal::Inconsistent { new, .. }) => {
+                    watch.unproven(new, &text, TimeDelta::zero(), Utc::now());
                     watch.sound(Utc::now());
                     eprintln!("not cosigned: {e}");
                     Ok(ExitCode::from(3))

@@ -37,7 +37,10 @@ impl StateFile {
                 // Starting over silently would let a rewritten log pass: a person must look.
                 io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged", path.display()))
             })?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Seen::default(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                refuse_when_lost(path)?;
+                Seen::default()
+            }
             Err(e) => return Err(e),
         };
         Ok(Self { path: path.to_owned(), seen, _lock: lock })
@@ -63,23 +66,59 @@ impl StateFile {
         fs::read_to_string(with_suffix(&self.path, ".signed")).ok()
     }
 
+    /// The grant with which the log ended, if it did.
+    pub(crate) fn ended(&self) -> io::Result<Option<String>> {
+        match fs::read_to_string(self.ended_path()) {
+            Ok(grant) => Ok(Some(grant)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    pub(crate) fn ended_path(&self) -> PathBuf {
+        with_suffix(&self.path, ".ended")
+    }
+
+    /// The log ends with this grant: from here on nothing of it is signed, also after a loss of power.
+    pub(crate) fn end(&self, grant: &str) -> io::Result<()> {
+        replace(&self.ended_path(), grant.as_bytes())
+    }
+
     pub(crate) fn remember(&mut self, seen: Seen) -> io::Result<()> {
         if seen == self.seen {
             return Ok(());
         }
-        let fresh = with_suffix(&self.path, ".new");
-        let mut file = File::create(&fresh)?;
-        file.write_all(
-            format!("{}\n{}\n{}\n", seen.size, BASE64_STANDARD.encode(seen.root), seen.grew_at).as_bytes(),
-        )?;
-        file.sync_all()?;
-        fs::rename(&fresh, &self.path)?;
-        match self.path.parent() {
-            Some(dir) if !dir.as_os_str().is_empty() => File::open(dir)?.sync_all()?,
-            _ => {}
-        }
+        let text = format!("{}\n{}\n{}\n", seen.size, BASE64_STANDARD.encode(seen.root), seen.grew_at);
+        replace(&self.path, text.as_bytes())?;
         self.seen = seen;
         Ok(())
+    }
+}
+
+/// A state that is not there, while what is written after it lies there, was lost: starting over would let a rewritten log pass.
+fn refuse_when_lost(path: &Path) -> io::Result<()> {
+    let left = [".signed", ".evidence", ".evidence.shorter", ".evidence.unproven", ".ended"];
+    match left.map(|suffix| with_suffix(path, suffix)).into_iter().find(|left| left.exists()) {
+        None => Ok(()),
+        Some(left) => Err(io::Error::other(format!(
+            "{} is missing, and {} shows that something was signed here; bring the state back, or take away what is left of it to \
+             trust the log anew as it is now",
+            path.display(),
+            left.display()
+        ))),
+    }
+}
+
+/// Replaces a file; content and name are durable when this returns.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = with_suffix(path, ".new");
+    let mut file = File::create(&fresh)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => File::open(dir)?.sync_all(),
+        _ => Ok(()),
     }
 }
 

@@ -30,15 +30,28 @@ struct State {
     clocks_apart: Option<TimeDelta>,
     refusals: u64,
     unreachable: Option<String>,
-    shorter: Option<Shorter>,
+    shorter: Option<Offered>,
+    unproven: Option<Offered>,
     evidence: PathBuf,
     program: Option<PathBuf>,
-    sounding: Option<String>,
+    sounding: Option<Kind>,
 }
 
-/// The log was offered with fewer entries than were signed, and nothing newer came since.
+/// What an alarm is about. The numbers in its text change; it is one alarm all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    History,
+    Shorter,
+    Unproven,
+    Silence,
+    ClockBack,
+    ClocksApart,
+}
+
+/// The log was offered with fewer entries than were signed, or without a proof that it extends them, and nothing that
+/// contradicts this came since.
 #[derive(Debug)]
-struct Shorter {
+struct Offered {
     size: u64,
     since: DateTime<Utc>,
     alarm_from: DateTime<Utc>,
@@ -57,6 +70,7 @@ impl Watch {
             refusals: 0,
             unreachable: None,
             shorter: None,
+            unproven: None,
             evidence,
             program,
             sounding: None,
@@ -79,19 +93,24 @@ impl Watch {
         state.cosigned_at = Some(now);
         state.unreachable = None;
         state.shorter = None;
+        // What was not proven then is now, or the log has not come so far again.
+        state.unproven.take_if(|offered| offered.size <= size);
     }
 
     /// The log was offered with `size` entries, under its own signature, where more were signed. By itself that is only an old
     /// checkpoint; an alarm when nothing newer comes within `patience`. The offer is kept in `….shorter` beside the evidence.
     pub fn shorter(&self, size: u64, offered: &str, patience: TimeDelta, now: DateTime<Utc>) {
         let mut state = self.state();
-        let kept = state.beside(".shorter");
-        if let Err(e) = fs::write(&kept, note_of(offered)) {
-            eprintln!("the shorter log's checkpoint could not be kept in {}: {e}", kept.display());
-        }
-        // Offered again and again it is one event, since its first time.
-        let since = state.shorter.as_ref().map_or(now, |shorter| shorter.since);
-        state.shorter = Some(Shorter { size, since, alarm_from: since + patience, kept });
+        let before = state.shorter.take();
+        state.shorter = Some(state.offered(before, ".shorter", (size, offered), patience, now));
+    }
+
+    /// A checkpoint of `size` entries was offered, under the log's own signature, with a proof that does not hold. Anybody who saw it
+    /// could send it so; an alarm when the log itself does not prove as much within `patience`. Kept in `….unproven`.
+    pub fn unproven(&self, size: u64, offered: &str, patience: TimeDelta, now: DateTime<Utc>) {
+        let mut state = self.state();
+        let before = state.unproven.take();
+        state.unproven = Some(state.offered(before, ".unproven", (size, offered), patience, now));
     }
 
     /// Another history was offered, under the log's own signature, and refused. Kept are the offer as it came, and as notes of
@@ -118,47 +137,64 @@ impl Watch {
 
     /// What is wrong at this instant; nothing when all is well.
     pub fn alarm(&self, now: DateTime<Utc>) -> Option<String> {
+        self.find(now).map(|(_, text)| text)
+    }
+
+    fn find(&self, now: DateTime<Utc>) -> Option<(Kind, String)> {
         let state = self.state();
         if state.evidence.exists() {
-            return Some(format!(
-                "the log's history was rewritten, cut or forked; nothing further is signed without a look at {}",
+            let text = format!(
+                "the log has two histories, and signed both; the proof lies in {} (take it away to end this alarm)",
                 state.evidence.display()
-            ));
+            );
+            return Some((Kind::History, text));
+        }
+        if let Some(offered) = state.unproven.as_ref().filter(|offered| now >= offered.alarm_from) {
+            let text = format!(
+                "the log was offered with {} entries and did not prove since {} that they extend the {} signed here (see {})",
+                offered.size,
+                offered.since.format("%H:%M:%S UTC"),
+                state.size,
+                offered.kept.display()
+            );
+            return Some((Kind::Unproven, text));
         }
         if let Some(shorter) = state.shorter.as_ref().filter(|shorter| now >= shorter.alarm_from) {
-            return Some(format!(
+            let text = format!(
                 "the log was offered with {} entries where {} were signed, and nothing newer since {} (see {})",
                 shorter.size,
                 state.size,
                 shorter.since.format("%H:%M:%S UTC"),
                 shorter.kept.display()
-            ));
+            );
+            return Some((Kind::Shorter, text));
         }
         let silent = now - state.grew_at;
         if silent >= SILENCE {
             let why = state.unreachable.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
-            return Some(format!("no new checkpoint for {} minutes{why}", silent.num_minutes()));
+            let text = format!("no new checkpoint for {} minutes{why}", silent.num_minutes());
+            return Some((Kind::Silence, text));
         }
         if silent < -CLOCKS_APART {
-            return Some(format!("this machine's clock went back by {} s", -silent.num_seconds()));
+            let text = format!("this machine's clock went back by {} s", -silent.num_seconds());
+            return Some((Kind::ClockBack, text));
         }
         let apart = state.clocks_apart.filter(|apart| apart.abs() > CLOCKS_APART)?;
-        Some(format!("the log's clock and this machine's are {} s apart", apart.num_seconds()))
+        let text = format!("the log's clock and this machine's are {} s apart", apart.num_seconds());
+        Some((Kind::ClocksApart, text))
     }
 
-    /// Sounds an alarm that is new, and says when it is over. Call it often.
-    pub fn sound(&self, now: DateTime<Utc>) {
-        let alarm = self.alarm(now);
+    /// Sounds an alarm that is new, and says when it is over; returns whether it said something. Call it often.
+    pub fn sound(&self, now: DateTime<Utc>) -> bool {
+        let alarm = self.find(now);
         let mut state = self.state();
-        // The minutes count on; it is one alarm all the same.
-        let kind =
-            |text: &Option<String>| text.as_deref().map(|t| t.split(" for ").next().unwrap_or(t).to_owned());
-        if kind(&alarm) == kind(&state.sounding) {
-            return;
+        let kind = alarm.as_ref().map(|(kind, _)| *kind);
+        if kind == state.sounding {
+            return false;
         }
+        state.sounding = kind;
         let text = alarm
-            .clone()
-            .map_or_else(|| "over: the log grows again".to_owned(), |text| format!("ALARM: {text}"));
+            .map_or_else(|| "over: the log grows again".to_owned(), |(_, text)| format!("ALARM: {text}"));
         eprintln!("{text}");
         if let Some(program) = &state.program {
             // Not waited for: a pager that hangs must not keep the witness from witnessing.
@@ -167,7 +203,7 @@ impl Watch {
                 Err(e) => eprintln!("the alarm program {} did not run: {e}", program.display()),
             }
         }
-        state.sounding = alarm;
+        true
     }
 
     /// The status for people and monitors: one line each, `ok` or `ALARM` first.
@@ -204,6 +240,23 @@ impl Watch {
 }
 
 impl State {
+    /// Keeps what was offered beside the evidence. Offered again and again it is one event, since its first time.
+    fn offered(
+        &self,
+        before: Option<Offered>,
+        suffix: &str,
+        (size, offered): (u64, &str),
+        patience: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> Offered {
+        let kept = self.beside(suffix);
+        if let Err(e) = fs::write(&kept, note_of(offered)) {
+            eprintln!("the checkpoint that was offered could not be kept in {}: {e}", kept.display());
+        }
+        let since = before.map_or(now, |before| before.since);
+        Offered { size, since, alarm_from: since + patience, kept }
+    }
+
     /// A file beside the evidence.
     fn beside(&self, suffix: &str) -> PathBuf {
         let mut name = self.evidence.as_os_str().to_owned();
@@ -253,7 +306,7 @@ mod tests {
             (kept("evidence.offered"), kept("evidence.signed")),
             ("note\n".to_owned(), "signed\n".to_owned())
         );
-        assert!(watch.alarm(at(8)).unwrap().contains("rewritten"));
+        assert!(watch.alarm(at(8)).unwrap().contains("two histories"));
         assert!(!watch.status(at(8)).0);
         fs::remove_file(dir.path().join("evidence")).unwrap();
         assert_eq!(watch.alarm(at(8)), None);
@@ -281,6 +334,25 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_that_does_not_hold_is_an_alarm_when_the_log_brings_no_better_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let watch = Watch::new(20, at(0), dir.path().join("evidence"), None);
+        let patience = TimeDelta::minutes(2);
+        watch.unproven(25, "old 20\ngarbage\n\nnote\n", patience, at(1));
+        watch.cosigned(25, None, at(2));
+        assert_eq!(watch.alarm(at(4)), None, "the log itself proved as much");
+        watch.unproven(30, "old 25\ngarbage\n\nnote\n", patience, at(3));
+        watch.cosigned(26, None, at(4));
+        assert_eq!(watch.alarm(at(4)), None);
+        let alarm = watch.alarm(at(5)).unwrap();
+        assert!(alarm.contains("offered with 30 entries") && alarm.contains("the 26 signed here"), "{alarm}");
+        assert_eq!(fs::read_to_string(dir.path().join("evidence.unproven")).unwrap(), "note\n");
+        assert!(!dir.path().join("evidence").exists(), "nobody is convicted by it");
+        watch.cosigned(31, None, at(6));
+        assert_eq!(watch.alarm(at(6)), None);
+    }
+
+    #[test]
     fn the_program_hears_each_alarm_once() {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("pager");
@@ -288,17 +360,23 @@ mod tests {
         fs::write(&program, format!("#!/bin/sh\necho \"$1\" >> {}\n", heard.display())).unwrap();
         fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
         let watch = Watch::new(0, at(0), dir.path().join("evidence"), Some(program));
-        for minute in [0, 5, 6, 7] {
-            watch.sound(at(minute));
-        }
-        let mut text = String::new();
-        for _ in 0..500 {
-            text = fs::read_to_string(&heard).unwrap_or_default();
-            if !text.is_empty() {
-                break;
-            }
+        let sounded = [0, 5, 6, 7, -5, -4, -3, 0].map(|minute| watch.sound(at(minute)));
+        assert_eq!(sounded, [false, true, false, false, true, false, false, true]);
+        // Each is a process of its own: they may be heard in any order.
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let mut lines: Vec<String> = Vec::new();
+        while lines.len() < 3 && std::time::Instant::now() < end {
             std::thread::sleep(std::time::Duration::from_millis(10));
+            let text = fs::read_to_string(&heard).unwrap_or_default();
+            lines =
+                text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(str::to_owned).collect();
         }
-        assert_eq!(text, "ALARM: no new checkpoint for 5 minutes\n");
+        lines.sort();
+        let expected = [
+            "ALARM: no new checkpoint for 5 minutes\n",
+            "ALARM: this machine's clock went back by 300 s\n",
+            "over: the log grows again\n",
+        ];
+        assert_eq!(lines, expected);
     }
 }
