@@ -5,8 +5,9 @@ mod common;
 
 use common::*;
 use media::{GapReason, Micros, StreamId};
-use std::fs;
+use std::{fs, path::Path};
 use vault::{Item, SpanKind, Vault, VaultConfig, rebuild_index};
+use volumes::volume::{self, Kind, RecordHead};
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -68,15 +69,42 @@ fn a_destroyed_hour_opens_no_more_from_disk_or_backup() {
     let on_disk: u64 = volumes(root.path()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
     assert_eq!(vault.stats().bytes, on_disk);
     drop(vault);
-    // Last month's backup of the footage comes back, but its keys were in no backup.
-    for path in volumes(backup.path()) {
-        fs::copy(&path, root.path().join("vault").join(path.file_name().unwrap())).unwrap();
+    // Last month's backup of footage and index comes back, but its keys were in no backup: every chunk is tried.
+    let dir = root.path().join("vault");
+    fs::remove_dir_all(&dir).unwrap();
+    fs::create_dir(&dir).unwrap();
+    for entry in fs::read_dir(backup.path().join("vault")).unwrap().map(Result::unwrap) {
+        fs::copy(entry.path(), dir.join(entry.file_name())).unwrap();
     }
-    rebuild_index(&root.path().join("vault")).unwrap();
+    let chunks = chunks(root.path());
+    assert_eq!(chunks.len(), 2 * 3 * 10, "a second each");
+    let vault = Vault::open(small.clone()).unwrap();
+    for head in chunks {
+        assert_eq!(vault.oldest(head.stream).unwrap(), Some(Micros(START)), "its row is there");
+        let items: Vec<_> = vault.read(head.stream, head.from, head.until).unwrap().collect();
+        let opened = units(items.clone()).len() as u32;
+        let dead = head.from.0 < START + 2 * HOUR;
+        assert_eq!(opened, if dead { 0 } else { head.units }, "{head:?}");
+        let told = gaps(items);
+        assert_eq!(told.len(), usize::from(dead), "{head:?}: {told:?}");
+        assert!(told.iter().all(|gap| *gap == (head.from, head.until, GapReason::Destroyed)), "{told:?}");
+    }
+    drop(vault);
+    // The same with an index that is made anew.
+    rebuild_index(&dir).unwrap();
     let vault = Vault::open(small).unwrap();
     for stream in 1..=2 {
         assert_eq!(frames_by_hour(&vault, stream), [0, 0, 250]);
     }
+}
+
+/// The head of every chunk in the folder's volumes.
+fn chunks(root: &Path) -> Vec<RecordHead> {
+    let records = volumes(root).into_iter().flat_map(|path| {
+        let file = fs::File::open(&path).unwrap();
+        volume::walk(&file, &path, 0).unwrap().into_iter().map(|record| record.head)
+    });
+    records.filter(|head| matches!(head.kind, Kind::Chunk { .. })).collect()
 }
 
 #[test]
