@@ -217,6 +217,53 @@ fn a_failing_sync_of_the_key_store_seals_nothing_with_a_key_that_may_be_lost() {
     assert_eq!(found(&open(root.path()), 1), (0..GROUP).collect::<Vec<_>>());
 }
 
+/// A full disk costs what memory cannot hold, each picture of it in a gap that names the disk, and recording goes on in the same
+/// volumes when there is room.
+#[test]
+fn a_full_disk_is_a_gap_and_recording_goes_on_when_there_is_room() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = open(root.path());
+    let disk = Disk::watch(root.path());
+    feed(&vault, 0);
+    vault.flush().unwrap();
+    disk.fail_writes(".vol", Errno::NOSPC);
+    let mut second = 1;
+    while vault.stats().dropped == 0 {
+        feed(&vault, second);
+        assert!(vault.flush().is_err() && vault.stats().disk_full);
+        second += 1;
+    }
+    assert_eq!((vault.stats().written, vault.stats().write_errors), (2 * GROUP, 0));
+    disk.repair();
+    vault.flush().unwrap();
+    feed(&vault, second);
+    feed(&vault, second + 1);
+    vault.flush().unwrap();
+    let stats = vault.stats();
+    assert!(!stats.disk_full);
+    assert!(vault.take_losses().iter().all(|loss| loss.reason == GapReason::DiskFull));
+    let given = (second + 2) * GROUP;
+    let all = [1, 2].map(|stream| found(&vault, stream));
+    assert_eq!(all.iter().map(Vec::len).sum::<usize>() as u64 + stats.dropped, 2 * given);
+    for (stream, found) in [1, 2].into_iter().zip(&all) {
+        assert_eq!(found.last(), Some(&(given - 1)));
+        let items = vault.read(StreamId(stream), Micros(START), Micros(i64::MAX - 1)).unwrap();
+        let full: Vec<_> = items
+            .filter_map(|item| match item {
+                Item::Gap { from, until, reason: GapReason::DiskFull } => Some(from..until),
+                _ => None,
+            })
+            .collect();
+        for lost in (0..given).filter(|number| !found.contains(number)) {
+            let at = unit(stream, lost).captured;
+            assert!(full.iter().any(|gap| gap.contains(&at)), "frame {lost} is in no gap: {full:?}");
+        }
+    }
+    drop(vault);
+    let vault = open(root.path());
+    assert_eq!([1, 2].map(|stream| found(&vault, stream)), all, "and it is all there after a new start");
+}
+
 /// A volume that cannot be written is put aside: what it should have taken goes to another one, and no class waits for it.
 #[test]
 fn a_volume_that_cannot_be_written_stalls_no_stream() {
