@@ -1,6 +1,7 @@
 //! Opening and closing streams.
 //!
-//! A stream's session runs from [`Ingest::open`] to the instant of [`Ingest::close`] or [`Ingest::close_at`].
+//! A stream's session runs from [`Ingest::open`] to the instant of [`Ingest::close`], [`Ingest::close_at`] or
+//! [`Ingest::close_after`].
 //! Recorded streams and those that are only watched run on different threads where there are two or more, so that
 //! a wall of small live pictures does not make the threads of the recorder run short rounds.
 
@@ -155,7 +156,7 @@ impl Ingest {
             return Ok(());
         }
         let previous = entry.running.take().map(|running| {
-            self.close_running(&running, clock::now(), GapReason::CameraOffline);
+            self.close_running(&running, Duration::ZERO, clock::now(), GapReason::CameraOffline);
             running.task
         });
         let slot = self.hub.slot(config.stream);
@@ -188,19 +189,26 @@ impl Ingest {
 
     /// Closes a stream now: see [`Ingest::close_at`].
     pub fn close(&self, stream: StreamId, reason: GapReason) {
-        self.close_at(stream, clock::now(), reason);
+        self.close_after(stream, Duration::ZERO, clock::now(), reason);
     }
 
     /// Closes a stream at an instant, past or to come. No unit captured at or after it is delivered or recorded once
     /// this returns, however late the connection ends; `reason` is what the recorder is told of the time from then
     /// on. Subscriptions end when they have delivered what was captured before. A stream that is not open stays so.
     pub fn close_at(&self, stream: StreamId, at: Micros, reason: GapReason) {
+        let wait = u64::try_from(at.0 - clock::now().0).unwrap_or(0);
+        self.close_after(stream, Duration::from_micros(wait), at, reason);
+    }
+
+    /// The same for callers whose clock is another than the one by which pictures are stamped: `wait` says how far off the
+    /// instant is by theirs. When it is over the session ends, whatever its pictures say of the time.
+    pub fn close_after(&self, stream: StreamId, wait: Duration, at: Micros, reason: GapReason) {
         let mut entries = self.entries();
         let Some(running) = entries.get_mut(&stream).and_then(|entry| entry.running.as_mut()) else { return };
         if let Some(timer) = running.timer.take() {
             timer.abort();
         }
-        running.timer = self.close_running(running, at, reason);
+        running.timer = self.close_running(running, wait, at, reason);
     }
 
     /// The state of a stream's session, now and from now on.
@@ -208,18 +216,22 @@ impl Ingest {
         self.entries().entry(stream).or_default().state.subscribe()
     }
 
-    fn close_running(&self, running: &Running, at: Micros, reason: GapReason) -> Option<AbortHandle> {
+    fn close_running(
+        &self,
+        running: &Running,
+        wait: Duration,
+        at: Micros,
+        reason: GapReason,
+    ) -> Option<AbortHandle> {
         running.closing.plan(at, reason, || running.slot.cut(Some(at)));
         let rounds = self.threads.get(running.thread)?;
-        let wait = at.0 - clock::now().0;
-        if wait <= 0 {
+        if wait.is_zero() {
             running.closing.expire();
             rounds.thread().unpark();
             return None;
         }
         // The hub refuses each unit from `at` on by itself; this ends a session that brings none.
         let closing = Arc::clone(&running.closing);
-        let wait = Duration::from_micros(wait as u64);
         let timer = rounds.spawn_aside(async move {
             tokio::time::sleep(wait).await;
             closing.expire();
@@ -256,7 +268,7 @@ impl Drop for Ingest {
         let now = clock::now();
         for entry in self.entries().values() {
             if let Some(running) = &entry.running {
-                self.close_running(running, now, GapReason::NotRunning);
+                self.close_running(running, Duration::ZERO, now, GapReason::NotRunning);
             }
         }
         // All at once: each is then joined when it is dropped.

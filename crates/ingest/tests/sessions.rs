@@ -366,6 +366,25 @@ async fn a_close_is_an_instant_for_viewers_and_recorder() {
     assert!(bench.hub.stats(STREAM).last_frame.unwrap() <= closed);
 }
 
+/// The clock that stamps pictures is an hour behind that of the caller: a close that is due ends the session all the same, and
+/// so does one that was planned.
+#[tokio::test]
+async fn a_close_waits_by_the_clock_of_its_caller() {
+    let camera = Camera::start(None, Box::new(|playing: &mut Playing| playing.live(25, 20_000)));
+    let bench = Bench::new();
+    for wait in [Duration::ZERO, Duration::from_millis(300)] {
+        bench.open(&camera);
+        bench.units(3).await;
+        let end = clock::now().plus(3_600_000_000);
+        // As it was planned first: that timer is not waited for.
+        bench.ingest.close_after(STREAM, Duration::from_hours(1), end, GapReason::NotInUse);
+        bench.ingest.close_after(STREAM, wait, end, GapReason::NotInUse);
+        bench.state(|state| *state == SessionState::Idle).await;
+        let told = bench.recorder.0.lock().unwrap().last().cloned();
+        assert!(matches!(told, Some(Told::Gap(from, GapReason::NotInUse)) if from == end), "{told:?}");
+    }
+}
+
 #[tokio::test]
 async fn opening_again_lifts_a_planned_close_without_a_new_connection() {
     let camera = Camera::start(None, Box::new(|playing: &mut Playing| playing.live(25, 1_000)));
