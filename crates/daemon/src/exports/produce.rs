@@ -57,7 +57,9 @@ pub(crate) fn prepare(
         let Some(streams) = streams.get(&held.camera) else { continue };
         let stream = streams.stream(StreamRole::Main);
         match vault.hold_also(&held.hold, stream, micros(held.from), micros(held.until), &held.out_of) {
-            Ok(_) | Err(VaultError::HoldExists(_)) => {}
+            Ok(_) => {}
+            // An earlier attempt made it and was cut short later; a name alone keeps nothing.
+            Err(VaultError::HoldExists(_)) if is_made(vault, &held.hold) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -109,6 +111,11 @@ pub(crate) fn prepare(
     }
     left_out.sort_by(|a, b| (&a.camera, a.from).cmp(&(&b.camera, b.from)));
     Ok((files, left_out))
+}
+
+/// Whether a hold keeps everything that it could get: both copies are there, or it says how much is missing.
+fn is_made(vault: &Vault, hold: &str) -> bool {
+    vault.held(hold).is_some_and(|held| held.whole || held.missing > 0)
 }
 
 /// A camera's id as part of a file's name.
@@ -205,4 +212,24 @@ pub(crate) fn hash(
         true
     })?;
     Ok(crate::identity::hex(digest.finish().as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vault::VaultConfig;
+
+    /// A name that was taken and never claimed is no hold, so that a request whose preparing was cut short is not done.
+    #[test]
+    fn a_name_alone_is_no_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = [folder.path().join("a"), folder.path().join("b")];
+        let vault = Vault::open(VaultConfig::new(folder.path().join("vault"), keys)).unwrap();
+        std::fs::create_dir_all(folder.path().join("a/holds/case")).unwrap();
+        let hold = || vault.hold("case", StreamId(1), Micros(0), Micros(1));
+        assert!(matches!(hold(), Err(VaultError::HoldExists(_))) && !is_made(&vault, "case"));
+        std::fs::remove_dir(folder.path().join("a/holds/case")).unwrap();
+        hold().unwrap();
+        assert!(matches!(hold(), Err(VaultError::HoldExists(_))) && is_made(&vault, "case"));
+    }
 }
