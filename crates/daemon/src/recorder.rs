@@ -23,6 +23,7 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use vault::{StreamPolicy, Vault};
 
@@ -237,7 +238,9 @@ impl Recorder {
                 continue;
             }
             if let Some(until) = until {
-                self.ingest.close_at(config.stream, micros(until), GapReason::NotInUse);
+                // By guarded time: where the wall clock was set back, the pictures' own stamps come too late.
+                let wait = (until - now).to_std().unwrap_or_default();
+                self.ingest.close_after(config.stream, wait, micros(until), GapReason::NotInUse);
             }
         }
         if known.is_none() {
@@ -255,7 +258,8 @@ impl Recorder {
         // The instant that the permit named, if that is what ended it: this task may wake a little later.
         let at = open.until.filter(|u| *u <= now && reason == GapReason::NotInUse).unwrap_or(now);
         for config in std::iter::once(&camera.main).chain(&camera.sub) {
-            self.ingest.close_at(config.stream, micros(at), reason);
+            // It is due, whatever the wall clock says.
+            self.ingest.close_after(config.stream, Duration::ZERO, micros(at), reason);
         }
         self.log(
             camera,
@@ -333,4 +337,58 @@ fn carried_until(
         }
     }
     Some(until)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::ManualClock,
+        testing::{FakeLog, journal},
+    };
+    use ingest::{Hub, HubConfig, IngestConfig, SessionState};
+    use vault::VaultConfig;
+
+    /// Guarded time is an hour ahead of the wall clock, which was set back: what is revoked, or ends as planned, ends now and
+    /// not an hour later.
+    #[tokio::test]
+    async fn recording_ends_by_guarded_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Utc::now() + TimeDelta::hours(1);
+        let clock = ManualClock::new(now);
+        let log = FakeLog::new(&clock);
+        let journal = journal(folder.path(), &log, &clock).await;
+        let gate = Gate::new(journal.watch(), log.clone(), Arc::new(clock.clone()));
+        let main = settings::StreamSource {
+            url: "rtsp://127.0.0.1:9/1".to_owned(),
+            transport: settings::Transport::Tcp,
+            username: None,
+            password: None,
+        };
+        let source = settings::CameraSource { camera: "C1".into(), main, sub: None, importance: 1 };
+        let streams = Arc::new(Streams::new(&[source], &journal).unwrap());
+        let keys = [folder.path().join("a"), folder.path().join("b")];
+        let vault = Vault::open(VaultConfig::new(folder.path().join("vault"), keys)).unwrap();
+        let sink = Arc::new(Recording::new(vault.clone(), log.clone(), Arc::new(clock.clone())));
+        let hub = Arc::new(Hub::new(HubConfig::default(), sink.clone()));
+        let ingest = Arc::new(Ingest::start(IngestConfig { threads: 1 }, hub).unwrap());
+        let mut recorder = Recorder::new(gate, ingest.clone(), vault, streams.clone(), &sink);
+        let camera = streams.iter().next().unwrap();
+        let mut state = ingest.state(camera.main.stream);
+        let minute = Duration::from_mins(1);
+        // Revoked long before the end that was planned; then the end that was planned, for which nobody wakes.
+        for (planned, revoked) in [(TimeDelta::hours(5), true), (TimeDelta::milliseconds(500), false)] {
+            state.mark_unchanged();
+            recorder.keep_open(camera, Some(now + planned), now);
+            tokio::time::timeout(minute, state.changed()).await.expect("it begins").unwrap();
+            if revoked {
+                recorder.close(camera, now, GapReason::NotInUse, "revoked");
+            }
+            let idle = state.wait_for(|state| *state == SessionState::Idle);
+            tokio::time::timeout(minute, idle).await.expect("it ends").unwrap();
+        }
+        let mut told = log.actions();
+        told.retain(|action| action.starts_with("record.st"));
+        assert_eq!(told, ["record.start permit", "record.stop deny", "record.start permit"]);
+    }
 }
