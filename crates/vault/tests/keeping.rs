@@ -352,3 +352,64 @@ fn the_check_finds_every_bent_byte_and_nothing_else() {
     let report = volumes::check::check(&dir).unwrap();
     assert!(report.is_clean(), "{:?}", report.problems);
 }
+
+/// A row that was put into the index or changed there is found, and named by its stream, minute and volume, also when another
+/// volume whose number it contains is open.
+#[test]
+fn the_check_names_the_rows_in_which_the_index_differs() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = Vault::open(config(root.path())).unwrap();
+    let p = parameters(1);
+    (0..500).for_each(|number| vault.accept(unit(1, number, &p)));
+    drop(vault);
+    let dir = root.path().join("vault");
+    let changed = |sql: &str| {
+        rusqlite::Connection::open(dir.join("index.sqlite")).unwrap().execute_batch(sql).unwrap();
+        volumes::check::check(&dir).unwrap().problems
+    };
+    assert!(changed("").is_empty());
+    let minute = START / 60_000_000;
+    let extra = changed(&format!(
+        "INSERT INTO minute SELECT 9, minute, volume, first, last, bytes, units, activity, chunks FROM minute
+         WHERE stream = 1 AND minute = {minute} AND volume = 1"
+    ));
+    let place = |stream: u32| format!("stream {stream}, minute {minute} (since 1970 UTC), volume 1");
+    assert_eq!(extra, [format!("the index says what no volume says: {}", place(9))]);
+    let other = changed("DELETE FROM minute WHERE stream = 9; UPDATE minute SET units = units + 1");
+    assert_eq!(other, [format!("the index says something else than the volumes: {}", place(1))]);
+    let lacking = changed("DELETE FROM minute");
+    assert!(lacking.contains(&format!("the index lacks what the volumes say: {}", place(1))), "{lacking:?}");
+}
+
+/// A backup that is mounted read-only, or belongs to somebody else, is checked as any other.
+#[test]
+fn the_check_writes_nothing() {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt, process::Command};
+    let root = tempfile::tempdir().unwrap();
+    let vault = Vault::open(config(root.path())).unwrap();
+    let p = parameters(1);
+    (0..500).for_each(|number| vault.accept(unit(1, number, &p)));
+    drop(vault);
+    let dir = root.path().join("vault");
+    let modes = |files: u32, folder: u32| {
+        for entry in std::fs::read_dir(&dir).unwrap() {
+            std::fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(files)).unwrap();
+        }
+        std::fs::set_permissions(&dir, Permissions::from_mode(folder)).unwrap();
+    };
+    modes(0o400, 0o500);
+    // Modes do not bind root; a mount does.
+    let run = |program: &str, arguments: &[&str]| {
+        let done = Command::new(program).args(arguments).arg(&dir).output();
+        done.is_ok_and(|done| done.status.success())
+    };
+    let mounted = run("mount", &["--bind", dir.to_str().unwrap()]);
+    let read_only = mounted && run("mount", &["-o", "remount,ro,bind"]);
+    let report = volumes::check::check(&dir);
+    if mounted {
+        assert!(run("umount", &["-l"]));
+    }
+    modes(0o600, 0o700);
+    let report = report.unwrap();
+    assert!(report.is_clean() && report.units == 500, "{report:?}, mounted {mounted} {read_only}");
+}

@@ -237,35 +237,21 @@ fn index_of(
         report.problem("the index is missing; `--rebuild-index` makes it anew from the volumes".to_owned());
         return Ok(());
     }
-    let index = Index::reader(&path)?;
-    let stored = match index.dump() {
-        Ok(rows) => rows,
-        Err(error) => {
-            report.problem(format!("the index cannot be read ({error}); `--rebuild-index` makes it anew"));
-            return Ok(());
-        }
-    };
-    let mut fresh = Index::in_memory()?;
+    let mut fresh = Index::temporary()?;
     for number in present.iter().filter(|number| !unsealed.contains(number)) {
         recovery::adopt(dir, identity.vault, *number, 0, &mut fresh)?;
     }
-    let fresh = fresh.dump()?;
-    let (stored, fresh): (HashSet<_>, HashSet<_>) =
-        (stored.into_iter().collect(), fresh.into_iter().collect());
-    let about_footage = |row: &&String| row.starts_with("minute") || row.starts_with("volume");
-    let mut missing: Vec<_> = fresh.difference(&stored).filter(about_footage).collect();
-    let mut extra: Vec<_> = stored.difference(&fresh).filter(about_footage).collect();
-    if !unsealed.is_empty() {
+    let index = Index::at_rest(&path)?;
+    let compared = fresh.compare(&index, |row| match (row.in_first, row.in_second) {
+        (true, false) => report.problem(format!("the index lacks what the volumes say: {row}")),
         // Rows of open volumes are complete only once they are sealed.
-        extra.retain(|row| !unsealed.iter().any(|number| row.contains(&format!("Integer({number})"))));
-    }
-    missing.sort();
-    extra.sort();
-    for row in missing {
-        report.problem(format!("the index lacks what the volumes say: {row}"));
-    }
-    for row in extra {
-        report.problem(format!("the index says what no volume says: {row}"));
+        _ if unsealed.contains(&row.volume()) => {}
+        (false, _) => report.problem(format!("the index says what no volume says: {row}")),
+        _ => report.problem(format!("the index says something else than the volumes: {row}")),
+    });
+    if let Err(error) = compared {
+        report.problem(format!("the index cannot be read ({error}); `--rebuild-index` makes it anew"));
+        return Ok(());
     }
     if unsealed.is_empty() {
         for (stream, from, until) in index.unexplained(JITTER)? {

@@ -3,11 +3,14 @@
 //! It holds nothing that the volumes do not say too, so it syncs lightly and can be rebuilt. What is newer than its
 //! last commit is found in memory, and after a crash in the tail of the volumes. Only one thread writes to it.
 //!
-//! What leaves it again, and how the volumes go, is in `ending`; the lists inside a row are in `compact`.
+//! What leaves it again, and how the volumes go, is in `ending`; the lists inside a row are in `compact`; two
+//! indexes are compared in `comparing`.
 
 mod compact;
+mod comparing;
 mod ending;
 
+pub use comparing::Difference;
 pub use ending::Removed;
 
 use crate::{
@@ -198,9 +201,9 @@ impl Index {
         Ok((Self { connection, sync_seals: true }, true))
     }
 
-    /// An empty one that lives in memory only.
-    pub fn in_memory() -> Result<Self, VaultError> {
-        let connection = Connection::open_in_memory()?;
+    /// An empty one that goes with this value: in memory, and in a file without a name when it grows large.
+    pub fn temporary() -> Result<Self, VaultError> {
+        let connection = Connection::open("")?;
         connection.execute_batch(SCHEMA)?;
         Ok(Self { connection, sync_seals: false })
     }
@@ -275,6 +278,19 @@ impl Index {
     pub fn reader(path: &Path) -> Result<Self, VaultError> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        Ok(Self { connection, sync_seals: false })
+    }
+
+    /// For reading while nobody has the vault open: also where nothing can be written, as on a disk that is mounted read-only.
+    pub fn at_rest(path: &Path) -> Result<Self, VaultError> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        // What a crash left in the write-ahead log belongs to it; without one, nothing but the file is needed.
+        let whole = fs::metadata(log).map_or(0, |metadata| metadata.len()) == 0;
+        let Some(name) = path.to_str().filter(|_| whole) else { return Self::reader(path) };
+        let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)?;
         Ok(Self { connection, sync_seals: false })
     }
 

@@ -89,7 +89,7 @@ pub fn adopt(
     index: &mut Index,
 ) -> Result<(), VaultError> {
     let path = dir.join(volume::file_name(number));
-    let file = OpenOptions::new().read(true).write(true).open(&path).at(&path)?;
+    let file = File::open(&path).at(&path)?;
     let size = file.metadata().at(&path)?.len();
     if size < HEAD as u64 {
         // The head is synced before anything else is written: there was nothing in it.
@@ -111,7 +111,7 @@ pub fn adopt(
         (found, Some((footer.root, size)))
     } else {
         let found = volume::walk(&file, &path, scanned)?;
-        let sealed = seal(&file, &path, &found).inspect_err(|error| {
+        let sealed = seal(&path, &found).inspect_err(|error| {
             tracing::error!(%error, "a volume that a crash left open could not be sealed; the next start tries again");
         });
         (found, sealed.ok())
@@ -159,14 +159,15 @@ fn found_at(file: &File, offset: u64, leaf: [u8; 32]) -> Option<Found> {
 }
 
 /// Cuts off what is torn and seals the rest.
-fn seal(file: &File, path: &Path, found: &[Found]) -> Result<([u8; 32], u64), VaultError> {
+fn seal(path: &Path, found: &[Found]) -> Result<([u8; 32], u64), VaultError> {
     let end = found.last().map_or(HEAD as u64, |last| last.offset + last.head.total());
     let number = found.iter().map(|record| record.head.number + 1).max().unwrap_or(0);
     let records: Vec<_> = found.iter().map(|record| (record.offset, record.leaf)).collect();
     let (bytes, root) = volume::seal(end, number, &records);
+    let file = OpenOptions::new().write(true).open(path).at(path)?;
     file.set_len(end).at(path)?;
     file.write_all_at(&bytes, end).at(path)?;
-    rustix::fs::fdatasync(file).at(path)?;
+    rustix::fs::fdatasync(&file).at(path)?;
     Ok((root, end + bytes.len() as u64))
 }
 
