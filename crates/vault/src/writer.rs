@@ -561,10 +561,12 @@ impl Writer {
     fn seal_all(&mut self) -> Result<(), VaultError> {
         let classes: Vec<_> = self.volumes.keys().copied().collect();
         // One that cannot be sealed keeps no other open.
-        classes.into_iter().fold(Ok(()), |outcome, class| {
+        let mut outcome = Ok(());
+        for class in classes {
             let sealed = self.seal(class);
-            outcome.and(sealed)
-        })
+            outcome = outcome.and(sealed);
+        }
+        outcome
     }
 
     /// Sends finished minutes to the index: those before the newest minute of any stream, those in volumes that are
