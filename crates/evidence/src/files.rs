@@ -85,6 +85,9 @@ mod tests {
         assert_eq!(place(60, false, H264), Nowhere);
         assert_eq!(place(61, true, H264), Begins);
         assert_eq!(place(62, true, H265), Begins);
+        // Another pass over the same time: the clock had been set back.
+        assert_eq!(place(10, false, H265), Nowhere);
+        assert_eq!(place(11, true, H265), Begins);
         planner.pause();
         assert_eq!(planner.place(&unit(63, false, H265)), Nowhere);
     }

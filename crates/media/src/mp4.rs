@@ -64,15 +64,15 @@ fn ticks(microseconds: i64) -> i64 {
 }
 
 /// A pause between two pictures that is more than the jitter of a network: 1 second.
-const PAUSE: i64 = 1_000_000;
+const PAUSE: u64 = 1_000_000;
 
 /// End of a picture, by its own estimate.
 fn end_of(unit: &AccessUnit) -> Micros {
     unit.captured.plus(i64::from(unit.duration) * 100 / 9)
 }
 
-/// Whether pictures are missing between two that follow each other: their capture times lie further apart than the first
-/// lasts and a second more. One rule for every file, so that a stretch falls into the same parts each time it is read.
+/// Whether two pictures that are given one after the other do not follow each other: their capture times lie further apart
+/// than the first lasts and a second more, or as far back (another pass over the same time, the clock having been set). One rule for every file, so that a stretch falls into the same parts each time it is read.
 pub fn pause_between(before: &AccessUnit, after: &AccessUnit) -> bool {
-    after.captured.0.saturating_sub(end_of(before).0) > PAUSE
+    after.captured.0.abs_diff(end_of(before).0) > PAUSE
 }

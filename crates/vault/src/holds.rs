@@ -31,6 +31,7 @@ use crate::{
     error::{At, VaultError},
     index::ChunkRef,
     keys,
+    passes::pass_by_pass,
     protection::{Protection, Purpose, SEALED, Seal},
     vault::Shared,
     volume::{self, RecordHead, VolumeHead, i64_at, take, u32_at, u64_at},
@@ -38,7 +39,7 @@ use crate::{
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use media::{Micros, StreamId};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     fs::{self, File, OpenOptions},
     io::Write,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
@@ -292,18 +293,22 @@ fn claim(
     }
     drop(slots);
     let known: BTreeSet<_> = claims.list.iter().map(|claim| (claim.volume, claim.offset)).collect();
-    let mut older: BTreeMap<_, _> = BTreeMap::new();
+    let (mut older, mut found) = (HashMap::new(), Vec::new());
     for (kept, chunk) in kept.iter().flat_map(|kept| kept.within(range).map(move |chunk| (kept, chunk))) {
         let place = (chunk.at.volume, chunk.at.offset);
         if !known.contains(&place)
             && let Some((claim, key)) = kept.claim(chunk)
         {
             unreadable.remove(&place);
-            older.entry((chunk.at.from, place)).or_insert((claim, key));
+            if older.insert(place, (claim, key)).is_none() {
+                found.push(chunk.at);
+            }
         }
     }
-    for (claim, key) in older.into_values() {
-        claims.add(claim, &key, &wrap)?;
+    for chunk in pass_by_pass(found) {
+        if let Some((claim, key)) = older.remove(&(chunk.volume, chunk.offset)) {
+            claims.add(claim, &key, &wrap)?;
+        }
     }
     let key_file = key_file(&shared.config.protection, shared.identity, id, &case_key)?;
     let bytes = claims.encode(shared.identity);

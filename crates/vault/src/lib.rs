@@ -11,7 +11,7 @@
 //!
 //! Order of reading: `config` (what the outside sees); `chunk`, `keys`, `slot` and `protection`
 //! (the formats, byte by byte);
-//! `queue`, `writer`, `staging`, `tidy` (the way in); `timeline`, `reader` (the way out); `vault` (opening and
+//! `queue`, `writer`, `staging`, `tidy` (the way in); `timeline`, `passes`, `reader` (the way out); `vault` (opening and
 //! destruction), `holds` (footage secured for a case).
 
 mod chunk;
@@ -22,6 +22,7 @@ mod holds;
 mod indexing;
 mod keys;
 mod open_volume;
+mod passes;
 #[cfg(test)]
 mod powercut;
 mod protection;

@@ -190,3 +190,21 @@ fn a_claim_that_a_crash_cut_short_after_the_first_device_is_finished() {
     assert_eq!(numbers(vault.read_hold("c").unwrap()), (30..60).collect::<Vec<_>>());
     vault.hold("taken", StreamId(1), at(270_000), at(270_002)).unwrap();
 }
+
+/// The clock was set back, and a stretch was recorded twice: the hold keeps both passes, one after the other, and each group
+/// comes with its key frame first.
+#[test]
+fn a_hold_keeps_both_passes_over_the_same_time() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = Vault::open(VaultConfig { volume_bytes: 64 << 10, ..config(root.path()) }).unwrap();
+    two_passes(&vault);
+    let held = vault.hold("both", StreamId(1), at(1500), at(2500)).unwrap();
+    assert!(held.whole);
+    let units = units(vault.read_hold("both").unwrap());
+    assert!(units.iter().all(|unit| unit.captured >= at(1500) && unit.captured < at(2500)));
+    let marked = units.windows(2).all(|two| two[1].captured > two[0].captured || two[1].discontinuity);
+    assert!(marked, "where time goes back is marked");
+    let found = numbers(units.into_iter().map(vault::Item::Unit));
+    let wanted: Vec<_> = pass(0, 1500..2500).chain(pass(1, 1500..2500)).collect();
+    assert!(found == wanted, "{:?}", found.len());
+}

@@ -7,7 +7,7 @@ use common::*;
 use media::{GapReason, Micros, StreamId};
 use proptest::prelude::*;
 use std::{fs, os::unix::fs::FileExt};
-use vault::{Direction, Item, Pictures, SpanKind, Vault};
+use vault::{Direction, Item, Pictures, SpanKind, Vault, VaultConfig};
 use volumes::index::Index;
 
 const KEYS: Pictures = Pictures::KeyFrames { apart: Micros(0) };
@@ -278,4 +278,46 @@ fn held_footage_is_read_in_its_place_and_may_be_secured_for_another_case() {
         vault.read_as(StreamId(1), (at(107), at(513)), Direction::Forward, Pictures::All, &case).map(|_| ()),
         Err(vault::VaultError::NoSuchHold(_))
     ));
+}
+
+/// Whether each frame that is no key frame comes right after the one that it is decoded from.
+fn is_decodable(numbers: &[i64]) -> bool {
+    numbers.first().is_none_or(|first| first % GROUP == 0)
+        && numbers.windows(2).all(|two| two[1] % GROUP == 0 || two[1] == two[0] + 1)
+}
+
+/// The clock was set back, and five minutes were recorded twice: reading gives every frame of both passes once, each group whole
+/// with its key frame first, whichever way and wherever one begins.
+#[test]
+fn two_passes_over_the_same_time_are_read_group_by_group() {
+    let root = tempfile::tempdir().unwrap();
+    let vault = Vault::open(VaultConfig { volume_bytes: 200 << 10, ..config(root.path()) }).unwrap();
+    two_passes(&vault);
+    let mut all: Vec<i64> = pass(0, 0..10_000).chain(pass(1, 0..10_000)).collect();
+    all.sort_unstable();
+    let check = |vault: &Vault| {
+        for direction in [Direction::Forward, Direction::Backward] {
+            let read = |from: i64, until: i64| {
+                let range = (at(from), at(until));
+                numbers(vault.read_as(StreamId(1), range, direction, Pictures::All, &[]).unwrap())
+            };
+            let mut found = read(0, 10_000);
+            assert!(is_decodable(&found), "{direction:?}");
+            found.sort_unstable();
+            assert!(found == all, "{direction:?}: {} of {}", found.len(), all.len());
+            // From the middle of groups, across a minute, a few seconds and a few minutes.
+            for (from, until) in [(1490, 1530), (2987, 3207), (1111, 7_777), (8_020, 8_060)] {
+                let found = read(from, until);
+                assert!(is_decodable(&found), "{direction:?} {from}..{until}");
+                let mut inside = pass(0, from + GROUP..until).chain(pass(1, from + GROUP..until));
+                assert!(inside.all(|number| found.contains(&number)), "{direction:?} {from}..{until}");
+            }
+        }
+        let ahead = units(forward(vault, 0, 10_000, Pictures::All));
+        let marked = |two: &[media::AccessUnit]| two[1].captured > two[0].captured || two[1].discontinuity;
+        assert!(ahead.windows(2).all(marked), "where time goes back is marked");
+    };
+    check(&vault);
+    drop(vault);
+    check(&Vault::open(config(root.path())).unwrap());
 }

@@ -19,7 +19,7 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// What a hold keeps, frame by frame, in order: nothing before its first instant and nothing at or after its end.
+/// What a hold keeps, frame by frame, in order (where the clock had been set back one pass after the other): nothing before its first instant and nothing at or after its end.
 pub struct HeldReader {
     claims: Claims,
     cipher: LessSafeKey,
@@ -31,6 +31,8 @@ pub struct HeldReader {
     ready: VecDeque<Item>,
     /// Up to here something was given or told.
     told: Micros,
+    /// Capture time of the picture read last.
+    last: Option<Micros>,
     generation: u16,
 }
 
@@ -55,6 +57,7 @@ impl HeldReader {
             next: 0,
             parameters: HashMap::new(),
             ready: VecDeque::new(),
+            last: None,
             generation: 0,
         })
     }
@@ -119,8 +122,15 @@ impl HeldReader {
         };
         let place = self.next + place;
         self.next = place + 1;
-        let Some(units) = self.units(place, &head, record) else { return Err(damaged(self, Some(&head))) };
+        let Some(mut units) = self.units(place, &head, record) else {
+            return Err(damaged(self, Some(&head)));
+        };
         let (from, until) = (self.claims.from, self.claims.until);
+        if let Some(first) = units.first_mut() {
+            // Another pass over the same time: the clock had been set back.
+            first.discontinuity |= first.captured < self.last.unwrap_or(first.captured);
+        }
+        self.last = units.last().map(|unit| unit.captured);
         self.told = head.until.min(until);
         self.ready.extend(
             units.into_iter().filter(|unit| unit.captured >= from && unit.captured < until).map(Item::Unit),

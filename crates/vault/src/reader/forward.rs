@@ -1,4 +1,4 @@
-//! In order of time.
+//! In order of time, group by group.
 
 use super::{
     LOOK_BACK_MINUTES, MINUTES_AHEAD, Sieve, broken, gap, joined,
@@ -23,6 +23,8 @@ pub(super) struct Forward {
     /// Holes beside them, in order.
     holes: VecDeque<Hole>,
     ready: VecDeque<Item>,
+    /// Capture time of the picture read last.
+    last: Option<Micros>,
     /// A stretch that did not open, still growing.
     failed: Option<Hole>,
     /// The next minute of the index to be asked; none when all is loaded.
@@ -69,6 +71,7 @@ impl Forward {
             sources: VecDeque::new(),
             holes: VecDeque::new(),
             ready: VecDeque::new(),
+            last: None,
             failed: None,
             next_minute: Some(next_minute),
             explained: from,
@@ -129,6 +132,11 @@ impl Forward {
                         first.discontinuity = true;
                     }
                 }
+                if let Some(first) = units.first_mut() {
+                    // Another pass over the same time: the clock had been set back.
+                    first.discontinuity |= first.captured < self.last.unwrap_or(first.captured);
+                }
+                self.last = units.last().map(|unit| unit.captured).or(self.last);
                 let until = self.until;
                 self.ready.extend(units.into_iter().filter(|unit| unit.captured < until).map(Item::Unit));
             }
@@ -176,10 +184,11 @@ enum Start {
 }
 
 fn start_of(sources: &[Source], from: Micros) -> Start {
-    let after = sources.partition_point(|source| source.from() <= from);
-    let Some(mut at) = after.checked_sub(1) else { return Start::Earlier(0) };
+    let Some(mut at) = sources.iter().rposition(|source| source.from() <= from) else {
+        return Start::Earlier(0);
+    };
     if sources.get(at).is_some_and(|source| source.until().plus(JITTER) < from) {
-        return Start::At(after);
+        return Start::At(at + 1);
     }
     loop {
         let Some(source) = sources.get(at) else { return Start::At(at) };

@@ -1,6 +1,7 @@
 //! What a stream has, as stretches whose units are on disk or still in memory: the index asked minute by minute, and one
 //! short look at the stream's memory.
 
+use super::joined;
 use crate::{
     chunk,
     config::{Span, SpanKind},
@@ -47,6 +48,13 @@ impl Source {
     }
     pub(super) fn minute(&self) -> i64 {
         self.from().0.div_euclid(MINUTE)
+    }
+    /// Where it stands in the order of recording; what is in memory comes last.
+    fn recorded(&self) -> (u64, u64) {
+        match self {
+            Self::Disk(chunk) | Self::Held(_, HeldChunk { at: chunk, .. }) => (chunk.volume, chunk.offset),
+            Self::Memory { .. } => (u64::MAX, 0),
+        }
     }
     pub(super) fn starts_with_key(&self) -> bool {
         match self {
@@ -158,6 +166,24 @@ pub(crate) fn spans(
     Ok(timeline::spans(&Known { pieces, gaps, live_edge: snapshot.live_edge }, from, until))
 }
 
+/// Sources group by group, in order of when each group begins. Where the clock was set back, the groups of both passes over the
+/// same time alternate, but none is torn apart by the other: each is decoded from its own key frame.
+fn groups(mut sources: Vec<Source>) -> Vec<Vec<Source>> {
+    sources.sort_by_key(Source::recorded);
+    let mut groups: Vec<Vec<Source>> = Vec::new();
+    for source in sources {
+        let goes_on = |last: &Source| {
+            !source.starts_with_key() && source.from() >= last.from() && joined(last, &source)
+        };
+        match groups.last_mut().filter(|group| group.last().is_some_and(goes_on)) {
+            Some(group) => group.push(source),
+            None => groups.push(vec![source]),
+        }
+    }
+    groups.sort_by_key(|group| group.first().map(Source::from));
+    groups
+}
+
 /// One stream's footage as a reader sees it: memory as it was when the reader was made, the index as it is asked.
 pub(super) struct Footage {
     pub(super) shared: Arc<Shared>,
@@ -184,8 +210,24 @@ impl Footage {
         chunks.chain(self.snapshot.memory.iter().map(Source::minute)).chain(held)
     }
 
-    /// What begins in these minutes (both included), in order and each once.
+    /// The groups of pictures that begin in these minutes (both included), in order, each whole and once. Of one that goes on
+    /// beyond the minute after its first, that rest counts for the minutes in which it lies.
     pub(super) fn begins_in(&self, first: i64, last: i64) -> Result<Vec<Source>, VaultError> {
+        let near = self.sources_in(first.saturating_sub(1), last.saturating_add(1))?;
+        let mut sources = Vec::new();
+        for group in groups(near) {
+            let begins = group.first().filter(|source| source.starts_with_key()).map(Source::minute);
+            sources.extend(group.into_iter().filter(|source| {
+                let minute = source.minute();
+                let minute = begins.filter(|begins| minute - begins <= 1).unwrap_or(minute);
+                (first..=last).contains(&minute)
+            }));
+        }
+        Ok(sources)
+    }
+
+    /// What begins in these minutes (both included), each once.
+    fn sources_in(&self, first: i64, last: i64) -> Result<Vec<Source>, VaultError> {
         let indexed = self.shared.reader().chunks(self.stream, (first, last))?;
         let mut seen: HashSet<(u64, u64)> =
             self.snapshot.chunks.iter().map(|chunk| (chunk.volume, chunk.offset)).collect();
@@ -206,7 +248,6 @@ impl Footage {
                 sources.push(Source::Held(n, *held));
             }
         }
-        sources.sort_by_key(Source::from);
         Ok(sources)
     }
 

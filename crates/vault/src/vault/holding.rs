@@ -6,6 +6,7 @@ use crate::{
     error::VaultError,
     holds::{self, HeldReader, Kept},
     index::{ChunkRef, MINUTE},
+    passes::pass_by_pass,
 };
 use media::{Micros, StreamId};
 use std::collections::BTreeSet;
@@ -53,7 +54,7 @@ impl Vault {
         self.held(id).ok_or_else(|| VaultError::NoSuchHold(id.to_owned()))
     }
 
-    /// Every chunk of a stream that has something between two instants, in order: those of the index, and those that only
+    /// Every chunk of a stream that has something between two instants, pass by pass: those of the index, and those that only
     /// memory knows, because they lie in a volume whose sync failed.
     fn chunks_of(&self, stream: StreamId, from: Micros, until: Micros) -> Result<Vec<ChunkRef>, VaultError> {
         let shared = &self.inner.shared;
@@ -63,9 +64,9 @@ impl Vault {
         let indexed = shared.reader().chunks(stream, minutes)?;
         let mut chunks: Vec<ChunkRef> = indexed.into_iter().chain(memory).collect();
         chunks.retain(|chunk| chunk.from < until && chunk.until > from);
-        chunks.sort_by_key(|chunk| (chunk.from, chunk.volume, chunk.offset));
+        chunks.sort_by_key(|chunk| (chunk.volume, chunk.offset));
         chunks.dedup_by_key(|chunk| (chunk.volume, chunk.offset));
-        Ok(chunks)
+        Ok(pass_by_pass(chunks))
     }
 
     /// Ends a hold: its keys are overwritten in both copies, its ciphertext removed. What is not yet past its term stays

@@ -113,3 +113,23 @@ pub fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Six minutes, then five that begin in the second one again because the clock was set back. Neither pass has its key frames where
+/// a second begins, nor at the same instants as the other; the frames of the second are numbered from a million.
+pub fn two_passes(vault: &Vault) {
+    let p = parameters(1);
+    for (number, place) in
+        (0..9000).map(|n| (n, n + 5)).chain((1000..8000).map(|n| (SECOND_PASS + n, n + 15)))
+    {
+        vault.accept(AccessUnit { captured: at(place), received: at(place), ..unit(1, number, &p) });
+    }
+    vault.flush().unwrap();
+}
+
+const SECOND_PASS: i64 = 1_000_000;
+
+/// The numbers of the frames of one of two passes (0 or 1) whose capture times lie in this range of places.
+pub fn pass(which: i64, places: std::ops::Range<i64>) -> impl Iterator<Item = i64> {
+    let (first, frames, shift) = [(0, 0..9000, 5), (SECOND_PASS, 1000..8000, 15)][which as usize].clone();
+    frames.filter(move |n| places.contains(&(n + shift))).map(move |n| first + n)
+}
