@@ -5,18 +5,15 @@
 //! the clock is doubted, and the doubt's end decides: confirmed as it stands, they were right; set back, they were not.
 
 use super::{EARLY, HOUR, Inner, Retention, state::Ahead};
-use crate::clock::{instant, micros};
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::clock::{STEP, instant, micros};
+use chrono::{DateTime, Utc};
 use media::{Micros, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Hours that begin no further ahead than this are those that are being recorded.
-const NEXT: TimeDelta = TimeDelta::hours(1);
-
 impl Retention {
-    /// Notes the hours that begin later than it is; gives whether there is a new one. `sure`: it is known what time it is.
+    /// Notes the hours that begin later than it is (by more than a clock steps that is synchronised); gives whether there is a new one. `sure`: it is known what time it is.
     pub(super) fn note_ahead(&self, inner: &mut Inner, now: DateTime<Utc>, sure: bool) -> bool {
-        let edge = micros(now + NEXT);
+        let edge = micros(now + STEP);
         let mut noted = false;
         for stream in self.vault.streams() {
             let hours = self.vault.key_hours(stream);
@@ -34,7 +31,7 @@ impl Retention {
 
     /// The doubt is over. What begins by now was recorded under a clock that was right; the rest was not.
     pub(super) fn settle_ahead(inner: &mut Inner, now: DateTime<Utc>) {
-        let edge = micros(now + NEXT).0;
+        let edge = micros(now + STEP).0;
         for hours in inner.state.ahead.values_mut() {
             hours.retain(|hour, ahead| {
                 ahead.sure |= *hour > edge;

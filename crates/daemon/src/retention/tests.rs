@@ -279,6 +279,53 @@ async fn an_announcement_counts_once_a_witness_has_cosigned_it_and_destruction_n
     assert_eq!((other.hours(), &done(&other.log)["unannounced_hours"]), (2, &serde_json::json!(1)));
 }
 
+/// After a new epoch an announcement of the old log counts where the police knew it, and is made again where it was lost.
+#[tokio::test]
+async fn an_announcement_that_was_lost_with_its_log_is_made_again() {
+    for (known, again) in [(1000, false), (0, true)] {
+        let room = room(None).await;
+        let logs = |vkey: &str| crate::gate::Logs::read(room.folder.path(), vkey).unwrap();
+        room.gate.require_witness();
+        room.gate.know_logs(logs("room/1+aaaa+Akey"));
+        room.pass("2026-06-28T11:00:00Z").await;
+        assert!(room.actions().contains(&"destroy.due".to_owned()));
+        fs::write(room.folder.path().join(format!("ledger-until-{known}.vkey")), "room/1+aaaa+Akey").unwrap();
+        let gate = Gate::new(room.journal.watch(), room.log.clone(), Arc::new(room.clock.clone()));
+        gate.require_witness();
+        gate.know_logs(logs("room/2+bbbb+Akey"));
+        let streams = room.retention.streams.clone();
+        let retention = Retention::open(room.folder.path(), gate.clone(), room.vault.clone(), streams, None);
+        let room = Room { retention: Arc::new(retention.unwrap()), gate, ..room };
+        room.pass("2026-06-28T11:00:30Z").await;
+        assert_eq!(room.actions().contains(&"destroy.due".to_owned()), again);
+        assert_eq!(!room.retention.inner.lock().unwrap().state.unwitnessed.is_empty(), again);
+    }
+}
+
+/// A hold that is over and that the disk did not give up is released with a later pass, and told once.
+#[tokio::test]
+async fn a_release_that_failed_is_made_up_for() {
+    let room = room(None).await;
+    let stream = room.vault.streams()[0];
+    let from = micros(CAPTURED.parse().unwrap());
+    room.vault.hold("case-1", stream, from, from.plus(400_000)).unwrap();
+    let (folder, away) = (room.folder.path().join("a/holds/case-1"), room.folder.path().join("away"));
+    fs::rename(&folder, &away).unwrap();
+    fs::write(&folder, "not a folder").unwrap();
+    let release = || {
+        let over = std::iter::once("case-1".to_owned());
+        crate::api::holds::release_again(&room.vault, &room.gate, over);
+    };
+    release();
+    assert!(room.actions().is_empty() && !room.vault.holds().is_empty());
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&away, &folder).unwrap();
+    release();
+    assert_eq!((room.actions(), room.vault.holds().len()), (vec!["hold.released".to_owned()], 0));
+    release();
+    assert!(room.actions().is_empty());
+}
+
 /// What is secured for a case survives the byte budget, though the hour's key dies by it.
 #[tokio::test]
 async fn a_hold_survives_the_byte_budget() {
@@ -527,6 +574,19 @@ async fn a_frame_recorded_while_the_clock_was_ahead_does_not_outlive_the_longest
         tokio::task::spawn_blocking(move || retention.pass_at(&reading)).await.unwrap();
         assert_eq!(other.hours(), left, "{wall}");
     }
+}
+
+/// A clock that is ahead by less than an hour is noted too: the hour that it records under has not begun.
+#[tokio::test]
+async fn a_frame_recorded_half_an_hour_ahead_does_not_outlive_the_longest_term() {
+    let room = room(None).await;
+    room.pass("2026-06-01T16:00:00Z").await;
+    record_at(&room, room.vault.streams()[0], "2026-06-01T17:10:00Z");
+    room.pass("2026-06-01T16:30:00Z").await;
+    room.pass("2026-06-29T16:20:00Z").await;
+    assert_eq!(room.hours(), 1);
+    room.pass("2026-06-29T16:29:30Z").await;
+    assert_eq!(room.hours(), 0);
 }
 
 /// A second of a stream at an instant.
