@@ -2,7 +2,7 @@
 //!
 //! For each recorded stream a row says: from this instant until that one the law permitted recording on these facts, as
 //! known at this head of the register. The rows are kept beside the footage, not in it: they outlive no frame by more
-//! than the longest term. At every change of the register all of them are judged anew (`mandate::judgement`): what is
+//! than the longest term, and last as long as a hold that keeps it. At every change of the register all of them are judged anew (`mandate::judgement`): what is
 //! unlawful as known now is closed off (the law refuses it to everybody from that instant), listed here for the privacy
 //! officer, and logged. Quarantine never extends a term (GW-21).
 
@@ -135,11 +135,39 @@ impl Captured {
         Ok(())
     }
 
-    fn forget(&self, before: DateTime<Utc>) -> Result<(), CapturedError> {
-        let before = before.timestamp_micros();
+    /// Removes what ended before an instant, but for what touches footage that is `kept`.
+    fn forget(&self, before: DateTime<Utc>, kept: &[(CameraId, Interval)]) -> Result<(), CapturedError> {
         let store = self.0.lock();
-        store.execute("DELETE FROM spans WHERE running = 0 AND seen < ?", [before])?;
-        store.execute("DELETE FROM quarantine WHERE end < ?", [before])?;
+        for (old, gone) in [
+            (
+                "SELECT id, camera, start, seen FROM spans WHERE running = 0 AND seen < ?",
+                "DELETE FROM spans WHERE id = ?",
+            ),
+            (
+                "SELECT id, camera, start, end FROM quarantine WHERE end < ?",
+                "DELETE FROM quarantine WHERE id = ?",
+            ),
+        ] {
+            let mut statement = store.prepare_cached(old)?;
+            let rows = statement.query_map([before.timestamp_micros()], |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, i64>(2)?,
+                    row.get::<_, i64>(3)?,
+                ))
+            })?;
+            for row in rows.collect::<Result<Vec<_>, _>>()? {
+                let (id, camera, from, until) = row;
+                let (from, until) = (instant(media::Micros(from)), instant(media::Micros(until)));
+                let touches = |(of, kept): &(CameraId, Interval)| {
+                    of.as_str() == camera && kept.from < until && from < kept.until
+                };
+                if !kept.iter().any(touches) {
+                    store.execute(gone, [id])?;
+                }
+            }
+        }
         store.execute(
             "DELETE FROM quarantine_decisions WHERE quarantine NOT IN (SELECT id FROM quarantine)",
             [],
@@ -372,7 +400,7 @@ mod tests {
         assert_eq!(captured.quarantined().unwrap()[0].decided.as_ref().unwrap().destroyed_at, None);
         captured.destroyed(&camera, hours, &by, now).unwrap();
         assert_eq!(captured.quarantined().unwrap()[0].decided.as_ref().unwrap().destroyed_at, Some(now));
-        captured.forget(at("2026-08-01T00:00:00Z")).unwrap();
+        captured.forget(at("2026-08-01T00:00:00Z"), &[]).unwrap();
         assert_eq!(captured.quarantined().unwrap(), []);
     }
 

@@ -15,11 +15,12 @@ use mandate::{
     CameraId, Decision, FactRef, decide,
     outlook::{Interval, union},
 };
+use media::StreamId;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use vault::{SpanKind, Vault};
+use vault::{Held, SpanKind, Vault, VaultError};
 
-/// The statutory ceiling: older footage does not exist (151c lid 9).
+/// The statutory ceiling: older footage does not exist (151c lid 9), but for what a hold keeps.
 const LONGEST_TERM: TimeDelta = TimeDelta::days(28);
 /// How often an open row notes that it still holds, so that a crash leaves little in doubt.
 const STILL: TimeDelta = TimeDelta::seconds(10);
@@ -80,9 +81,7 @@ impl Keeper {
             }
             if now >= clean_at {
                 clean_at = now + CLEAN;
-                if let Err(error) = self.captured.forget(now - LONGEST_TERM) {
-                    tracing::error!(%error, "old bases of footage could not be removed");
-                }
+                self.forget(now);
             }
             let clock = self.gate.clock().clone();
             tokio::select! {
@@ -138,6 +137,23 @@ impl Keeper {
         Ok(next.max(now + TimeDelta::milliseconds(20)))
     }
 
+    /// Removes rows past every term, but for what a hold keeps.
+    fn forget(&self, now: DateTime<Utc>) {
+        let forgotten =
+            self.journal.recorded_streams().map_err(|error| error.to_string()).and_then(|streams| {
+                let camera_of = |held: &Held| {
+                    let stream = streams.iter().find(|(stream, _)| *stream == held.stream);
+                    let stretch = Interval { from: instant(held.from), until: instant(held.until) };
+                    stream.map(|(_, camera)| (camera.clone(), stretch))
+                };
+                let kept: Vec<_> = self.vault.holds().iter().filter_map(camera_of).collect();
+                self.captured.forget(now - LONGEST_TERM, &kept).map_err(|error| error.to_string())
+            });
+        if let Err(error) = forgotten {
+            tracing::error!(%error, "old bases of footage could not be removed");
+        }
+    }
+
     /// Judges all footage by what is known now, off the async threads; logs and keeps what turned out unlawful. Says whether
     /// all of it could be judged.
     async fn judge(&self, now: DateTime<Utc>) -> bool {
@@ -153,16 +169,11 @@ impl Keeper {
                 }
             };
             let mut all = true;
+            let holds = vault.holds();
             for (stream, camera) in streams {
-                let from = now - LONGEST_TERM;
-                let footage = match vault.spans(stream, micros(from), micros(now)) {
-                    Ok(spans) => union(
-                        spans
-                            .iter()
-                            .filter(|s| matches!(s.kind, SpanKind::Recorded))
-                            .map(|s| Interval { from: instant(s.from), until: instant(s.until) })
-                            .collect(),
-                    ),
+                let held: Vec<&Held> = holds.iter().filter(|held| held.stream == stream).collect();
+                let footage = match footage(&vault, stream, &held, now) {
+                    Ok(footage) => footage,
                     Err(error) => {
                         tracing::error!(%camera, %error, "footage could not be listed to be judged");
                         all = false;
@@ -184,6 +195,26 @@ impl Keeper {
             false
         })
     }
+}
+
+/// What there is of a stream: what was recorded within the longest term, and what holds keep, however old.
+fn footage(
+    vault: &Vault,
+    stream: StreamId,
+    held: &[&Held],
+    now: DateTime<Utc>,
+) -> Result<Vec<Interval>, VaultError> {
+    let mut spans = vault.spans(stream, micros(now - LONGEST_TERM), micros(now))?;
+    for held in held {
+        match vault.spans_also(stream, held.from, held.until, std::slice::from_ref(&held.id)) {
+            Ok(more) => spans.extend(more),
+            // It was released a moment ago.
+            Err(VaultError::NoSuchHold(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let recorded = spans.iter().filter(|span| matches!(span.kind, SpanKind::Recorded));
+    Ok(union(recorded.map(|s| Interval { from: instant(s.from), until: instant(s.until) }).collect()))
 }
 
 fn log_found(gate: &Gate, found: &Quarantined) {
@@ -216,7 +247,7 @@ mod tests {
     use vault::{StreamPolicy, VaultConfig};
 
     /// A camera that was taken out of the settings has left footage, and a revocation turns out to lie before it. While the
-    /// list cannot be kept the keeper says so, and is asked again.
+    /// list cannot be kept the keeper says so, and is asked again. What a hold keeps of it stays on the list.
     #[tokio::test]
     async fn footage_of_a_camera_that_is_configured_no_more_is_judged_too() {
         let folder = tempfile::tempdir().unwrap();
@@ -248,12 +279,15 @@ mod tests {
             });
         }
         vault.flush().unwrap();
+        // Some of it is secured, and stays when the rest is gone.
+        let start = micros(clock.now());
+        vault.hold("case-1", stream, start, start.plus(400_000)).unwrap();
         let revocation =
             serde_json::json!({ "kind": "revocation", "decree": "D1", "revoked_from": clock.now() });
         clock.advance(TimeDelta::minutes(1));
         journal.record(serde_json::from_value(revocation).unwrap(), Provenance::default()).await.unwrap();
         let captured = Arc::new(Captured::open(&at("footage.sqlite")).unwrap());
-        let keeper = Keeper::new(gate, Arc::default(), vault, captured.clone(), journal);
+        let keeper = Keeper::new(gate, Arc::default(), vault.clone(), captured.clone(), journal);
         captured.0.lock().execute_batch("ALTER TABLE quarantine RENAME TO away").unwrap();
         assert!(!keeper.judge(clock.now()).await, "what cannot be kept is not done");
         captured.0.lock().execute_batch("ALTER TABLE away RENAME TO quarantine").unwrap();
@@ -262,5 +296,19 @@ mod tests {
         assert_eq!(listed.len(), 1, "{listed:?}");
         assert_eq!(listed[0].camera.as_str(), "C1");
         assert!(log.actions().contains(&"quarantine.found deny".to_owned()));
+        // Past every term the row stays as long as the hold does.
+        clock.advance(TimeDelta::days(40));
+        keeper.forget(clock.now());
+        assert_eq!(captured.quarantined().unwrap().len(), 1);
+        let before = log.actions().len();
+        assert!(keeper.judge(clock.now()).await);
+        assert_eq!(log.actions().len(), before, "found once");
+        captured.0.lock().execute_batch("DELETE FROM quarantine").unwrap();
+        assert!(keeper.judge(clock.now()).await);
+        let listed = captured.quarantined().unwrap();
+        assert_eq!(listed.len(), 1, "what is held is judged however old it is: {listed:?}");
+        vault.release("case-1").unwrap();
+        keeper.forget(clock.now());
+        assert_eq!(captured.quarantined().unwrap(), []);
     }
 }
