@@ -1,12 +1,14 @@
-//! The figures of a period, municipality by municipality: made of the register's decisions, the incident register and the
-//! counters, never of the access log (Wpg 22, 32a lid 2). Nothing in them is about a person; small counts are not told.
+//! The figures of a period, municipality by municipality: made of the register's decisions, the incident register, the
+//! footage requests and the counters, never of the access log (Wpg 22, 32a lid 2). Nothing in them is about a person; small counts are not told.
 
 use crate::{
+    exports::{ExportError, Exports},
     incidents::{IncidentError, Incidents},
     tally::{Tally, TallyError, hour_of},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Europe::Amsterdam;
+use evidence::{FootageRequest, RequestState};
 use mandate::{
     MunicipalityId, Register,
     outlook::{View, camera_openings, joined},
@@ -27,6 +29,8 @@ pub struct Figures<'a> {
     pub tally: &'a Tally,
     /// The incident register.
     pub incidents: &'a Incidents,
+    /// The footage requests.
+    pub exports: &'a Exports,
     /// Cost key and smallest count.
     pub settings: settings::ReportSettings,
     /// Whether the decisions are made up.
@@ -42,6 +46,9 @@ pub enum ReportError {
     /// The incident register failed.
     #[error(transparent)]
     Incidents(#[from] IncidentError),
+    /// The footage requests cannot be read.
+    #[error(transparent)]
+    Exports(#[from] ExportError),
 }
 
 /// The hour after the last that has a part before `until`: counters are kept by the hour, so an hour that a period begins or
@@ -61,6 +68,8 @@ pub fn make(
     let smallest = figures.settings.smallest_count;
     let counts = figures.tally.counts(hour_of(from), end_hour(until))?;
     let incidents = figures.incidents.between(from, until)?;
+    let asked = figures.exports.newest(u32::MAX)?;
+    let inside = |at: DateTime<Utc>| from <= at && at < until;
     let mut all = Vec::new();
     for municipality in figures.register.municipalities() {
         let (mut m, watched) = of_cameras(figures, &municipality.id, from, until)?;
@@ -76,11 +85,22 @@ pub fn make(
         let counted = |(what, count)| Counted { what, count: Figure::suppressed(count, smallest) };
         m.incidents = kinds.into_iter().map(counted).collect();
         let mut refusals: BTreeMap<String, u64> = BTreeMap::new();
-        let (mut requests, mut disclosures) = (0, 0);
+        // A request counts once, whatever it is about: however many cameras, and in however many pieces it was decided.
+        let here = |request: &&FootageRequest| {
+            let mut cameras =
+                request.asked.cameras.iter().filter_map(|camera| figures.register.camera(camera));
+            cameras.any(|camera| camera.municipality == municipality.id)
+        };
+        let asked_here: Vec<&FootageRequest> = asked.iter().filter(here).collect();
+        let requests = asked_here.iter().filter(|request| inside(request.requested_at)).count() as u64;
+        let approved = |request: &&&FootageRequest| {
+            matches!(request.state, RequestState::Approved | RequestState::Closed)
+                && request.decided_at.is_some_and(inside)
+        };
+        let mut disclosures = asked_here.iter().filter(approved).count() as u64;
         for count in counts.iter().filter(|c| c.municipality.as_ref() == Some(&municipality.id)) {
             match (count.action.as_str(), count.outcome.as_str()) {
-                ("request_export", "permit") => requests += count.count,
-                ("approve_export" | "share_live", "permit") => disclosures += count.count,
+                ("share_live", "permit") => disclosures += count.count,
                 (_, "permit") => {}
                 (_, code) => *refusals.entry(code.to_owned()).or_default() += count.count,
             }
@@ -305,6 +325,22 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// Somebody asks for footage of C1.
+    fn request(exports: &Exports, now: DateTime<Utc>) {
+        let new = evidence::NewFootageRequest {
+            cameras: vec!["C1".into()],
+            from: now - TimeDelta::minutes(5),
+            until: now,
+            purpose: mandate::Purpose::Investigation,
+            offence_ref: Some("Sr 300".to_owned()),
+            case_number: None,
+            description: None,
+            recipient: None,
+            recipient_kind: mandate::RecipientKind::Police,
+        };
+        exports.add("bert".into(), now, new).unwrap();
+    }
+
     #[tokio::test]
     async fn a_report_counts_hours_and_hides_small_numbers() {
         let folder = tempfile::tempdir().unwrap();
@@ -334,13 +370,17 @@ mod tests {
             recorded_us: 3_600_000_000,
             bytes: 1_000_000_000_000,
         };
+        // One request in two pieces: the gate was asked twice, and it is one.
         let acts = [((Some("enschede".into()), "request_export".to_owned(), "permit".to_owned()), 2)].into();
         tally.add(&[("C1".into(), hour)], &acts, hour_of(from)).unwrap();
+        let exports = Exports::open(&folder.path().join("requests.sqlite")).unwrap();
+        request(&exports, from);
         let snapshot = journal.snapshot();
         let figures = Figures {
             register: &snapshot.register,
             tally: &tally,
             incidents: &incidents,
+            exports: &exports,
             settings: settings::ReportSettings::default(),
             demo: true,
         };
@@ -362,6 +402,16 @@ mod tests {
                 Counted { what: "fight".to_owned(), count: Figure::Exact(6) },
             ]
         );
+        let settings = settings::ReportSettings { smallest_count: 0, ..settings::ReportSettings::default() };
+        let exact = Figures { settings, ..figures };
+        let m =
+            make(&exact, from, until, clock.now(), &["enschede".into()]).unwrap().municipalities.remove(0);
+        assert_eq!((m.requests, m.disclosures), (Figure::Exact(1), Figure::Exact(0)));
+        let approve = |request: &mut FootageRequest| request.approve("bert".into(), from, until, Vec::new());
+        exports.change(&"1".into(), approve).unwrap();
+        let m =
+            make(&exact, from, until, clock.now(), &["enschede".into()]).unwrap().municipalities.remove(0);
+        assert_eq!((m.requests, m.disclosures), (Figure::Exact(1), Figure::Exact(1)));
         let (csv, html) = (csv(&report), html(&report));
         assert!(
             csv.contains("enschede,") && csv.contains("incidents,fight,6") && csv.contains("requests,,<5")
@@ -370,7 +420,7 @@ mod tests {
         for text in [&csv, &html] {
             assert!(!text.contains("anna"), "a person stands in a report");
         }
-        assert!(make(&figures, from, until, clock.now(), &[]).unwrap().municipalities.is_empty());
+        assert!(make(&exact, from, until, clock.now(), &[]).unwrap().municipalities.is_empty());
     }
 
     #[tokio::test]
@@ -383,11 +433,12 @@ mod tests {
         let (from, middle, until) =
             (at("2026-06-13T00:00:00Z"), at("2026-06-14T00:00:00Z"), at("2026-06-15T00:00:00Z"));
         let full = 3_600_000_000;
+        let exports = Exports::open(&folder.path().join("requests.sqlite")).unwrap();
         for hour in hour_of(from)..hour_of(until) {
             let counted =
                 CameraHour { hour, watched_us: full, viewer_us: full, recorded_us: full, bytes: 1_000_000 };
-            let act = ((Some("enschede".into()), "request_export".to_owned(), "permit".to_owned()), 1);
-            tally.add(&[("C1".into(), counted)], &[act].into(), hour).unwrap();
+            tally.add(&[("C1".into(), counted)], &[].into(), hour).unwrap();
+            request(&exports, DateTime::from_timestamp(hour * 3600, 0).unwrap());
         }
         let snapshot = journal.snapshot();
         let settings = settings::ReportSettings::default();
@@ -395,6 +446,7 @@ mod tests {
             register: &snapshot.register,
             tally: &tally,
             incidents: &incidents,
+            exports: &exports,
             settings,
             demo: true,
         };

@@ -84,6 +84,7 @@ async fn figures(
             register: &snapshot.register,
             tally: &rooms.tally,
             incidents: &rooms.incidents,
+            exports: &rooms.exports,
             settings: rooms.reports,
             demo: rooms.demo,
         };
