@@ -11,7 +11,7 @@ use crate::{
     gate::{Ask, EntryOf, Gate, Lease, Refused, Seen},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use evidence::{FootageRequest, RequestState};
+use evidence::{FootageRequest, HeldStretch, RequestState};
 use mandate::{
     Action, CameraId, Decision, Denial, Hold, HoldState, Object, ReasonCode, Request, footage_pieces,
 };
@@ -126,6 +126,34 @@ fn secured(app: &App, camera: &CameraId, (from, until): Stretch) -> Result<Vec<S
 /// When what is secured cannot be looked up.
 pub(crate) fn binding(app: &App, camera: &CameraId, range: Stretch) -> Result<Vec<Hold>, ApiError> {
     Ok(secured(app, camera, range)?.into_iter().map(|one| one.law).collect())
+}
+
+/// What secured all of a stretch at an instant, as far as it is known today: of a request that was closed since, nothing.
+///
+/// # Errors
+/// When what was secured cannot be looked up.
+pub(crate) fn binding_at(
+    app: &App,
+    camera: &CameraId,
+    (from, until): Stretch,
+    at: DateTime<Utc>,
+) -> Result<Vec<Hold>, ApiError> {
+    let mut all = Vec::new();
+    for row in app.holds.all()? {
+        let bound = row.set_at <= at && row.released.as_ref().is_none_or(|(released, _)| at < *released);
+        if bound && row.asked.camera == *camera && row.asked.from <= from && until <= row.asked.until {
+            all.push(Hold { state: HoldState::Active, ..row.in_law() });
+        }
+    }
+    for request in app.exports.newest(u32::MAX)? {
+        let bound =
+            request.state == RequestState::Approved && request.decided_at.is_some_and(|then| then <= at);
+        let covers = |held: &HeldStretch| held.camera == *camera && held.from <= from && until <= held.until;
+        if bound && request.held.iter().any(covers) {
+            all.push(hold_of(&request));
+        }
+    }
+    Ok(all)
 }
 
 /// The case that a request is about.

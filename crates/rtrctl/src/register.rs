@@ -298,6 +298,24 @@ pub(crate) struct Explain {
     /// The incident that was open then
     #[arg(long)]
     incident: Option<String>,
+    /// Of footage: its first instant; a minute before, if not given
+    #[arg(long, value_parser = show::read_instant)]
+    from: Option<DateTime<Utc>>,
+    /// Of footage: its end; the instant that is asked about, if not given
+    #[arg(long, value_parser = show::read_instant)]
+    until: Option<DateTime<Utc>>,
+    /// The purpose that was said then: `investigation`, `public_order` …
+    #[arg(long)]
+    said_purpose: Option<String>,
+    /// The offence that was said then
+    #[arg(long)]
+    offence: Option<String>,
+    /// The case number that was said then
+    #[arg(long)]
+    case: Option<String>,
+    /// To whom it was to go; the police, if not given
+    #[arg(long)]
+    recipient_kind: Option<String>,
     /// One of the four purposes of Wpg 32a
     #[arg(long, default_value = "lawfulness")]
     purpose: String,

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     identity::Session,
     journal::{Snapshot, municipality_of, name_of},
+    pieces::binding_at,
 };
 use axum::{
     Extension, Json,
@@ -95,8 +96,20 @@ pub(super) fn table() -> Vec<(Endpoint, MethodRouter<App>)> {
                 (200, Some("Explanation")),
             )
             .asking(&[
-                "purpose", "camera", "person", "role", "action", "at", "known_at", "incident", "from",
+                "purpose",
+                "camera",
+                "person",
+                "role",
+                "action",
+                "at",
+                "known_at",
+                "incident",
+                "from",
                 "until",
+                "said_purpose",
+                "offence_ref",
+                "case_number",
+                "recipient_kind",
             ]),
             get(explain),
         ),
@@ -423,12 +436,7 @@ async fn explain(
     // Of the platform itself nothing but its recording is of interest.
     let usual = if asked.text("person").is_some() { Action::LiveView } else { Action::Record };
     let action: Action = asked.word("action")?.unwrap_or(usual);
-    let object = if action == Action::Replay {
-        let from = asked.instant("from")?.unwrap_or(at - TimeDelta::minutes(1));
-        Object::Footage { camera: camera.clone(), from, until: asked.instant("until")?.unwrap_or(at) }
-    } else {
-        Object::Camera(camera.clone())
-    };
+    let object = explained_object(&asked, action, &camera, at)?;
     let actor = match asked.text("person") {
         Some(person) => Actor::Person {
             person: PersonId::from(person),
@@ -451,8 +459,11 @@ async fn explain(
             en: format!("The register did not know camera `{camera}` at that instant."),
         }));
     }
-    let mut request = Request::by_system(action, object);
+    let mut request = Request::by_system(action, object).saying(explained_statement(&asked)?);
     request.actor = actor;
+    if let Object::Footage { from, until, .. } = &request.object {
+        request.resolved.holds = binding_at(&app, &camera, (*from, *until), at)?;
+    }
     request.resolved.incident = incident;
     request.resolved.instruction = snapshot.register.instruction_for(&camera, at).map(|i| i.id.clone());
     let decision = decide(&snapshot.register, &request, at);
@@ -480,6 +491,47 @@ async fn explain(
     }))
 }
 
+/// What an action that can be computed again was about. The others rest on what is not kept as it was then: the proposal, the
+/// footage request, the direction of the camera.
+fn explained_object(
+    asked: &Asked,
+    action: Action,
+    camera: &CameraId,
+    at: DateTime<Utc>,
+) -> Result<Object, ApiError> {
+    use Action::{ListCameras, LiveView, MarkIncident, Record, Replay, RequestExport, SetHold, Snapshot};
+    match action {
+        LiveView | MarkIncident | Snapshot | Record | ListCameras => Ok(Object::Camera(camera.clone())),
+        Replay | RequestExport | SetHold => {
+            let from = asked.instant("from")?.unwrap_or(at - TimeDelta::minutes(1));
+            let until = asked.instant("until")?.unwrap_or(at);
+            if from >= until {
+                return Err(malformed("`until` must lie after `from`"));
+            }
+            Ok(Object::Footage { camera: camera.clone(), from, until })
+        }
+        _ => Err(ApiError::Invalid(Sentence {
+            nl: "Dit kan niet opnieuw worden berekend. Wel: live_view, mark_incident, snapshot, record, list_cameras, replay, \
+                 request_export en set_hold."
+                .to_owned(),
+            en: "This cannot be computed again. What can: live_view, mark_incident, snapshot, record, list_cameras, replay, \
+                 request_export and set_hold."
+                .to_owned(),
+        })),
+    }
+}
+
+/// What was said about it then.
+fn explained_statement(asked: &Asked) -> Result<Statement, ApiError> {
+    Ok(Statement {
+        purpose: asked.word("said_purpose")?,
+        offence_ref: asked.text("offence_ref").map(ToOwned::to_owned),
+        case_number: asked.text("case_number").map(ToOwned::to_owned),
+        recipient_kind: asked.word("recipient_kind")?.unwrap_or_default(),
+        ..Statement::default()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -488,6 +540,37 @@ mod tests {
         testing::{FakeLog, journal},
     };
     use serde_json::json;
+
+    /// What is said about footage is part of the question, and what cannot be computed again is not answered.
+    #[tokio::test]
+    async fn an_explanation_of_footage_knows_what_was_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new("2026-06-13T20:00:00Z".parse().unwrap());
+        let snapshot = journal(folder.path(), &FakeLog::new(&clock), &clock).await.snapshot();
+        let at: DateTime<Utc> = "2026-06-13T20:30:00Z".parse().unwrap();
+        let (camera, said) = (
+            CameraId::from("C1"),
+            [("said_purpose", "investigation"), ("offence_ref", "Sr 300"), ("case_number", "PL0500-1")],
+        );
+        let decided = |action, said: &[(&str, &str)]| {
+            let asked = Asked::of(said);
+            let object = explained_object(&asked, action, &camera, at).unwrap();
+            let statement = explained_statement(&asked).unwrap();
+            let request = Request::new("bert".into(), Role::PoliceOperator, action, object).saying(statement);
+            decide(&snapshot.register, &request, at).denial().map(|denial| denial.code)
+        };
+        for action in [Action::Replay, Action::SetHold] {
+            assert_eq!(decided(action, &said), None, "{action:?}");
+            assert_eq!(decided(action, &[]), Some(mandate::ReasonCode::PurposeNotAllowed), "{action:?}");
+        }
+        assert_eq!(decided(Action::SetHold, &said[..2]), Some(mandate::ReasonCode::CaseNumberRequired));
+        for action in [Action::ApproveExport, Action::ConfigureDecree, Action::PtzControl] {
+            let answer = explained_object(&Asked::of(&[]), action, &camera, at);
+            assert!(matches!(answer, Err(ApiError::Invalid(_))), "{action:?}");
+        }
+        let upside_down = Asked::of(&[("from", "2026-06-13T20:30:00Z"), ("until", "2026-06-13T20:00:00Z")]);
+        assert!(explained_object(&upside_down, Action::Replay, &camera, at).is_err());
+    }
 
     /// A period that begins in half a year is looked at where it begins; one that ends otherwise, where it would have ended.
     #[tokio::test]

@@ -10,6 +10,12 @@ use std::collections::HashMap;
 pub(super) struct Asked(HashMap<String, String>);
 
 impl Asked {
+    /// A query of these pairs.
+    #[cfg(test)]
+    pub(super) fn of(pairs: &[(&str, &str)]) -> Self {
+        Self(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+    }
+
     /// A value as it stands; an empty one counts as not there.
     pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str).filter(|text| !text.is_empty())

@@ -153,6 +153,12 @@ pub(super) async fn explanation(session: &Session, asked: Explain) -> anyhow::Re
             ("at", Some(show::stamp(asked.at))),
             ("known_at", asked.known_at.map(show::stamp)),
             ("incident", asked.incident),
+            ("from", asked.from.map(show::stamp)),
+            ("until", asked.until.map(show::stamp)),
+            ("said_purpose", asked.said_purpose),
+            ("offence_ref", asked.offence),
+            ("case_number", asked.case),
+            ("recipient_kind", asked.recipient_kind),
         ])
         .await?;
     if asked.json {
