@@ -1,12 +1,12 @@
 //! The log as static tiles (C2SP tlog-tiles) under an access rule, and receipts: the proof of an entry of one's own.
 //!
-//! The prefix is `/api/v1/ledger/tree`. Whoever may read the log reads here, for one of the four purposes of Wpg 32a lid 2. A
+//! The prefix is `/api/v1/ledger/tree`. Whoever may read the log of all municipalities reads here, for one of the four purposes of Wpg 32a lid 2. A
 //! reader fetches hundreds of tiles in one go, so one entry stands for ten minutes of a session's reading for one purpose.
 
 use super::{
     App, Caller, Endpoint, LOG, Needs, ask,
     problem::ApiError,
-    records::{Asked, reading},
+    records::{Asked, reading, request, whole},
 };
 use axum::{
     Extension,
@@ -92,12 +92,12 @@ async fn tree(
     let now = app.gate.clock().now();
     let id = session.id.to_string();
     // A right that has ended ends the reading too: the law is asked each time, the log once.
-    let may = |app: &App| {
-        let request = super::records::request(&session, &asked);
-        app.gate.preview(&request).permit().is_some()
-    };
+    // Hashes and sizes are no entries.
+    let entries = path.starts_with("tile/entries/");
+    let object = if entries { whole(&app.gate, &session, &asked) } else { Object::None };
+    let may = |app: &App| app.gate.preview(&request(&session, &asked, object.clone())).is_permit();
     if !(app.readings.goes_on(&id, &purpose, now) && may(&app)) {
-        reading(&app, &session, &asked, "log.tiles").await?;
+        reading(&app, &session, &asked, "log.tiles", object).await?;
         app.readings.began(&id, &purpose, now);
     }
     let file = app.ledger.dir().join(published(&path).ok_or(ApiError::NotFound)?);
