@@ -42,6 +42,9 @@ fn without_closed(request: &Request, closed: &HashSet<IncidentId>) -> Option<Req
     Some(request)
 }
 
+/// Bytes of looks that one entry tells; the log takes entries of 65,535 bytes.
+const MOST_TOLD: usize = 48 << 10;
+
 impl Gate {
     pub(super) fn log_stop(&self, held: &Held, outcome: Outcome, denial: Option<&Denial>) {
         let snapshot = self.snapshot();
@@ -221,72 +224,34 @@ impl Gate {
         }
     }
 
-    /// Looks that go on under another basis: logged first, one entry however many they are.
+    /// Looks that go on under another basis: logged first, in as few entries as hold them.
     async fn go_on(
         &self,
         continued: HashMap<u64, (u64, mandate::Permit)>,
         now: DateTime<Utc>,
         snapshot: &Snapshot,
     ) {
-        let entry = {
-            let held = self.held();
-            let mut looks: Vec<_> =
-                continued.iter().filter_map(|(id, (_, permit))| held.get(id).map(|h| (h, permit))).collect();
-            looks.sort_by(|a, b| a.0.look.cmp(&b.0.look));
-            let Some((first, permit)) = looks.first() else { return };
-            let basis = permit.basis();
-            if looks.len() == 1 {
-                let mut entry = entry_of(
-                    &first.ask,
-                    Operation::Consult,
-                    ".continue",
-                    now,
-                    snapshot,
-                    basis,
-                    permit.until(),
-                );
-                entry.look = Some(first.look.clone());
-                entry.outcome = Outcome::Permit;
-                if !permit.is_complete() {
-                    entry.data = Some(incomplete());
-                }
-                entry
-            } else {
-                let mut entry = Entry::new(now, Operation::Consult, "looks.continue");
-                entry.outcome = Outcome::Permit;
-                entry.legal_context.register_head = Some(snapshot.head.to_string());
-                let looks: Vec<_> = looks
-                    .iter()
-                    .map(|(h, p)| {
-                        let basis: Vec<_> =
-                            p.basis().iter().filter(|f| !personal(f.kind)).map(fact_text).collect();
-                        let mut of_look = serde_json::json!({ "look": h.look, "basis": basis });
-                        if !p.is_complete() {
-                            of_look["basis_complete"] = false.into();
-                        }
-                        of_look
-                    })
-                    .collect();
-                entry.data = Some(serde_json::json!({ "looks": looks }));
-                entry
-            }
-        };
-        let logged = self.0.log.append(entry).await;
+        let (looks, entries): (Vec<_>, Vec<_>) =
+            self.continuations(&continued, now, snapshot).into_iter().unzip();
+        let appends = entries.into_iter().map(|entry| self.0.log.append(entry));
+        let logged = futures::future::join_all(appends).await;
         let mut cuts = Vec::new();
         {
             let mut held = self.held();
-            for (id, (epoch, permit)) in continued {
-                let Some(entry) = held.get_mut(&id).filter(|h| h.epoch == epoch) else { continue };
-                if logged.is_err() {
-                    cuts.extend(held.remove(&id));
-                    continue;
+            for (ids, logged) in looks.into_iter().zip(logged) {
+                for id in ids {
+                    let Some((epoch, permit)) = continued.get(&id) else { continue };
+                    let Some(entry) = held.get_mut(&id).filter(|h| h.epoch == *epoch) else { continue };
+                    if logged.is_err() {
+                        cuts.extend(held.remove(&id));
+                        continue;
+                    }
+                    entry.pending = None;
+                    entry.basis = permit.basis().into();
+                    entry.ticket.set_until(permit.until());
+                    let (basis, until) = (entry.basis.clone(), permit.until());
+                    entry.state.send_replace(LeaseState::Running { basis, until });
                 }
-                entry.pending = None;
-                entry.basis = permit.basis().into();
-                entry.ticket.set_until(permit.until());
-                entry
-                    .state
-                    .send_replace(LeaseState::Running { basis: entry.basis.clone(), until: permit.until() });
             }
         }
         for held in cuts {
@@ -296,5 +261,59 @@ impl Gate {
                 "LOG_UNAVAILABLE".to_owned(),
             );
         }
+    }
+
+    /// The entries of looks that go on, each with the looks that it tells: one however many they are, unless they are more than
+    /// an entry has room for.
+    fn continuations(
+        &self,
+        continued: &HashMap<u64, (u64, mandate::Permit)>,
+        now: DateTime<Utc>,
+        snapshot: &Snapshot,
+    ) -> Vec<(Vec<u64>, Entry)> {
+        let held = self.held();
+        let mut looks: Vec<_> =
+            continued.iter().filter_map(|(id, (_, permit))| held.get(id).map(|h| (*id, h, permit))).collect();
+        looks.sort_by(|a, b| a.1.look.cmp(&b.1.look));
+        if let [(id, only, permit)] = &looks[..] {
+            let basis = permit.basis();
+            let mut entry =
+                entry_of(&only.ask, Operation::Consult, ".continue", now, snapshot, basis, permit.until());
+            entry.look = Some(only.look.clone());
+            entry.outcome = Outcome::Permit;
+            if !permit.is_complete() {
+                entry.data = Some(incomplete());
+            }
+            return vec![(vec![*id], entry)];
+        }
+        let mut groups: Vec<(Vec<u64>, Vec<serde_json::Value>)> = Vec::new();
+        let mut room = 0;
+        for (id, look, permit) in looks {
+            let basis: Vec<_> = permit.basis().iter().filter(|f| !personal(f.kind)).map(fact_text).collect();
+            let mut of_look = serde_json::json!({ "look": look.look, "basis": basis });
+            if !permit.is_complete() {
+                of_look["basis_complete"] = false.into();
+            }
+            let size = of_look.to_string().len() + 1;
+            match groups.last_mut().filter(|_| size <= room) {
+                Some((ids, told)) => {
+                    ids.push(id);
+                    told.push(of_look);
+                    room -= size;
+                }
+                None => {
+                    groups.push((vec![id], vec![of_look]));
+                    room = MOST_TOLD.saturating_sub(size);
+                }
+            }
+        }
+        let entry = |(ids, looks): (Vec<u64>, Vec<serde_json::Value>)| {
+            let mut entry = Entry::new(now, Operation::Consult, "looks.continue");
+            entry.outcome = Outcome::Permit;
+            entry.legal_context.register_head = Some(snapshot.head.to_string());
+            entry.data = Some(serde_json::json!({ "looks": looks }));
+            (ids, entry)
+        };
+        groups.into_iter().map(entry).collect()
     }
 }

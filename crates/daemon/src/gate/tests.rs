@@ -256,6 +256,41 @@ async fn a_closed_camera_says_when_it_opens_though_the_shift_ends_before() {
     assert_eq!(refusal.opens_at, Some("2026-06-14T19:00:00Z".parse().unwrap()));
 }
 
+/// What 300 looks go on under is more than one entry has room for: each stands in one of several, and none ends.
+#[tokio::test]
+async fn many_looks_that_go_on_are_told_in_as_many_entries_as_they_need() {
+    let room = room().await;
+    let mut looks = Vec::new();
+    for _ in 0..300 {
+        looks.push(room.gate.look(live("bert", Role::PoliceOperator)).await.unwrap());
+    }
+    room.log.entries.lock().unwrap().clear();
+    let mut decree = crate::testing::facts().into_iter().find(|f| matches!(f, FactBody::Decree(_))).unwrap();
+    if let FactBody::Decree(decree) = &mut decree {
+        decree.necessity = Some("told anew".to_owned());
+    }
+    room.journal.record(decree, Provenance::default()).await.unwrap();
+    for look in &mut looks {
+        let goes_on = |state: &LeaseState| matches!(state, LeaseState::Running { basis, .. } if basis.iter().any(|f| &*f.id == "D1" && f.version == 2));
+        while !goes_on(&look.state()) {
+            assert!(matches!(look.state(), LeaseState::Running { .. }), "{:?}", look.state());
+            look.changed().await;
+        }
+    }
+    let entries = room.log.entries.lock().unwrap().clone();
+    let mut told = std::collections::BTreeSet::new();
+    let continued: Vec<_> = entries.iter().filter(|entry| entry.action == "looks.continue").collect();
+    assert!(continued.len() > 1);
+    for entry in &continued {
+        let data = entry.data.as_ref().unwrap();
+        assert!(data.to_string().len() < 60_000);
+        for look in data["looks"].as_array().unwrap() {
+            assert!(told.insert(look["look"].as_str().unwrap().to_owned()), "told once");
+        }
+    }
+    assert_eq!(told.len(), 300);
+}
+
 /// Numbers that other stores keep survive a new epoch: what the police knew of the old log is witnessed, what was lost with it
 /// never is, however long the new one grows.
 #[tokio::test]
