@@ -10,12 +10,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Europe::Amsterdam;
 use evidence::{FootageRequest, RequestState};
 use mandate::{
-    MunicipalityId, Register,
+    Fact, FactBody, MunicipalityId, PositionId, Register, RegisterError,
     outlook::{View, camera_openings, joined},
     retention_term,
 };
 use protocol::api::{CostKey, Counted, Figure, Hours, MunicipalityReport, Report};
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    ops::Deref,
+};
 
 const HOUR_SECONDS: f64 = 3600.0;
 const TERABYTE: f64 = 1e12;
@@ -25,6 +28,8 @@ const DAY_HOURS: f64 = 24.0;
 pub struct Figures<'a> {
     /// The decisions.
     pub register: &'a Register,
+    /// Every version of every fact of that register.
+    pub facts: &'a [Fact],
     /// The counters.
     pub tally: &'a Tally,
     /// The incident register.
@@ -46,6 +51,9 @@ pub enum ReportError {
     /// The incident register failed.
     #[error(transparent)]
     Incidents(#[from] IncidentError),
+    /// What was known of the masks at an instant contradicts itself.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
     /// The footage requests cannot be read.
     #[error(transparent)]
     Exports(#[from] ExportError),
@@ -70,9 +78,10 @@ pub fn make(
     let incidents = figures.incidents.between(from, until)?;
     let asked = figures.exports.newest(u32::MAX)?;
     let inside = |at: DateTime<Utc>| from <= at && at < until;
+    let then = masks_of_then(figures, from, until)?;
     let mut all = Vec::new();
     for municipality in figures.register.municipalities() {
-        let (mut m, watched) = of_cameras(figures, &municipality.id, from, until)?;
+        let (mut m, watched) = of_cameras(figures, &then, &municipality.id, from, until)?;
         m.name.clone_from(&municipality.name);
         let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
         for incident in &incidents {
@@ -118,10 +127,55 @@ pub fn make(
     Ok(Report { from, until, made_at: now, demo: figures.demo, municipalities, cost_key })
 }
 
+/// The register as it is known now, with the masks as they were known then: a mask that is verified again says nothing about
+/// the time before. Each from an instant on, up to the next.
+fn masks_of_then<'a>(
+    figures: &Figures<'a>,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<Vec<(DateTime<Utc>, Known<'a>)>, RegisterError> {
+    let mut masked: HashSet<&PositionId> = HashSet::new();
+    let mut masks: Vec<&Fact> =
+        figures.facts.iter().filter(|fact| matches!(fact.body, FactBody::Mask(_))).collect();
+    masks.sort_by_key(|fact| fact.known_from);
+    // What took the place of another mask.
+    masks.retain(|fact| matches!(&fact.body, FactBody::Mask(mask) if !masked.insert(&mask.position)));
+    let turns = masks.iter().map(|fact| fact.known_from).filter(|at| from < *at && *at < until);
+    let starts: BTreeSet<DateTime<Utc>> = turns.chain([from]).collect();
+    let known_then = |start: DateTime<Utc>| {
+        let later = |fact: &Fact| fact.known_from > start && masks.contains(&fact);
+        if !masks.iter().any(|mask| mask.known_from > start) {
+            return Ok((start, Known::Now(figures.register)));
+        }
+        let facts: Vec<Fact> = figures.facts.iter().filter(|fact| !later(fact)).cloned().collect();
+        let (known_at, policy) = (figures.register.known_at(), figures.register.policy().clone());
+        Ok((start, Known::Then(Box::new(Register::with_policy(&facts, known_at, policy)?))))
+    };
+    starts.into_iter().map(known_then).collect()
+}
+
+/// A register to ask about a stretch.
+enum Known<'a> {
+    Now(&'a Register),
+    Then(Box<Register>),
+}
+
+impl Deref for Known<'_> {
+    type Target = Register;
+
+    fn deref(&self) -> &Register {
+        match self {
+            Self::Now(register) => register,
+            Self::Then(register) => register,
+        }
+    }
+}
+
 /// What follows from decisions and counters, camera by camera; with the hours that were watched, which are told only when
 /// they are many.
 fn of_cameras(
     figures: &Figures<'_>,
+    then: &[(DateTime<Utc>, Known<'_>)],
     municipality: &MunicipalityId,
     from: DateTime<Utc>,
     until: DateTime<Utc>,
@@ -143,9 +197,12 @@ fn of_cameras(
         cost_share: 0.0,
     };
     let mut watched = 0.0;
+    let ends = || then.iter().skip(1).map(|(start, _)| *start).chain([until]);
     let hours = |view, camera| {
-        let openings = camera_openings(figures.register, camera, view, from, until);
-        joined(&openings).iter().map(|i| (i.until - i.from).as_seconds_f64() / HOUR_SECONDS).sum::<f64>()
+        let openings = then.iter().zip(ends()).flat_map(|((start, register), end)| {
+            joined(&camera_openings(register, camera, view, *start, end))
+        });
+        openings.map(|i| (i.until - i.from).as_seconds_f64() / HOUR_SECONDS).sum::<f64>()
     };
     for camera in figures.register.cameras().filter(|c| c.municipality == *municipality) {
         let used = hours(View::Use, &camera.id);
@@ -378,6 +435,7 @@ mod tests {
         let snapshot = journal.snapshot();
         let figures = Figures {
             register: &snapshot.register,
+            facts: &snapshot.facts,
             tally: &tally,
             incidents: &incidents,
             exports: &exports,
@@ -423,6 +481,44 @@ mod tests {
         assert!(make(&exact, from, until, clock.now(), &[]).unwrap().municipalities.is_empty());
     }
 
+    /// A mask is verified again each year: what was used and watched before stays in the report.
+    #[tokio::test]
+    async fn a_mask_that_is_verified_again_erases_no_hours() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new(at("2026-06-01T00:00:00Z"));
+        let journal = journal(folder.path(), &FakeLog::new(&clock), &clock).await;
+        let tally = Tally::open(&folder.path().join("tally.sqlite")).unwrap();
+        let incidents = Incidents::open(&folder.path().join("incidents.sqlite")).unwrap();
+        let exports = Exports::open(&folder.path().join("requests.sqlite")).unwrap();
+        let verified = at("2026-06-13T12:00:00Z");
+        clock.set(verified);
+        let mask = serde_json::json!({ "kind": "mask", "id": "C1-M", "position": "C1-P", "verified_at": verified,
+            "verified_by": "bert" });
+        let mask: FactBody = serde_json::from_value(mask).unwrap();
+        journal.record(mask, crate::journal::Provenance::default()).await.unwrap();
+        clock.set(at("2026-06-15T00:00:00Z"));
+        let snapshot = journal.snapshot();
+        let figures = Figures {
+            register: &snapshot.register,
+            facts: &snapshot.facts,
+            tally: &tally,
+            incidents: &incidents,
+            exports: &exports,
+            settings: settings::ReportSettings::default(),
+            demo: true,
+        };
+        for (from, until, used) in [
+            ("2026-06-13T00:00:00Z", "2026-06-14T00:00:00Z", 24.0),
+            ("2026-06-12T00:00:00Z", "2026-06-13T00:00:00Z", 24.0),
+            ("2026-06-14T00:00:00Z", "2026-06-15T00:00:00Z", 24.0),
+        ] {
+            let report = make(&figures, at(from), at(until), clock.now(), &["enschede".into()]).unwrap();
+            let m = &report.municipalities[0];
+            assert!((m.use_hours - used).abs() < 1e-9, "{from}: {}", m.use_hours);
+            assert!((m.live_hours - 9.0).abs() < 1e-9, "{from}: {}", m.live_hours);
+        }
+    }
+
     #[tokio::test]
     async fn an_hour_counts_in_one_of_two_periods_that_touch() {
         let folder = tempfile::tempdir().unwrap();
@@ -444,6 +540,7 @@ mod tests {
         let settings = settings::ReportSettings::default();
         let figures = Figures {
             register: &snapshot.register,
+            facts: &snapshot.facts,
             tally: &tally,
             incidents: &incidents,
             exports: &exports,

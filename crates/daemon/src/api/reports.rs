@@ -82,6 +82,7 @@ async fn figures(
     let made = tokio::task::spawn_blocking(move || {
         let figures = Figures {
             register: &snapshot.register,
+            facts: &snapshot.facts,
             tally: &rooms.tally,
             incidents: &rooms.incidents,
             exports: &rooms.exports,
