@@ -274,7 +274,7 @@ impl Journal {
     pub fn as_known(&self, at: DateTime<Utc>) -> Result<Snapshot, JournalError> {
         let facts: Vec<Fact> = self.snapshot().facts.iter().filter(|f| f.known_from <= at).cloned().collect();
         let head = self.head_at(at)?;
-        snapshot(facts, &head, at, &self.0.policy, &self.0.grants.waiting())
+        snapshot(facts, &head, at, &self.0.policy, &self.waiting_at(at)?)
     }
 
     async fn record_here(&self, entries: Vec<(FactBody, Provenance)>) -> Result<Vec<Fact>, JournalError> {

@@ -6,6 +6,7 @@
 //! that a restart without a witness changes nothing for those who had their rights before.
 
 use super::{Journal, JournalError};
+use chrono::{DateTime, Utc};
 use mandate::{Fact, FactBody, facts::Authorisation};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::{
@@ -92,6 +93,25 @@ pub(super) fn keep(store: &Connection, seq: u64) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Lets what waits act from an instant on (UTC): the grants with these ids and versions, or all.
+fn act(
+    store: &mut Connection,
+    due: Option<&[(String, u32)]>,
+    at: DateTime<Utc>,
+) -> Result<(), rusqlite::Error> {
+    let change = store.transaction()?;
+    let sql = "INSERT INTO granted (event, at) SELECT u.event, ?1 FROM unwitnessed u JOIN events e ON e.seq = u.event
+               WHERE ?2 IS NULL OR (e.id = ?2 AND e.version = ?3)";
+    let all: [(Option<&str>, u32); 1] = [(None, 0)];
+    let named =
+        due.map(|due| due.iter().map(|(id, version)| (Some(id.as_str()), *version)).collect::<Vec<_>>());
+    for (id, version) in named.as_deref().unwrap_or(&all) {
+        change.execute(sql, params![at.timestamp_micros(), id, version])?;
+    }
+    change.execute("DELETE FROM unwitnessed WHERE event IN (SELECT event FROM granted)", [])?;
+    change.commit()
+}
+
 const SELECT: &str =
     "SELECT e.id, e.version, e.ledger_seq FROM unwitnessed u JOIN events e ON e.seq = u.event";
 
@@ -106,7 +126,7 @@ impl Journal {
     /// When the store or the register cannot be read.
     pub fn wait_for_witness(&self, required: bool) -> Result<(), JournalError> {
         if !required {
-            self.store().execute("DELETE FROM unwitnessed", [])?;
+            act(&mut self.store(), None, self.0.clock.now())?;
             return Ok(());
         }
         let mut waiting: Waiting = {
@@ -165,17 +185,21 @@ impl Journal {
             let waiting = self.0.grants.waiting();
             waiting.into_iter().filter(|(_, entry)| *entry < witnessed).map(|(grant, _)| grant).collect()
         };
-        for (id, version) in &due {
-            self.store().execute(
-                "DELETE FROM unwitnessed WHERE event IN
-                 (SELECT seq FROM events WHERE kind = 'authorisation' AND id = ? AND version = ?)",
-                params![id, version],
-            )?;
-            if let Some(waiting) = self.0.grants.lock().as_mut() {
-                waiting.remove(&(id.clone(), *version));
-            }
+        act(&mut self.store(), Some(&due), self.0.clock.now())?;
+        if let Some(waiting) = self.0.grants.lock().as_mut() {
+            waiting.retain(|grant, _| !due.contains(grant));
         }
         self.refresh_all()
+    }
+
+    /// What waited at an instant (UTC), so that the register as it stood then can be asked again.
+    pub(super) fn waiting_at(&self, at: DateTime<Utc>) -> Result<Waiting, JournalError> {
+        let store = self.store();
+        let mut statement = store.prepare_cached(
+            "SELECT id, version, ledger_seq FROM events WHERE state = 'effective' AND (
+               seq IN (SELECT event FROM unwitnessed) OR seq IN (SELECT event FROM granted WHERE at > ?))",
+        )?;
+        Ok(statement.query_map([at.timestamp_micros()], read)?.collect::<Result<_, _>>()?)
     }
 
     fn refresh_all(&self) -> Result<(), JournalError> {

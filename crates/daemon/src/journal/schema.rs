@@ -51,6 +51,12 @@ const MIGRATIONS: &[&str] = &[
        BEGIN SELECT RAISE(ABORT, 'a stream keeps its number for ever'); END;",
     // 3: grants that wait for the witness. What was recorded before waits for nothing.
     "CREATE TABLE unwitnessed (event INTEGER PRIMARY KEY REFERENCES events (seq)) STRICT;",
+    // 4: since when (microseconds, UTC) a grant that waited acts, so that the register can be asked as it stood before.
+    "CREATE TABLE granted (event INTEGER PRIMARY KEY REFERENCES events (seq), at INTEGER NOT NULL) STRICT;
+     CREATE TRIGGER granted_stay BEFORE DELETE ON granted
+       BEGIN SELECT RAISE(ABORT, 'since when a grant acts is never removed'); END;
+     CREATE TRIGGER granted_fixed BEFORE UPDATE ON granted
+       BEGIN SELECT RAISE(ABORT, 'since when a grant acts is never changed'); END;",
 ];
 
 /// Brings a store to the newest version, each step in a transaction of its own.
