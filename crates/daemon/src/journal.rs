@@ -395,27 +395,22 @@ impl Journal {
             ],
         )?;
         let old = old.map(json).transpose()?.unwrap_or_default();
-        let (object, change) = match person_of(&fact.body) {
-            Some(person) => (Object::person(person), Change::Private { old, new: value }),
-            // Who verified a mask or gave an instruction stands in the fact itself; what somebody asked about themselves, and
-            // what went wrong with whose data, is nobody's to read in the log.
-            None if matches!(
-                fact.body,
-                FactBody::Mask(_)
-                    | FactBody::Instruction(_)
-                    | FactBody::SubjectRequest(_)
-                    | FactBody::Breach(_)
-            ) =>
-            {
-                (Object::thing(&kind, &id), Change::Private { old, new: value })
+        let mut note = None;
+        let change = match &fact.body {
+            body if names_people(body) => Change::Private { old, new: value },
+            // Windows stand in clear, but for what somebody wrote about them in their own words.
+            FactBody::ExtraWindow(window) => {
+                note.clone_from(&window.ground);
+                Change::Clear { old: without(old, "ground"), new: without(value, "ground") }
             }
-            None => (Object::thing(&kind, &id), Change::Clear { old, new: value }),
+            _ => Change::Clear { old, new: value },
         };
         let mut entry = Entry::new(now, Operation::Admin, RECORD);
         entry.actor = by.actor.clone().unwrap_or(ledger::Actor::System);
         entry.origin = by.origin.clone();
-        entry.object = Some(object);
+        entry.object = Some(object_of(&fact.body));
         entry.change = Some(change);
+        entry.justification.note = note;
         entry.outcome = Outcome::Done;
         entry.legal_context.register_head = Some(head.to_owned());
         entry.data = Some(serde_json::json!({
@@ -540,6 +535,37 @@ fn event_hash(head: &str, salt: &[u8], body: &str) -> String {
 pub fn name_of(body: &FactBody) -> (String, String) {
     let (kind, id) = body.key();
     (crate::gate::word(&kind), id.to_string())
+}
+
+/// What an entry says it is about: the thing by its name, or the person.
+pub fn object_of(body: &FactBody) -> Object {
+    let (kind, id) = name_of(body);
+    person_of(body).map_or_else(|| Object::thing(&kind, &id), Object::person)
+}
+
+/// Whether a fact names people or says something in somebody's own words: it stands in the ledger as commitments only. Who
+/// verified a mask, gave an instruction, was consulted or audited stands in the fact itself; what somebody asked about themselves,
+/// what went wrong with whose data and what was found is nobody's to read in the log.
+fn names_people(body: &FactBody) -> bool {
+    person_of(body).is_some()
+        || matches!(
+            body,
+            FactBody::Mask(_)
+                | FactBody::Instruction(_)
+                | FactBody::SubjectRequest(_)
+                | FactBody::Breach(_)
+                | FactBody::Consultation(_)
+                | FactBody::Audit(_)
+                | FactBody::AuditFinding(_)
+        )
+}
+
+/// An object without one of its fields.
+fn without(mut value: serde_json::Value, field: &str) -> serde_json::Value {
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove(field);
+    }
+    value
 }
 
 /// The person a fact is about; such facts stand in the ledger as commitments only.

@@ -3,6 +3,7 @@ use crate::{
     clock::ManualClock,
     testing::{FakeLog, facts, journal},
 };
+use chrono::Datelike as _;
 
 /// Whoever has the file can drop the triggers: tests play that person.
 fn tampered(journal: &Journal) {
@@ -332,4 +333,73 @@ async fn a_grant_waits_for_the_witness_and_an_ending_does_not() {
         (anna(&journal), journal.proposal(again).unwrap().unwrap().unwitnessed),
         (vec!["2031".to_owned()], false)
     );
+}
+
+/// A past answer rests on who could do what then, not on what the witness has seen since.
+#[tokio::test]
+async fn the_register_as_it_stood_knows_which_grants_waited() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let log = FakeLog::new(&clock);
+    let journal = journal(folder.path(), &log, &clock).await;
+    log.witnessed_all();
+    journal.wait_for_witness(true).unwrap();
+    tokio::spawn(journal.clone().keep_granting());
+    clock.advance(TimeDelta::minutes(1));
+    enter(&journal, grant("2030-01-01T00:00:00Z", &["enschede"])).await;
+    clock.advance(TimeDelta::minutes(10));
+    log.witnessed_all();
+    let granted = |now: &Arc<Snapshot>| {
+        now.register.authorisations(&PersonId::new("anna")).any(|a| a.until.year() == 2030)
+    };
+    journal.watch().wait_for(granted).await.unwrap();
+    let as_known = |at: &str| {
+        let snapshot = journal.as_known(at.parse().unwrap()).unwrap();
+        let anna = PersonId::new("anna");
+        snapshot.register.authorisations(&anna).map(|a| a.until.year()).collect::<Vec<_>>()
+    };
+    assert_eq!(as_known("2026-06-13T20:00:30Z"), [2028]);
+    assert_eq!(as_known("2026-06-13T20:10:59Z"), [2028], "entered, and not yet witnessed");
+    assert_eq!(as_known("2026-06-13T20:11:00Z"), [2030]);
+    // Where no witness is asked for any more, what waited acts from then on.
+    enter(&journal, grant("2031-01-01T00:00:00Z", &["enschede"])).await;
+    clock.advance(TimeDelta::minutes(1));
+    journal.wait_for_witness(false).unwrap();
+    let until = |at: &str| {
+        let snapshot = journal.as_known(at.parse().unwrap()).unwrap();
+        snapshot.register.authorisations(&PersonId::new("anna")).next().map(|a| a.until.year())
+    };
+    assert_eq!(until("2026-06-13T20:11:59Z"), Some(2030));
+    assert_eq!(until("2026-06-13T20:12:00Z"), Some(2031));
+}
+
+/// Names and free text of people are commitments (`decisions.md` 13); windows stand in clear, but for their ground.
+#[tokio::test]
+async fn who_was_consulted_and_what_was_found_are_not_in_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = FakeLog::new(&clock());
+    let journal = journal(folder.path(), &log, &clock()).await;
+    let consultation = serde_json::json!({ "kind": "consultation", "id": "O2", "municipality": "enschede",
+        "held_at": "2026-06-12T10:00:00Z", "prosecutor": "mr. O. Justitie" });
+    let audit = serde_json::json!({ "kind": "audit", "id": "AU1", "type": "internal",
+        "scope_from": "2025-06-01T00:00:00Z", "scope_until": "2026-06-01T00:00:00Z", "auditor": "A. Controleur" });
+    for body in [consultation, audit] {
+        journal.record(serde_json::from_value(body).unwrap(), Provenance::default()).await.unwrap();
+        let entry = log.entries.lock().unwrap().last().cloned().unwrap();
+        assert!(matches!(entry.change, Some(Change::Private { .. })), "{:?}", entry.object);
+    }
+    let window = |until: &str| {
+        serde_json::from_value(serde_json::json!({ "kind": "extra_window", "id": "X1", "type": "event",
+            "decree": "D1", "from": "2026-06-14T10:00:00Z", "until": until, "ordered_by": "mayor",
+            "consultation": "O1", "ground": "a fair, says J. Jansen" }))
+        .unwrap()
+    };
+    for until in ["2026-06-14T20:00:00Z", "2026-06-14T18:00:00Z"] {
+        journal.record(window(until), Provenance::default()).await.unwrap();
+        let entry = log.entries.lock().unwrap().last().cloned().unwrap();
+        let Some(Change::Clear { old, new }) = entry.change else { panic!("windows stand in clear") };
+        assert!(!old.to_string().contains("Jansen") && !new.to_string().contains("Jansen"), "{old} {new}");
+        assert!(new.to_string().contains("mayor"));
+        assert_eq!(entry.justification.note.as_deref(), Some("a fair, says J. Jansen"));
+    }
 }
