@@ -305,20 +305,36 @@ impl Gate {
         self.pass(ask, Effect::Propose, None).await
     }
 
-    /// Like [`Gate::act`], decided on a register that is not in force: what it would be if entries that are confirmed
+    /// Like [`Gate::act_telling`], decided on a register that is not in force: what it would be if entries that are confirmed
     /// together took effect.
-    pub async fn act_supposing(&self, ask: &Ask, supposed: &Snapshot) -> Result<Pass, Refused> {
-        self.pass_on(supposed, ask, &ask.request, Effect::Act, None).await
+    pub async fn act_supposing(
+        &self,
+        ask: &Ask,
+        supposed: &Snapshot,
+        tell: impl Fn(&mut Entry) + Send + Sync,
+    ) -> Result<Pass, Refused> {
+        self.pass_telling(supposed, ask, &ask.request, Effect::Act, None, &tell).await
     }
 
     /// A second person confirms what somebody else asks: decided is the other's request, logged is the confirmation.
-    pub async fn confirm(&self, own: &Ask, request: &Request, supposed: &Snapshot) -> Result<Pass, Refused> {
-        self.pass_on(supposed, own, request, Effect::Act, None).await
+    pub async fn confirm(
+        &self,
+        own: &Ask,
+        request: &Request,
+        supposed: &Snapshot,
+        tell: impl Fn(&mut Entry) + Send + Sync,
+    ) -> Result<Pass, Refused> {
+        self.pass_telling(supposed, own, request, Effect::Act, None, &tell).await
     }
 
     /// Like [`Gate::propose`], decided on a register in which what waits has taken effect.
-    pub async fn propose_supposing(&self, ask: &Ask, supposed: &Snapshot) -> Result<Pass, Refused> {
-        self.pass_on(supposed, ask, &ask.request, Effect::Propose, None).await
+    pub async fn propose_supposing(
+        &self,
+        ask: &Ask,
+        supposed: &Snapshot,
+        tell: impl Fn(&mut Entry) + Send + Sync,
+    ) -> Result<Pass, Refused> {
+        self.pass_telling(supposed, ask, &ask.request, Effect::Propose, None, &tell).await
     }
 
     /// Asks for a look; when this returns `Ok`, its start is durable in the log and pictures may flow.
@@ -408,6 +424,16 @@ impl Gate {
 
     /// Refuses by a code that another room of the daemon found, and logs it like the law's own.
     pub async fn refuse(&self, ask: &Ask, code: ReasonCode) -> Refused {
+        self.refuse_telling(ask, code, |_| {}).await
+    }
+
+    /// The same, with what the law wants to know of the attempt beside who, what and why.
+    pub async fn refuse_telling(
+        &self,
+        ask: &Ask,
+        code: ReasonCode,
+        tell: impl Fn(&mut Entry) + Send + Sync,
+    ) -> Refused {
         let snapshot = self.snapshot();
         let now = self.0.clock.now();
         let (nl, en) = code.sentence();
@@ -418,7 +444,7 @@ impl Gate {
             until: None,
             opens_at: None,
         };
-        let ledger_seq = self.log_denial(ask, code_text(code), now, &snapshot, &|_| {}).await;
+        let ledger_seq = self.log_denial(ask, code_text(code), now, &snapshot, &tell).await;
         Refused::Denied { refusal: Box::new(refusal), ledger_seq }
     }
 

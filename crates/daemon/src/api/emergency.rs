@@ -9,6 +9,7 @@ use super::{
     App, Caller, Endpoint, Needs, ask, endpoint,
     entering::{foreseen, request_for},
     problem::{ApiError, read_body},
+    proposing::About,
     register::{Scope, flaw},
 };
 use crate::{
@@ -216,7 +217,8 @@ async fn declare(
     let window = ExtraWindow { from: begin(&new, now), ..window };
     let facts = [FactBody::Consultation(consultation.clone()), FactBody::ExtraWindow(window.clone())];
     flaw(&app, &supposed, &facts[1])?;
-    app.gate.propose_supposing(&question(&window, now), &supposed).await?;
+    let about = About::new(&facts[1], None);
+    app.gate.propose_supposing(&question(&window, now), &supposed, |entry| about.tell(entry)).await?;
     let person = Actor::Person { person: session.person.clone(), role: session.role };
     let mut entries = Vec::new();
     for body in facts {

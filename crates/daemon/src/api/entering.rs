@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | municipality, organisation, agreement, ordinance, decree, area, extension, consultation, signage, position | legal admin | municipal officer of that municipality, legal admin of another organisation |
 //! | period, event or emergency window | legal admin | the same; an emergency takes effect at once (GW-20) |
-//! | revocation | legal admin | nobody: it only takes, and takes effect at once (GW-11); undoing or postponing one: as the others |
+//! | revocation | legal admin | nobody: it only takes, and takes effect at once (GW-11); undoing or postponing one, or one of the past: as the others |
 //! | camera | system admin | legal admin, municipal officer |
 //! | mask | police operator | another police operator |
 //! | person, shift | user admin | nobody |
@@ -39,8 +39,11 @@ const SOON: TimeDelta = TimeDelta::seconds(1);
 
 const DECISION: &[Role] = &[Role::MunicipalOfficer, Role::LegalAdmin];
 
-/// How this fact is entered, given what the register knows.
-pub(super) fn way_in(snapshot: &Snapshot, body: &FactBody) -> WayIn {
+/// How long ago a decree may have been revoked by one person: it takes what was recorded since. As long as it takes to enter it.
+const REVOKED_BEFORE: TimeDelta = TimeDelta::minutes(15);
+
+/// How this fact is entered at an instant, given what the register knows.
+pub(super) fn way_in(snapshot: &Snapshot, body: &FactBody, now: DateTime<Utc>) -> WayIn {
     let (action, confirm): (_, &[Role]) = match body {
         FactBody::Municipality(_)
         | FactBody::Organisation(_)
@@ -52,13 +55,17 @@ pub(super) fn way_in(snapshot: &Snapshot, body: &FactBody) -> WayIn {
         | FactBody::Consultation(_)
         | FactBody::Signage(_)
         | FactBody::Position(_) => (Action::ConfigureDecree, DECISION),
-        // Revoking, or revoking earlier, takes. What undoes or postpones a revocation gives back.
-        FactBody::Revocation(new) => match newest(snapshot, body) {
-            Some(FactBody::Revocation(old)) if old.revoked_from < new.revoked_from => {
-                (Action::ConfigureDecree, DECISION)
-            }
-            _ => (Action::ConfigureDecree, &[]),
-        },
+        // Revoking, or revoking earlier, takes. What undoes or postpones a revocation gives back, and one of the past takes from
+        // what was recorded.
+        FactBody::Revocation(new) => {
+            let known = match newest(snapshot, body) {
+                Some(FactBody::Revocation(old)) => Some(old.revoked_from),
+                _ => None,
+            };
+            let gives_back = known.is_some_and(|known| known < new.revoked_from);
+            let of_the_past = known != Some(new.revoked_from) && new.revoked_from < now - REVOKED_BEFORE;
+            (Action::ConfigureDecree, if gives_back || of_the_past { DECISION } else { &[] })
+        }
         FactBody::ExtraWindow(w) if w.kind == ExtraKind::Emergency && newest(snapshot, body).is_none() => {
             (Action::ConfigureWindow, &[])
         }
@@ -280,7 +287,7 @@ pub(super) fn request_for(
     body: &FactBody,
     now: DateTime<Utc>,
 ) -> Request {
-    let action = way_in(known, body).action;
+    let action = way_in(known, body, now).action;
     let object = match body {
         // Nobody's scope holds a municipality that is being taken in.
         FactBody::Municipality(_) if newest(known, body).is_none() => Object::None,
@@ -360,6 +367,10 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
+    fn now() -> DateTime<Utc> {
+        "2026-06-13T20:00:00Z".parse().unwrap()
+    }
+
     async fn snapshot() -> (tempfile::TempDir, std::sync::Arc<Snapshot>) {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::new("2026-06-13T20:00:00Z".parse().unwrap());
@@ -370,7 +381,7 @@ mod tests {
     #[tokio::test]
     async fn what_only_takes_needs_nobody_and_what_gives_needs_a_second_person() {
         let (_folder, snapshot) = snapshot().await;
-        let needs = |value: Value| !way_in(&snapshot, &body(value)).confirm.is_empty();
+        let needs = |value: Value| !way_in(&snapshot, &body(value), now()).confirm.is_empty();
         let grant = |until: &str, places: &[&str]| {
             json!({ "kind": "authorisation", "id": "AUT-anna", "person": "anna", "role": "observer",
                 "municipalities": places, "from": "2026-01-01T00:00:00Z", "until": until, "document_ref": "D" })
@@ -430,10 +441,12 @@ mod tests {
         let revoked = |from: &str| json!({ "kind": "revocation", "decree": "D1", "revoked_from": from });
         let (_folder, journal) = with(vec![revoked("2026-07-01T00:00:00Z")]).await;
         let snapshot = journal.snapshot();
-        let needs = |from: &str| !way_in(&snapshot, &body(revoked(from))).confirm.is_empty();
+        let needs = |from: &str| !way_in(&snapshot, &body(revoked(from)), now()).confirm.is_empty();
         assert!(!needs("2026-06-14T00:00:00Z"), "earlier only takes");
         assert!(!needs("2026-07-01T00:00:00Z"), "with better reasons");
         assert!(needs("2026-07-01T00:00:01Z"), "later gives back");
+        assert!(!needs("2026-06-13T19:45:00Z"), "a moment ago");
+        assert!(needs("2026-06-13T19:44:59Z"), "what was recorded since then would have no basis");
     }
 
     #[tokio::test]

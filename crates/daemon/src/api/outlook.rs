@@ -328,7 +328,7 @@ fn differences(
             Some(_) if fields.is_empty() => ChangeState::Unchanged,
             Some(_) => ChangeState::Changed,
         };
-        let way = way_in(&snapshot, body);
+        let way = way_in(&snapshot, body, now);
         let roles =
             ROLE_MATRIX.iter().find(|(action, _)| *action == way.action).map(|(_, roles)| roles.to_vec());
         let mut difference = Difference {
