@@ -158,11 +158,28 @@ fn an_empty_register_begins_with_two_people_of_the_police() -> Result<()> {
     host.done("jurist", own, &["login", "--user", "jurist"])?;
     ensure!(host.done("jurist", own, &["me"])?.contains("as legal_admin"));
     ensure!(!rtrd(&["init"]).status()?.success(), "a register that is not empty began anew");
+    // Whoever has an account gets a new password only with a second person of the police.
+    let again = host.done("beheerder", admin, &["invite", "jurist"])?;
+    let another = "another password of the jurist's";
+    let taken = ["enrol", "--token", token(&again)?];
+    ensure!(
+        again.contains("--confirm") && !host.rtrctl("beheerder", another, &taken)?.0,
+        "an account was taken over"
+    );
+    for (person, password) in [("beheerder", admin), ("jurist", own)] {
+        let confirmed = host.rtrctl(person, password, &["invite", "jurist", "--confirm"])?;
+        ensure!(!confirmed.0, "{person} confirmed: {}", confirmed.1);
+    }
+    host.done("agent", police, &["invite", "jurist", "--confirm"])?;
+    host.done("jurist", another, &taken)?;
+    host.done("jurist", another, &["login", "--user", "jurist"])?;
+    let (done, said) = host.rtrctl("beheerder", admin, &["invite", "agent"])?;
+    ensure!(!done && said.contains("second person"), "the only authoriser: {said}");
     // Each invitation and each enrolment stands in the log, and no name does.
     let sequence = fs::read(folder.path().join("state/ledger/sequence"))?;
     let log = String::from_utf8_lossy(&sequence);
     let count = |action: &str| log.matches(&format!("{{\"action\":\"{action}\"")).count();
-    ensure!(count("account.invite") >= 1 && count("account.enrolled") >= 1);
+    ensure!(count("account.invite") >= 1 && count("account.enrolled") >= 1 && count("account.confirm") >= 1);
     ensure!(!log.contains("J. Jurist"), "a name stands in the log");
     Ok(())
 }

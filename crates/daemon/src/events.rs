@@ -48,15 +48,16 @@
 //! | a log of before a new epoch, past its term, is announced to go | destroy | `ledger.epoch_purge` | ledger/src/former.rs | ledger/tests/purging.rs |
 //! | somebody logs in; `access_denied` when refused | admin | `session.start` | daemon/src/api/sessions.rs | tests/tests/events.rs |
 //! | somebody logs out | admin | `session.stop` | daemon/src/api/sessions.rs | tests/tests/events.rs |
-//! | an account is offered | admin | `account.invite` | daemon/src/api/accounts.rs | tests/tests/first_start.rs |
+//! | an account, or a new password for one, is offered | alter | `account.invite` | daemon/src/api/accounts.rs | tests/tests/first_start.rs |
+//! | a new password for an account is confirmed | alter | `account.confirm` | daemon/src/api/accounts.rs | tests/tests/first_start.rs |
 //! | it is taken up | admin | `account.enrolled` | daemon/src/api/accounts.rs | tests/tests/first_start.rs |
-//! | a fact is proposed | admin | `register.propose` | daemon/src/api/proposing.rs | tests/tests/register.rs |
-//! | a fact that needs no second person is entered | admin | `register.enter` | daemon/src/api/proposing.rs | tests/tests/register.rs |
-//! | a proposal is confirmed | admin | `register.verify` | daemon/src/api/proposing.rs | tests/tests/register.rs |
-//! | a proposal is withdrawn | admin | `register.withdraw` | daemon/src/api/proposing.rs | tests/tests/register.rs |
+//! | a fact is proposed | alter | `register.propose` | daemon/src/api/proposing.rs | tests/tests/register.rs |
+//! | a fact that needs no second person is entered | alter | `register.enter` | daemon/src/api/proposing.rs | tests/tests/register.rs |
+//! | a proposal is confirmed | alter | `register.verify` | daemon/src/api/proposing.rs | tests/tests/register.rs |
+//! | a proposal is withdrawn | alter | `register.withdraw` | daemon/src/api/proposing.rs | tests/tests/register.rs |
 //! | a fact takes effect: old and new | admin | `register.record` | daemon/src/journal.rs | tests/tests/events.rs |
 //! | one takes effect whose entry was durable late | admin | `register.settled` | daemon/src/journal/settle.rs | daemon/src/journal/tests.rs |
-//! | an emergency window is declared | admin | `register.emergency` | daemon/src/api/emergency.rs | tests/tests/register.rs |
+//! | an emergency window is declared | alter | `register.emergency` | daemon/src/api/emergency.rs | tests/tests/register.rs |
 //! | a past answer is asked again | consult | `register.explain` | daemon/src/api/outlook.rs | tests/tests/register.rs |
 //! | the basis of footage is read | consult | `capture.basis` | daemon/src/api/quarantine.rs | tests/tests/register.rs |
 //! | the log is read, for its purpose | consult | `log.read` | daemon/src/api/records.rs | tests/tests/events.rs |

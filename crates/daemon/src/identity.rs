@@ -53,6 +53,9 @@ pub enum IdentityError {
     /// The password is too short or too long.
     #[error("choose a password of {SHORTEST_PASSWORD} characters or more")]
     Password,
+    /// The invitation is for an account that exists, and the second person has not confirmed it.
+    #[error("the invitation waits for its second person")]
+    Unconfirmed,
     /// No such session, or it expired.
     #[error("no session")]
     NoSession,

@@ -126,6 +126,12 @@ pub(crate) fn print(invitation: &Invitation) {
         invitation.token,
         show::instant(invitation.expires_at)
     );
+    if invitation.waits {
+        println!(
+            "They have an account: first an authoriser of the police runs  rtrctl invite {} --confirm",
+            invitation.person
+        );
+    }
 }
 
 /// Chooses a password.

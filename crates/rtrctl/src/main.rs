@@ -60,6 +60,9 @@ enum Verb {
     Invite {
         /// Log-in name
         person: String,
+        /// As an authoriser of the police: confirms that somebody who has an account was invited to choose a new password
+        #[arg(long)]
+        confirm: bool,
     },
     /// The server's clock
     #[command(subcommand)]
@@ -135,9 +138,14 @@ fn online(session: Option<PathBuf>, verb: Verb) -> anyhow::Result<()> {
             }
             Verb::Init(given) => enrol::first_start(*given).await,
             Verb::Enrol(given) => enrol::enrol(given).await,
-            Verb::Invite { person } => {
+            Verb::Invite { person, confirm } => {
                 let session = session::resume(&file).await?;
-                enrol::print(&session.invite(&person.into()).await?);
+                if confirm {
+                    let confirmed = session.confirm_invitation(&person.into()).await?;
+                    println!("{} may choose a new password.", confirmed.person);
+                } else {
+                    enrol::print(&session.invite(&person.into()).await?);
+                }
                 Ok(())
             }
             Verb::Clock(verb) => clock::run(&session::resume(&file).await?, verb).await,

@@ -115,6 +115,8 @@ pub enum Needs {
     Action(&'static [Action]),
     /// A role that may confirm somebody else's entry in the register (`decisions.md` 8).
     SecondPerson,
+    /// A role that may confirm a new password for an account that exists.
+    Confirming,
 }
 
 impl Needs {
@@ -128,6 +130,7 @@ impl Needs {
                 .flat_map(|(_, roles)| roles.iter().copied())
                 .collect(),
             Self::SecondPerson => entering::SECOND_PERSONS.to_vec(),
+            Self::Confirming => accounts::CONFIRMING.to_vec(),
         };
         roles.sort_unstable();
         roles.dedup();
@@ -180,6 +183,8 @@ impl Endpoint {
             "refuseRequest" => "export.refuse",
             "downloadFile" => "export.download",
             "acceptClock" => "clock.accept",
+            "invite" => "account.invite",
+            "confirmInvitation" => "account.confirm",
             operation => operation,
         }
     }

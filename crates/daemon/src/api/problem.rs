@@ -59,6 +59,10 @@ impl From<IdentityError> for ApiError {
             IdentityError::Refused => Self::LogInRefused,
             IdentityError::TooMany { until } => Self::TooManyAttempts(until),
             IdentityError::NoSession => Self::NotLoggedIn,
+            IdentityError::Unconfirmed => Self::Conflict(sentence(
+                "Deze uitnodiging geldt voor een bestaand account en wacht op bevestiging door een autorisator van de politie.",
+                "This invitation is for an account that exists and waits for an authoriser of the police to confirm it.",
+            )),
             IdentityError::Password => {
                 let characters = crate::identity::SHORTEST_PASSWORD;
                 Self::Invalid(Sentence {

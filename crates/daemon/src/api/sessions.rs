@@ -47,7 +47,7 @@ pub(super) async fn log_in(
             match &error {
                 IdentityError::Refused => refused("LOG_IN_REFUSED"),
                 IdentityError::TooMany { .. } => app.gate.guessed(address.ip()),
-                IdentityError::NoSession | IdentityError::Password => {}
+                IdentityError::NoSession | IdentityError::Password | IdentityError::Unconfirmed => {}
                 IdentityError::Store(_) | IdentityError::Machine(_) => refused("INTERNAL"),
             }
             return Err(error.into());

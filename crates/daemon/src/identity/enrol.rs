@@ -19,7 +19,9 @@ const ATTEMPTS_AS: &str = "\u{0}enrolment";
 fn table(store: &Connection) -> Result<(), rusqlite::Error> {
     store.execute_batch(
         "CREATE TABLE IF NOT EXISTS invitations (
-           token_hash BLOB PRIMARY KEY, person TEXT, expires_at INTEGER NOT NULL) STRICT;",
+           token_hash BLOB PRIMARY KEY, person TEXT, expires_at INTEGER NOT NULL) STRICT;
+         CREATE TABLE IF NOT EXISTS unconfirmed_invitations (
+           person TEXT PRIMARY KEY, invited_by TEXT NOT NULL) STRICT;",
     )
 }
 
@@ -29,6 +31,24 @@ impl Identity {
         &self,
         person: Option<&PersonId>,
     ) -> Result<(Zeroizing<String>, DateTime<Utc>), IdentityError> {
+        self.offer(person, None)
+    }
+
+    /// A token for somebody who has an account: it is good once a second person has confirmed it ([`Identity::confirm`]), so that
+    /// nobody takes over an account alone.
+    pub fn invite_again(
+        &self,
+        person: &PersonId,
+        invited_by: &PersonId,
+    ) -> Result<(Zeroizing<String>, DateTime<Utc>), IdentityError> {
+        self.offer(Some(person), Some(invited_by))
+    }
+
+    fn offer(
+        &self,
+        person: Option<&PersonId>,
+        waits_since: Option<&PersonId>,
+    ) -> Result<(Zeroizing<String>, DateTime<Utc>), IdentityError> {
         let secret: [u8; 20] = random()?;
         let token = Zeroizing::new(hex(&secret));
         let expires_at = self.0.clock.now() + GOOD_FOR;
@@ -36,11 +56,45 @@ impl Identity {
         let store = self.0.store.lock().unwrap_or_else(PoisonError::into_inner);
         table(&store)?;
         store.execute("DELETE FROM invitations WHERE person IS ?", [person])?;
+        store.execute("DELETE FROM unconfirmed_invitations WHERE person IS ?", [person])?;
+        // The mark first: a crash in between leaves no token that is good too early.
+        if let (Some(person), Some(invited_by)) = (person, waits_since) {
+            let sql = "INSERT INTO unconfirmed_invitations VALUES (?, ?)";
+            store.execute(sql, [person, invited_by.as_str()])?;
+        }
         store.execute(
             "INSERT INTO invitations VALUES (?, ?, ?)",
             params![token_hash(&token), person, expires_at.timestamp_micros()],
         )?;
         Ok((token, expires_at))
+    }
+
+    /// Whether a person has chosen a password before.
+    pub fn has_account(&self, person: &PersonId) -> Result<bool, IdentityError> {
+        let store = self.0.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let sql = "SELECT EXISTS (SELECT 1 FROM accounts WHERE person = ?)";
+        Ok(store.query_row(sql, [person.as_str()], |row| row.get(0))?)
+    }
+
+    /// Who invited a person whose invitation waits for a second person; none where none waits.
+    pub fn unconfirmed(&self, person: &PersonId) -> Result<Option<PersonId>, IdentityError> {
+        let now = self.0.clock.now().timestamp_micros();
+        let store = self.0.store.lock().unwrap_or_else(PoisonError::into_inner);
+        table(&store)?;
+        let sql =
+            "SELECT u.invited_by FROM unconfirmed_invitations u JOIN invitations i ON i.person = u.person
+                   WHERE u.person = ? AND i.expires_at > ?";
+        let by: Option<String> =
+            store.query_row(sql, params![person.as_str(), now], |row| row.get(0)).optional()?;
+        Ok(by.map(PersonId::from))
+    }
+
+    /// The second person's word: the invitation that waits is good from now on. False when none by `invited_by` waits any more.
+    pub fn confirm(&self, person: &PersonId, invited_by: &PersonId) -> Result<bool, IdentityError> {
+        let store = self.0.store.lock().unwrap_or_else(PoisonError::into_inner);
+        table(&store)?;
+        let sql = "DELETE FROM unconfirmed_invitations WHERE person = ? AND invited_by = ?";
+        Ok(store.execute(sql, [person.as_str(), invited_by.as_str()])? > 0)
     }
 
     /// Whether a token for the first start is still good.
@@ -55,7 +109,8 @@ impl Identity {
     /// Whom a token is for: a person, or (none) the first start.
     ///
     /// # Errors
-    /// [`IdentityError::Refused`] for a token that is unknown, used or too old; [`IdentityError::TooMany`].
+    /// [`IdentityError::Refused`] for a token that is unknown, used or too old; [`IdentityError::Unconfirmed`];
+    /// [`IdentityError::TooMany`].
     pub fn invited(&self, token: &str, address: IpAddr) -> Result<Option<PersonId>, IdentityError> {
         let counted = PersonId::new(ATTEMPTS_AS);
         self.count_attempt(&counted, address)?;
@@ -70,9 +125,12 @@ impl Identity {
             )
             .optional()?;
         drop(store);
-        let person = found.ok_or(IdentityError::Refused)?;
+        let person = found.ok_or(IdentityError::Refused)?.map(PersonId::from);
         self.forgive(&counted, address);
-        Ok(person.map(PersonId::from))
+        match &person {
+            Some(waits) if self.unconfirmed(waits)?.is_some() => Err(IdentityError::Unconfirmed),
+            _ => Ok(person),
+        }
     }
 
     /// Uses a token up. False when somebody else did so first.
@@ -139,6 +197,17 @@ mod tests {
         let (bearer, session) = identity.start(anna.clone(), mandate::Role::Observer, "desk", here).unwrap();
         identity.set_password(&anna, "another long password").await.unwrap();
         assert!(session.ended.is_cancelled() && identity.session(&bearer).is_err());
+        // For an account that exists the next token waits for a second person, and the one after that again.
+        let carla: PersonId = "carla".into();
+        assert!(identity.has_account(&anna).unwrap() && !identity.has_account(&carla).unwrap());
+        for _ in 0..2 {
+            let (again, _) = identity.invite_again(&anna, &carla).unwrap();
+            assert!(matches!(identity.invited(&again, here), Err(IdentityError::Unconfirmed)));
+            assert_eq!(identity.unconfirmed(&anna).unwrap(), Some(carla.clone()));
+            assert!(!identity.confirm(&anna, &"dora".into()).unwrap(), "that was another invitation");
+            assert!(identity.confirm(&anna, &carla).unwrap() && !identity.confirm(&anna, &carla).unwrap());
+            assert_eq!(identity.invited(&again, here).unwrap(), Some(anna.clone()));
+        }
         assert!(!identity.awaits_first_start().unwrap());
         let (first, _) = identity.invite(None).unwrap();
         assert!(identity.awaits_first_start().unwrap());

@@ -8,7 +8,8 @@ use mandate::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `POST /accounts`: invites a person whom the register knows.
+/// `POST /accounts`: invites a person whom the register knows. `POST /accounts/confirmations`: confirms that somebody who has an
+/// account was invited again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewInvitation {
     /// Whom.
@@ -24,6 +25,9 @@ pub struct Invitation {
     pub token: String,
     /// Until when it is good.
     pub expires_at: DateTime<Utc>,
+    /// Whether it is for an account that exists: it is good once an authoriser of the police has confirmed it.
+    #[serde(default)]
+    pub waits: bool,
 }
 
 /// `POST /enrolment`: chooses a password.
@@ -35,7 +39,7 @@ pub struct Enrolment {
     pub password: String,
 }
 
-/// Answer to `POST /enrolment`.
+/// Answer to `POST /enrolment` and to `POST /accounts/confirmations`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Enrolled {
     /// The log-in name.

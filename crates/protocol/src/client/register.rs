@@ -65,6 +65,11 @@ impl Session {
         self.post("accounts", &NewInvitation { person: person.clone() }).await
     }
 
+    /// Confirms, as an authoriser of the police, that somebody with an account may choose a new password.
+    pub async fn confirm_invitation(&self, person: &PersonId) -> Result<Enrolled, ClientError> {
+        self.post("accounts/confirmations", &NewInvitation { person: person.clone() }).await
+    }
+
     /// The session of a token that an earlier log-in gave.
     ///
     /// # Errors
