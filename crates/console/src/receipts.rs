@@ -16,7 +16,7 @@ mod look;
 pub use collect::collect;
 pub use look::Look;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use kept::{Shelf, Waiting};
 use ledger::{InclusionProof, KeptProof, LedgerError, WitnessKey, note::Checkpoint};
 use mandate::PersonId;
@@ -25,6 +25,9 @@ use std::{
     path::PathBuf,
     time::{Duration, Instant},
 };
+
+/// How far the witness's clock may be ahead of this workstation's.
+const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(2);
 
 /// The keys that were brought here by hand.
 #[derive(Clone, Debug)]
@@ -146,9 +149,14 @@ impl Receipts {
     pub fn checkpoint(&mut self, note: &str, now: DateTime<Utc>) {
         let Some(pinned) = &self.pinned else { return };
         match check(pinned, note, self.newest.as_ref()) {
-            Ok((checkpoint, at)) => {
-                // The same cosignature again, or an older one, is no sign of life.
-                if self.known.at.is_none_or(|known| at > known) {
+            // Another witness was faster: no news for who goes by this one.
+            Ok((_, None)) => {}
+            Ok((checkpoint, Some(at))) => {
+                // The same cosignature again, or an older one, is no sign of life; nor is one from the future, which would outlive
+                // those that are true.
+                if at - now > CLOCK_AHEAD {
+                    tracing::error!(%at, %now, "the witness's clock is ahead of this workstation's");
+                } else if self.known.at.is_none_or(|known| at > known) {
                     self.known.at = Some(at);
                     let late = (now - at).to_std().unwrap_or_default();
                     self.known.heard = Some(Heard { by: Instant::now(), late });
@@ -170,7 +178,8 @@ impl Receipts {
         let Some(pinned) = &self.pinned else { return };
         let look = self.waiting.values().find_map(|of_person| of_person.get(&entry));
         match proves(pinned, entry, proof, look) {
-            Ok(()) => {
+            Ok(false) => {}
+            Ok(true) => {
                 self.known.receipts += 1;
                 if let Some(shelf) = &self.shelf {
                     shelf.keep_receipt(entry, proof, now);
@@ -238,16 +247,16 @@ impl Receipts {
     }
 }
 
+/// A state of the log and when the pinned witness cosigned it, if it did.
 fn check(
     pinned: &Pinned,
     note: &str,
     before: Option<&Checkpoint>,
-) -> Result<(Checkpoint, DateTime<Utc>), Mismatch> {
+) -> Result<(Checkpoint, Option<DateTime<Utc>>), Mismatch> {
     let checkpoint = Checkpoint::read(note, &pinned.log).map_err(|e| Mismatch::Signature(e.to_string()))?;
-    let unsigned = || Mismatch::Signature(format!("no cosignature of {}", pinned.witness.name()));
-    let at = pinned.witness.cosigned_at(note).ok_or_else(unsigned)?;
+    let at = pinned.witness.cosigned_at(note);
     if let Some(before) = before {
-        if checkpoint.size < before.size {
+        if at.is_some() && checkpoint.size < before.size {
             return Err(Mismatch::Shrunk { before: before.size, now: checkpoint.size });
         }
         if checkpoint.size == before.size && checkpoint.root != before.root {
@@ -257,17 +266,21 @@ fn check(
     Ok((checkpoint, at))
 }
 
-/// Whether a receipt proves its entry, and the entry is that of its look, as far as that is still known.
-fn proves(pinned: &Pinned, entry: u64, proof: &str, look: Option<&Look>) -> Result<(), Mismatch> {
+/// Whether a receipt proves its entry, and the entry is that of its look, as far as that is still known. False where all is well but
+/// the pinned witness has not cosigned: the receipt is waited for.
+fn proves(pinned: &Pinned, entry: u64, proof: &str, look: Option<&Look>) -> Result<bool, Mismatch> {
     let kept = KeptProof::parse(proof).ok_or(Mismatch::Receipt(entry))?;
-    let (checkpoint, _) = check(pinned, &kept.checkpoint, None)?;
+    let (checkpoint, at) = check(pinned, &kept.checkpoint, None)?;
     let leaf = kept.extra.ok_or(Mismatch::Receipt(entry))?;
     let path =
         InclusionProof { seq: kept.seq, size: checkpoint.size, root: checkpoint.root, hashes: kept.hashes };
     if kept.seq != entry || !path.holds_for(&leaf) {
         return Err(Mismatch::Receipt(entry));
     }
-    if look.is_some_and(|look| !look.is_entered(&leaf)) { Err(Mismatch::OtherLook(entry)) } else { Ok(()) }
+    if look.is_some_and(|look| !look.is_entered(&leaf)) {
+        return Err(Mismatch::OtherLook(entry));
+    }
+    Ok(at.is_some())
 }
 
 /// Where receipts are kept unless another folder is named: `rtr/receipts` in the XDG state folder.
@@ -280,7 +293,6 @@ pub fn default_folder() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::TimeDelta;
     use ledger::{LogKey, note::CosignerKey, tree::Tree};
     use mandate::CameraId;
     use protocol::{
@@ -422,8 +434,52 @@ mod tests {
         let shrunk = told(&[three.clone(), desk.cosigned(2, [1; 32])]);
         assert_eq!(shrunk, Some(Mismatch::Shrunk { before: 3, now: 2 }));
         assert_eq!(told(&[three, desk.cosigned(3, [1; 32])]), Some(Mismatch::Forked(3)));
-        let alone = desk.log.sign(3, desk.tree.root()).unwrap();
-        assert!(matches!(told(&[alone]), Some(Mismatch::Signature(_))));
+        let foreign = desk.cosigned(3, desk.tree.root()).replace("\n3\n", "\n4\n");
+        assert!(matches!(told(&[foreign]), Some(Mismatch::Signature(_))));
+    }
+
+    #[test]
+    fn what_another_witness_signed_is_no_news_and_no_alarm() {
+        let desk = desk();
+        let anna = PersonId::new("anna");
+        let other =
+            CosignerKey::load_or_create(&desk.folder.path().join("other.key"), "om.example/w").unwrap();
+        let by_other = |size: u64, root: [u8; 32]| {
+            let note = desk.log.sign(size, root).unwrap();
+            let text = Checkpoint::read(&note, &desk.log.vkey()).unwrap().text;
+            note + &other.cosign(&text, at()).unwrap()
+        };
+        let mut receipts = desk.receipts();
+        receipts.began(&anna, 1, look("markt-01", at()));
+        receipts.checkpoint(&by_other(3, desk.tree.root()), at());
+        assert_eq!((receipts.known().at, receipts.known().entries), (None, 0));
+        let proof = |note: &str| desk.tree.inclusion(1, 3).unwrap().to_text_with(LEAVES[1], note);
+        receipts.receipt(1, &proof(&by_other(3, desk.tree.root())), at());
+        assert_eq!((receipts.known().receipts, &receipts.known().mismatch), (0, &None));
+        let own = desk.cosigned(3, desk.tree.root());
+        receipts.checkpoint(&own, at());
+        assert_eq!(
+            receipts.overdue(&anna, &BTreeSet::new()),
+            [1],
+            "asked for once its own witness has signed"
+        );
+        receipts.receipt(1, &proof(&own), at());
+        assert_eq!((receipts.known().receipts, &receipts.known().mismatch), (1, &None));
+        // A fork is one whoever signed it.
+        receipts.checkpoint(&by_other(3, [1; 32]), at());
+        assert_eq!(receipts.known().mismatch, Some(Mismatch::Forked(3)));
+    }
+
+    #[test]
+    fn a_cosignature_from_the_future_does_not_count_as_a_sign_of_life() {
+        let desk = desk();
+        let mut receipts = desk.receipts();
+        let note = desk.cosigned(3, desk.tree.root());
+        receipts.checkpoint(&note, at() - TimeDelta::minutes(3));
+        assert_eq!((receipts.known().at, receipts.known().entries), (None, 3));
+        receipts.checkpoint(&note, at() - TimeDelta::minutes(1));
+        assert_eq!(receipts.known().at, Some(at()));
+        assert_eq!(receipts.known().mismatch, None);
     }
 
     #[test]

@@ -231,11 +231,18 @@ impl WitnessKey {
     /// The instant (UTC, whole seconds, by the witness's clock) of this witness's cosignature on a note, when the
     /// note bears one that holds.
     pub fn cosigned_at(&self, note: &str) -> Option<DateTime<Utc>> {
+        self.cosignature(note).map(|(at, _)| at)
+    }
+
+    /// The same with the line itself, newline included.
+    pub fn cosignature(&self, note: &str) -> Option<(DateTime<Utc>, String)> {
         let parsed = Note::from_bytes(note.as_bytes()).ok()?;
         let verifiers = VerifierList::new(vec![Box::new(self.clone())]);
         let (held, _) = parsed.verify(&verifiers).ok()?;
-        let (seconds, _) = held.first()?.signature().split_first_chunk::<8>()?;
-        DateTime::from_timestamp(i64::try_from(u64::from_be_bytes(*seconds)).ok()?, 0)
+        let line = held.first()?;
+        let (seconds, _) = line.signature().split_first_chunk::<8>()?;
+        let at = DateTime::from_timestamp(i64::try_from(u64::from_be_bytes(*seconds)).ok()?, 0)?;
+        Some((at, String::from_utf8(line.to_bytes()).ok()?))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     tiles::WITNESSED,
     tree::{NodeHash, Tree, leaf_hash},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::{
     collections::VecDeque,
     fs::File,
@@ -29,6 +29,8 @@ use std::{
 };
 use tokio::sync::{oneshot, watch};
 
+/// How far a witness's clock may be ahead: a time from further in the future would outlive those that are true.
+const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(2);
 /// An index this far behind is made anew, its sorted lists at the end.
 const BULK: u64 = 50_000;
 
@@ -133,6 +135,17 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The time of the newest cosignature on a note by any of these witnesses.
 pub(crate) fn newest_cosignature(witnesses: &[WitnessKey], note: &str) -> Option<DateTime<Utc>> {
     witnesses.iter().filter_map(|witness| witness.cosigned_at(note)).max()
+}
+
+/// A checkpoint with the newest line of each of these witnesses, on it or on what was known of the same text: one witness's answer
+/// does not take another's away.
+fn merged(witnesses: &[WitnessKey], checkpoint: &Checkpoint, known: Option<&Checkpoint>) -> String {
+    let known = known.filter(|known| known.text == checkpoint.text);
+    let line = |witness: &WitnessKey| {
+        let there = known.and_then(|known| witness.cosignature(&known.note));
+        witness.cosignature(&checkpoint.note).max(there).map(|(_, line)| line)
+    };
+    checkpoint.with_cosignatures(&witnesses.iter().filter_map(line).collect::<String>())
 }
 
 impl Shared {
@@ -263,33 +276,60 @@ impl Shared {
     pub(crate) fn record_cosignature(&self, note: &str) -> Result<DateTime<Utc>, LedgerError> {
         let refuse = |why: &str| LedgerError::Cosignature(why.to_owned());
         let checkpoint = Checkpoint::read(note, &self.vkey)?;
-        let at = {
-            let witnesses = self.witnesses.read().unwrap_or_else(PoisonError::into_inner);
-            newest_cosignature(&witnesses, note).ok_or_else(|| refuse("no trusted witness has signed it"))?
-        };
+        let witnesses = self.witnesses.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let at =
+            newest_cosignature(&witnesses, note).ok_or_else(|| refuse("no trusted witness has signed it"))?;
+        // By the machine's clock or, where that was set back, by the newest entry's.
+        let now = self.log().last.map_or_else(Utc::now, |last| last.max(Utc::now()));
+        if at - now > CLOCK_AHEAD {
+            return Err(refuse(&format!(
+                "its time, {at}, is in the future: the witness's clock or this one is wrong"
+            )));
+        }
         if self.log().tree.root_at(checkpoint.size) != Some(checkpoint.root) {
             return Err(refuse("it is on another log than this"));
         }
         let mut witnessed = lock(&self.witnessed);
-        let known = self.health.borrow().witnessed_at;
-        if witnessed.as_ref().is_some_and(|old| old.size > checkpoint.size)
-            || known.is_some_and(|known| known >= at)
+        if self.is_disowned() {
+            return Err(refuse("a witness showed that it signed another log than this"));
+        }
+        let old = witnessed.as_ref().filter(|old| old.size >= checkpoint.size);
+        let note = merged(&witnesses, &checkpoint, old);
+        let at = newest_cosignature(&witnesses, &note).unwrap_or(at);
+        if let Some(old) = old
+            && (old.size > checkpoint.size || old.note == note)
         {
-            return known.ok_or_else(|| refuse("it is older than what is known"));
+            return Ok(self.health.borrow().witnessed_at.unwrap_or(at));
         }
-        let keep = |path: &Path| {
-            publish::write_durably(path, note.as_bytes()).and_then(|()| publish::sync_name(path))
-        };
-        keep(&self.dir.join(WITNESSED)).map_err(LedgerError::io(self.dir.join(WITNESSED)))?;
-        if let Err(error) = keep(&self.witnessed_elsewhere) {
-            tracing::error!(%error, "the cosigned checkpoint could not be kept a second time");
-        }
+        let checkpoint = Checkpoint { note: note.clone(), ..checkpoint };
+        self.keep_witnessed(&note)?;
         self.health.send_modify(|health| {
             health.witnessed_at = Some(at);
             health.witnessed_entries = checkpoint.size;
         });
         *witnessed = Some(checkpoint);
         Ok(at)
+    }
+
+    /// Makes a cosigned checkpoint durable, beside the log and elsewhere: a start refuses a log that does not carry it.
+    ///
+    /// # Errors
+    /// When the file beside the log cannot be written; the other one is tried all the same.
+    pub(crate) fn keep_witnessed(&self, note: &str) -> Result<(), LedgerError> {
+        let keep = |path: &Path| {
+            publish::write_durably(path, note.as_bytes()).and_then(|()| publish::sync_name(path))
+        };
+        let beside = self.dir.join(WITNESSED);
+        let kept = keep(&beside).map_err(LedgerError::io(beside));
+        if let Err(error) = keep(&self.witnessed_elsewhere) {
+            tracing::error!(%error, "the cosigned checkpoint could not be kept a second time");
+        }
+        kept
+    }
+
+    /// Whether somebody showed that this log is not what they signed.
+    pub(crate) fn is_disowned(&self) -> bool {
+        lock(&self.disowned).is_some()
     }
 
     /// The newest checkpoint that carries a cosignature, when it is on `size` entries.

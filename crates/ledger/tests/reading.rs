@@ -6,7 +6,11 @@ mod common;
 
 use chrono::DateTime;
 use common::{at, config, look, published};
-use ledger::{Clock, Entry, Filter, Ledger, LedgerConfig, Object, Outcome, note::CosignerKey, verify};
+use ledger::{
+    Clock, Entry, Filter, Ledger, LedgerConfig, Object, Outcome,
+    note::{Checkpoint, CosignerKey},
+    verify,
+};
 use std::fs;
 
 /// Waits for all of them at the same time.
@@ -108,6 +112,53 @@ async fn a_cosignature_counts_only_from_a_trusted_witness_on_this_log() {
 }
 
 #[tokio::test]
+async fn one_witness_s_answer_neither_takes_another_s_away_nor_freezes_the_time() {
+    let root = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config(root.path())).unwrap();
+    let witness = |name: &str| {
+        let key = CosignerKey::load_or_create(&root.path().join(name), &format!("politie.example/{name}"));
+        let key = key.unwrap();
+        ledger.trust_witness(&key.vkey()).unwrap();
+        (ledger::WitnessKey::parse(&key.vkey()).unwrap(), key)
+    };
+    let ((a, police), (b, prosecutor)) = (witness("police"), witness("prosecutor"));
+    let now = chrono::DateTime::from_timestamp(chrono::Utc::now().timestamp(), 0).unwrap();
+    let grow = async || {
+        let size = ledger.append(Entry::heartbeat(now, Clock::Unknown)).await.unwrap().seq + 1;
+        published(&ledger, size).await;
+        Checkpoint::read(&ledger.checkpoint().unwrap(), &ledger.vkey()).unwrap()
+    };
+    let sign = |checkpoint: &Checkpoint, key: &CosignerKey, second: i64| {
+        let line = key.cosign(&checkpoint.text, now + chrono::TimeDelta::seconds(second)).unwrap();
+        ledger.record_cosignature(&checkpoint.with_cosignatures(&line))
+    };
+    let kept = || {
+        let note = ledger.witnessed_checkpoint().unwrap().note;
+        (
+            a.cosigned_at(&note).map(|at| (at - now).num_seconds()),
+            b.cosigned_at(&note).map(|at| (at - now).num_seconds()),
+        )
+    };
+    let first = grow().await;
+    sign(&first, &police, 5).unwrap();
+    sign(&first, &prosecutor, 3).unwrap();
+    assert_eq!(kept(), (Some(5), Some(3)), "both lines stand under the same state");
+    sign(&first, &police, 9).unwrap();
+    sign(&first, &police, 7).unwrap();
+    assert_eq!(kept(), (Some(9), Some(3)), "each with its newest time");
+    // A clock that was ahead for a moment: what came later by a true one is taken, where the log has grown.
+    sign(&first, &police, 100).unwrap();
+    let second = grow().await;
+    sign(&second, &police, 20).unwrap();
+    assert_eq!((kept(), ledger.health().borrow().witnessed_entries), ((Some(20), None), 2));
+    sign(&first, &prosecutor, 30).unwrap();
+    assert_eq!(kept(), (Some(20), None), "what is smaller is no news");
+    let refused = sign(&second, &police, 3600).unwrap_err().to_string();
+    assert!(refused.contains("in the future"), "{refused}");
+    assert_eq!(kept(), (Some(20), None));
+}
+
+#[tokio::test]
 async fn the_index_finds_and_is_rebuilt_when_it_does_not_fit() {
     let root = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(config(root.path())).unwrap();
@@ -186,4 +237,50 @@ async fn the_index_finds_and_is_rebuilt_when_it_does_not_fit() {
     drop(ledger);
     fs::write(&path, b"no database").unwrap();
     check(&Ledger::open(config(root.path())).unwrap());
+}
+
+#[tokio::test]
+async fn a_log_that_is_cosigned_while_it_is_verified_is_not_called_shorter() {
+    let root = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(config(root.path())).unwrap();
+    let police = CosignerKey::load_or_create(&root.path().join("witness.key"), "politie.example/w").unwrap();
+    ledger.trust_witness(&police.vkey()).unwrap();
+    let grow_to = async |size: u64| {
+        while ledger.size() < size {
+            ledger.append(Entry::heartbeat(at(0), Clock::Synchronised)).await.unwrap();
+        }
+        published(&ledger, size).await;
+        let checkpoint = Checkpoint::read(&ledger.checkpoint().unwrap(), &ledger.vkey()).unwrap();
+        checkpoint.with_cosignatures(&police.cosign(&checkpoint.text, at(0)).unwrap())
+    };
+    let (dir, living) = (root.path().join("log"), root.path().join("living"));
+    let first = grow_to(3).await;
+    for name in ["tile/0/000.p/3", "checkpoint"] {
+        fs::create_dir_all(living.join(name).parent().unwrap()).unwrap();
+        fs::copy(dir.join(name), living.join(name)).unwrap();
+    }
+    let witnessed = ledger::verify::witnessed_path(&living);
+    fs::write(&witnessed, first).unwrap();
+    let later = grow_to(5).await;
+    // Whoever reads the entries waits here until the witness has signed what came after the checkpoint.
+    let bundle = living.join("tile/entries/000.p/3");
+    fs::create_dir_all(bundle.parent().unwrap()).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &bundle,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    let entries = ledger::tiles::bundle(&(0..3).map(|seq| ledger.leaf(seq).unwrap()).collect::<Vec<_>>());
+    let signing = std::thread::spawn(move || {
+        let mut gate = fs::OpenOptions::new().write(true).open(bundle).unwrap();
+        fs::write(witnessed, later).unwrap();
+        std::io::Write::write_all(&mut gate, &entries).unwrap();
+    });
+    let key = ledger::WitnessKey::parse(&police.vkey()).unwrap();
+    let seen = verify(&living, &ledger.vkey(), &[key]).unwrap();
+    assert_eq!((seen.size, seen.witnessed[0].1), (3, 3));
+    signing.join().unwrap();
 }
