@@ -24,7 +24,7 @@ const LARGEST_ANSWER: usize = 16 << 10;
 enum Trouble {
     /// The witness cannot be reached, or does not answer.
     #[error("cannot be reached: {0}")]
-    Unreachable(#[from] reqwest::Error),
+    Unreachable(reqwest::Error),
     /// It says that it remembers a longer log than there is here, or another one, and does not prove it.
     #[error("says that it signed another log than this ({why}), and does not show what it signed")]
     Claims {
@@ -36,6 +36,8 @@ enum Trouble {
     Proven {
         /// What is missing.
         why: String,
+        /// The checkpoint that it showed.
+        note: String,
     },
     /// It refuses.
     #[error("refuses with {status}: {why}")]
@@ -48,6 +50,13 @@ enum Trouble {
     /// Its answer, or the log here, is not in order.
     #[error(transparent)]
     Log(#[from] LedgerError),
+}
+
+impl From<reqwest::Error> for Trouble {
+    fn from(error: reqwest::Error) -> Self {
+        // Its text would name the whole address.
+        Self::Unreachable(error.without_url())
+    }
 }
 
 impl Trouble {
@@ -66,6 +75,8 @@ impl Trouble {
 /// One witness and what it signed last.
 struct Road {
     url: String,
+    /// What may be said of the address: the rest of it is a secret (the submission prefix).
+    name: String,
     client: reqwest::Client,
     old: u64,
 }
@@ -93,7 +104,8 @@ pub(crate) fn start(
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none());
         let old = ledger.witnessed_checkpoint().map_or(0, |checkpoint| checkpoint.size);
-        let road = Road { url: url.trim_end_matches('/').to_owned(), client: client.build()?, old };
+        let (url, name) = (url.trim_end_matches('/').to_owned(), host_of(url));
+        let road = Road { url, name, client: client.build()?, old };
         tokio::spawn(road.keep(ledger.clone(), stop.clone()));
     }
     Ok(())
@@ -108,18 +120,18 @@ impl Road {
                 Ok(None) => {}
                 Ok(Some(size)) => {
                     if trouble.take().is_some() {
-                        tracing::info!(url = %self.url, size, "the witness signs again");
+                        tracing::info!(witness = %self.name, size, "the witness signs again");
                         self.log(&ledger, "witness.signs", None);
                     }
                 }
                 Err(error) => {
-                    if matches!(error, Trouble::Proven { .. }) {
+                    if let Trouble::Proven { note, .. } = &error {
                         // Whatever were appended here would be another history.
-                        ledger.disown(&format!("the witness {} {error}", self.url));
+                        ledger.disown(&format!("the witness {} {error}", self.name), note);
                     }
                     let code = error.code();
                     if trouble.replace(code) != Some(code) {
-                        tracing::error!(url = %self.url, %error, "NO COSIGNATURE of the police's witness");
+                        tracing::error!(witness = %self.name, %error, "NO COSIGNATURE of the police's witness");
                         self.log(&ledger, "witness.refuses", Some(code));
                     }
                 }
@@ -139,7 +151,7 @@ impl Road {
 
     fn log(&self, ledger: &Ledger, action: &'static str, code: Option<&str>) {
         let mut entry = Entry::new(chrono::Utc::now(), Operation::Maintenance, action);
-        entry.object = Some(ledger::Object::thing("witness", &self.url));
+        entry.object = Some(ledger::Object::thing("witness", &self.name));
         if let Some(code) = code {
             entry.outcome = ledger::Outcome::Failed { reason_code: code.to_owned() };
         }
@@ -204,14 +216,23 @@ impl Road {
             }
             let own = ledger.clone();
             // A note that bears not both signatures proves nothing.
-            Ok(blocking(move || own.contradiction(&note)).await.unwrap_or_default())
+            let found = blocking(move || Ok(own.contradiction(&note)?.map(|why| (why, note)))).await;
+            Ok(found.unwrap_or_default())
         };
         match shown.await {
-            Ok(Some(why)) => Trouble::Proven { why },
+            Ok(Some((why, note))) => Trouble::Proven { why, note },
             Ok(None) => Trouble::Claims { why },
-            Err(error) => Trouble::Unreachable(error),
+            Err(error) => Trouble::Unreachable(reqwest::Error::without_url(error)),
         }
     }
+}
+
+/// Scheme and host of an address, without the path that only this host knows.
+fn host_of(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}")
 }
 
 async fn read(mut response: reqwest::Response) -> Result<(u16, String), reqwest::Error> {
@@ -275,6 +296,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_secret_of_an_address_is_not_said() {
+        assert_eq!(host_of("https://witness.politie.example/s3cret/"), "https://witness.politie.example");
+        assert_eq!(host_of("http://127.0.0.1:7411"), "http://127.0.0.1:7411");
+        assert_eq!(host_of("https://user:word@w.example?s3cret"), "https://w.example");
+    }
+
+    #[tokio::test]
+    async fn an_entry_about_a_witness_does_not_name_its_secret() {
+        crate::tls::install_provider();
+        let root = tempfile::tempdir().unwrap();
+        let (dir, key) = (root.path().join("log"), root.path().join("keys/log.key"));
+        let ledger = Ledger::open(LedgerConfig::new(dir, key, "rtr.example/test")).unwrap();
+        // Nobody listens there any more.
+        let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let stop = CancellationToken::new();
+        ledger.append(Entry::heartbeat(chrono::Utc::now(), ledger::Clock::Unknown)).await.unwrap();
+        start(&ledger, &[format!("http://127.0.0.1:{port}/s3cret")], None, &stop).unwrap();
+        ledger.health().wait_for(|health| health.entries > 1).await.unwrap();
+        let (_, entry) = ledger.newest("witness.refuses").unwrap().unwrap();
+        assert_eq!(entry["object"]["id"], format!("http://127.0.0.1:{port}"));
+        assert!(!entry.to_string().contains("s3cret"), "{entry}");
+        stop.cancel();
+    }
+
     #[tokio::test]
     async fn only_what_the_witness_signed_itself_stops_the_log() {
         crate::tls::install_provider();
@@ -294,7 +340,7 @@ mod tests {
         let stranger = Stranger::default();
         let url = stranger.serve().await;
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut road = Road { url, client, old: 0 };
+        let mut road = Road { name: host_of(&url), url, client, old: 0 };
         let mut outcome = async || match road.bring(&ledger).await {
             Err(error) => error.code(),
             Ok(_) => "signed",

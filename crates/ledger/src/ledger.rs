@@ -252,12 +252,17 @@ impl Ledger {
         Err(LedgerError::Slow)
     }
 
-    /// Stops writing for good: somebody showed that this log is not what they signed. Nothing is appended until the daemon starts
-    /// with a log that carries it, or with a new epoch (decision 15).
-    pub fn disown(&self, why: &str) {
+    /// Stops writing for good: somebody showed by a `note` that this log is not what they signed ([`Ledger::contradiction`]). The note
+    /// is kept as the newest that was cosigned, so that no start takes this log either: nothing is appended until the log carries
+    /// it, or a new epoch begins (decision 15).
+    pub fn disown(&self, why: &str, note: &str) {
         let shared = self.shared();
         lock(&shared.disowned).get_or_insert_with(|| why.to_owned());
         shared.begin_failing(why);
+        let _witnessed = lock(&shared.witnessed);
+        if let Err(error) = shared.keep_witnessed(note) {
+            tracing::error!(%error, "what was shown could not be kept: the next start does not know of it");
+        }
     }
 
     /// How good the clock is from now on; stands in every entry whose maker did not say.

@@ -67,8 +67,9 @@ impl Sequencer {
                         self.shared.refused.fetch_add(1, Ordering::Relaxed);
                         answer(append.answer, Err(LedgerError::Unwritable { since }));
                     }
-                    let disowned = lock(&self.shared.disowned).is_some();
-                    if !disowned && (stop || tried.is_none_or(|at| at.elapsed() >= TRY_AGAIN)) {
+                    if !self.shared.is_disowned()
+                        && (stop || tried.is_none_or(|at| at.elapsed() >= TRY_AGAIN))
+                    {
                         tried = Some(Instant::now());
                         self.write(Vec::new(), Some(since));
                     }
@@ -198,16 +199,18 @@ impl Sequencer {
         if !in_time {
             self.shared.begin_failing(SLOW);
         }
+        // A write that was under way when the log was disowned opens it no more.
+        let recovered = recovering.is_some() && in_time;
         self.shared.health.send_modify(|health| {
             health.entries = self.sequence.count();
             health.spooled = spooled;
-            if recovering.is_some() && in_time {
+            if recovered && !self.shared.is_disowned() {
                 health.writable = true;
                 health.failing_since = None;
                 health.spool_lost = 0;
             }
         });
-        if recovering.is_some() && in_time {
+        if recovered {
             tracing::info!("the ledger can be written again");
         }
         for (seq, append) in (first + first_append as u64..).zip(batch) {

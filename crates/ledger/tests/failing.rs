@@ -25,6 +25,8 @@ struct Disk {
     broken: AtomicBool,
     read_only: AtomicBool,
     hanging: (Mutex<bool>, Condvar),
+    /// Whether somebody has waited for it.
+    hung: AtomicBool,
 }
 
 impl Disk {
@@ -38,6 +40,7 @@ impl DiskFaults for Disk {
     fn before(&self, step: DiskStep) -> io::Result<()> {
         let mut hanging = self.hanging.0.lock().unwrap();
         while *hanging {
+            self.hung.store(true, Ordering::SeqCst);
             hanging = self.hanging.1.wait(hanging).unwrap();
         }
         if step == DiskStep::Write && self.read_only.load(Ordering::SeqCst) {
@@ -247,16 +250,50 @@ async fn a_probe_finds_a_failing_disk_without_an_entry() {
     let actions: Vec<_> =
         ledger.entries(0, 10).unwrap().into_iter().map(|(_, leaf)| leaf["action"].clone()).collect();
     assert_eq!(actions, ["live_view.start", "ledger.recovered"]);
-    // Disowned by its witness it stays as it is.
-    ledger.disown("the witness has signed more");
+    // Disowned by its witness it stays as it is, also when the machine is started again.
+    ledger.disown("the witness has signed more", &shown(root.path()));
     assert!(matches!(
         ledger.append(look("live_view.stop", "L1", "a", "ENS-C01")).await,
         Err(LedgerError::Rewritten(_))
     ));
     ledger.append_spooled(look("live_view.stop", "L1", "a", "ENS-C01"));
+    let length = fs::metadata(root.path().join("log/sequence")).unwrap().len();
     drop(ledger);
-    let ledger = Ledger::open(config(root.path())).unwrap();
-    assert_eq!(ledger.entries(0, 10).unwrap()[1].1["action"], "ledger.recovered");
+    for kept in ["both", "elsewhere"] {
+        let refused = Ledger::open(config(root.path()));
+        assert!(matches!(refused, Err(LedgerError::Rewritten(_))), "{kept}: {refused:?}");
+        drop(fs::remove_file(root.path().join("log/checkpoint.witnessed")));
+    }
+    assert_eq!(fs::metadata(root.path().join("log/sequence")).unwrap().len(), length, "nothing was appended");
+}
+
+#[tokio::test]
+async fn a_write_that_ends_after_the_log_was_disowned_opens_it_no_more() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Disk::default());
+    let ledger = Ledger::open(LedgerConfig { faults: Some(disk.clone()), ..config(root.path()) }).unwrap();
+    ledger.append(look("live_view.start", "L1", "a", "ENS-C01")).await.unwrap();
+    disk.broken.store(true, Ordering::SeqCst);
+    assert!(ledger.append(look("live_view.start", "L2", "a", "ENS-C01")).await.is_err());
+    // The write that would recover is under way when the witness shows what it signed.
+    disk.hang(true);
+    disk.broken.store(false, Ordering::SeqCst);
+    let end = Instant::now() + Duration::from_secs(60);
+    while !disk.hung.load(Ordering::SeqCst) {
+        assert!(Instant::now() < end, "the log is not tried again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ledger.disown("the witness has signed more", &shown(root.path()));
+    disk.hang(false);
+    let mut health = ledger.health();
+    let landed = health.wait_for(|health| health.entries > 1).await.unwrap();
+    assert!(!landed.writable, "a disowned log takes entries again");
+}
+
+/// A checkpoint of more entries than there are, under the log's own key.
+fn shown(root: &std::path::Path) -> String {
+    let key = ledger::LogKey::load_or_create(&root.join("keys/log.key"), "rtr.example/test").unwrap();
+    key.sign(99, [7; 32]).unwrap()
 }
 
 #[tokio::test]
@@ -397,13 +434,16 @@ async fn what_an_old_log_owed_stands_in_the_one_that_follows_it() {
         old.append(look("live_view.start", look_id, "a", camera)).await.unwrap();
     }
     // The police showed that history is missing: from here on nothing is appended, and a running look is cut.
-    old.disown("the witness has signed more");
+    old.disown("the witness has signed more", &shown(root.path()));
     old.append_spooled(look("live_view.stop", "L1", "a", "ENS-C01"));
     let vkey = old.vkey();
     drop(old);
     let (dir, aside) = (root.path().join("log"), root.path().join("log-until-2"));
     fs::rename(&dir, &aside).unwrap();
-    fs::rename(root.path().join("keys/log.key"), root.path().join("keys/old.key")).unwrap();
+    for name in ["key", "witnessed"] {
+        let keys = root.path().join("keys");
+        fs::rename(keys.join(format!("log.{name}")), keys.join(format!("old.{name}"))).unwrap();
+    }
 
     let owed = ledger::Owed::read(&aside, &vkey).unwrap();
     assert_eq!(owed.len(), (1, 1));
