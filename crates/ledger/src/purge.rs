@@ -9,7 +9,7 @@ use crate::{
     Ledger, LedgerError,
     entry::{Entry, Operation},
     privacy::month_of,
-    publish::{SEQUENCE_LINE, write_durably},
+    publish::{SEQUENCE_LINE, sync_name, write_durably},
     shared::{Shared, time_of},
     tiles::{PRUNED, WIDTH, entries_path, hash_tile_path},
     tree::NodeHash,
@@ -51,9 +51,13 @@ impl Ledger {
     /// When an entry cannot be written or a file cannot be destroyed; the next call goes on from there.
     pub async fn purge(&self, cutoff: DateTime<Utc>, now: DateTime<Utc>) -> Result<Purge, LedgerError> {
         let this = self.clone();
-        let due = tokio::task::spawn_blocking(move || this.purge_due(cutoff))
-            .await
-            .map_err(|_| LedgerError::Closed)??;
+        let due = tokio::task::spawn_blocking(move || {
+            // What an error kept there when it should have gone.
+            finish(this.shared())?;
+            this.purge_due(cutoff)
+        })
+        .await
+        .map_err(|_| LedgerError::Closed)??;
         let (first, root) = match due {
             Due::Nothing => return Ok(Purge::NothingDue),
             Due::Announced { first, seq } => {
@@ -115,11 +119,10 @@ impl Ledger {
         let tombstone = shared.key.sign_with(first, root, &lines)?;
         // From here on the entries count as gone, also after a crash: what is still there then is destroyed at the start.
         let path = shared.dir.join(PRUNED);
-        write_durably(&path, tombstone.as_bytes()).map_err(LedgerError::io(&path))?;
+        let signed = write_durably(&path, tombstone.as_bytes()).and_then(|()| sync_name(&path));
+        signed.map_err(LedgerError::io(&path))?;
         shared.log_mut().first = first;
-        shared.with_index(|index| index.forget(first))?;
         destroy(shared, begin, first, offset)?;
-        destroy_months(shared)?;
         Ok(Purge::Done { first })
     }
 }
@@ -147,15 +150,17 @@ impl Due {
     }
 }
 
-/// Destroys the files of entries `begin` to `first`, as far as they are still there, and their bytes in the sequence file.
+/// Destroys entries `begin` to `first`, as far as they are still there: their bytes in the sequence file, what the index knows of
+/// them, tiles, months' keys, and last of all their bundles, oldest first. So the newest bundle tells whether all is done.
 fn destroy(shared: &Shared, begin: u64, first: u64, offset: u64) -> Result<(), LedgerError> {
+    let path = shared.dir.join("sequence");
+    let wiped = fs::OpenOptions::new().write(true).open(&path).and_then(|file| wipe(&file, offset));
+    wiped.map_err(LedgerError::io(path))?;
+    shared.with_index(|index| index.forget(first))?;
     let remove = |path: &Path| match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(LedgerError::io(path)(e)),
         _ => Ok(()),
     };
-    for n in begin / WIDTH..first / WIDTH {
-        remove(&shared.dir.join(entries_path(n, WIDTH)))?;
-    }
     for level in 0_u32..7 {
         // A tile goes when its last entry does (tlog-tiles, "pruning").
         let each = 8 * (level + 1);
@@ -163,9 +168,8 @@ fn destroy(shared: &Shared, begin: u64, first: u64, offset: u64) -> Result<(), L
             remove(&shared.dir.join(hash_tile_path(level as u8, n, WIDTH)))?;
         }
     }
-    let path = shared.dir.join("sequence");
-    let wiped = fs::OpenOptions::new().write(true).open(&path).and_then(|file| wipe(&file, offset));
-    wiped.map_err(LedgerError::io(path))
+    destroy_months(shared)?;
+    (begin / WIDTH..first / WIDTH).try_for_each(|n| remove(&shared.dir.join(entries_path(n, WIDTH))))
 }
 
 /// The bytes before `offset`, without the header: given back to the file system, or overwritten where it cannot do that.
@@ -184,7 +188,7 @@ fn wipe(file: &fs::File, offset: u64) -> io::Result<()> {
     file.sync_data()
 }
 
-/// After a crash between tombstone and destruction: what should be gone goes now.
+/// After a crash or an error between tombstone and the end of the destruction: what should be gone goes now.
 pub(crate) fn finish(shared: &Shared) -> Result<(), LedgerError> {
     let (first, offset) = {
         let log = shared.log();

@@ -207,3 +207,51 @@ async fn a_purge_before_the_term_was_over_does_not_hold() {
     let younger = inspected(60, &receipt).unwrap_err();
     assert!(matches!(younger[..], [VerifyError::PurgedYounger { seq: 255, .. }]), "{younger:?}");
 }
+
+#[tokio::test]
+async fn a_purge_that_was_cut_short_is_finished_wherever_it_stopped() {
+    // What cannot be removed as a file stops the purge there, as a crash would.
+    for (stops_at, restarts) in
+        [("tile/0/000", true), ("tile/0/000", false), ("tile/entries/000", true), ("tile/entries/001", false)]
+    {
+        let root = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(config(root.path())).unwrap();
+        let police = police(root.path(), &ledger);
+        let mut appends = tokio::task::JoinSet::new();
+        for n in 0..900_i64 {
+            let at = if n < 512 { at(n) } else { at(2 * MONTH + n) };
+            let entry = Entry { at, look: None, ..look("replay.start", "", "a", "ENS-C01") };
+            let ledger = ledger.clone();
+            appends.spawn(async move { ledger.append(entry).await.unwrap() });
+            tokio::task::yield_now().await;
+        }
+        appends.join_all().await;
+        witness(&ledger, &police, 1).await;
+        let announced = ledger.purge(at(MONTH), at(LATER)).await.unwrap();
+        assert!(matches!(announced, ledger::Purge::Announced { first: 512, .. }), "{announced:?}");
+        witness(&ledger, &police, 2).await;
+        let dir = root.path().join("log");
+        let obstacle = dir.join(stops_at);
+        fs::remove_file(&obstacle).unwrap();
+        fs::create_dir(&obstacle).unwrap();
+        assert!(ledger.purge(at(MONTH), at(LATER)).await.is_err(), "{stops_at}");
+        fs::remove_dir(&obstacle).unwrap();
+        if restarts {
+            drop(ledger);
+            ledger = Ledger::open(config(root.path())).unwrap();
+            published(&ledger, 901).await;
+        } else {
+            assert_eq!(ledger.purge(at(MONTH), at(LATER)).await.unwrap(), ledger::Purge::NothingDue);
+        }
+        for gone in ["tile/entries/000", "tile/entries/001", "tile/0/000", "tile/0/001"] {
+            assert!(!dir.join(gone).exists(), "stopped at {stops_at}: {gone} is still there");
+        }
+        let sequence = fs::read(dir.join("sequence")).unwrap();
+        assert!(sequence[16..80_000].iter().all(|byte| *byte == 0), "{stops_at}: the bytes are still there");
+        assert!(
+            !root.path().join("keys/ledger-months/2026-11").exists(),
+            "{stops_at}: the month's key lives"
+        );
+        assert_eq!(verify(&dir, &ledger.vkey(), &[]).unwrap().first, 512);
+    }
+}
