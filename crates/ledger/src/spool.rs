@@ -208,7 +208,31 @@ impl Spool {
         }
         if self.waiting.is_empty() {
             self.position = 0;
+        } else if self.position > self.capacity / 4 {
+            // Where something always waits, it must not creep to the end.
+            self.return_to_front();
         }
+    }
+
+    /// Moves what waits to the front, where it has room before its oldest record: one write, so that a killed process finds it
+    /// there or where it was.
+    fn return_to_front(&mut self) {
+        let frame = |waiting: &Waiting| {
+            let (leaf, details) = (waiting.leaf.as_bytes().to_vec(), waiting.details.clone());
+            Record { spool: waiting.number, leaf, details }.frame(0)
+        };
+        let frames: Vec<u8> = self.waiting.iter().flat_map(frame).collect();
+        let length = frames.len() as u64;
+        if length > self.position.saturating_sub(length) {
+            return;
+        }
+        if let Some(file) = &self.file
+            && let Err(e) = file.write_all_at(&frames, 0)
+        {
+            tracing::error!(error = %e, "the spool cannot be written");
+            return;
+        }
+        self.position = length;
     }
 
     /// Keeps the counts that are still to be told, so that they outlive the process, and opens the file again where that was
@@ -279,6 +303,26 @@ mod tests {
         let spool = Spool::open(&path, 4096, 5).unwrap();
         assert_eq!(leaves(&spool), ["{\"n\":1}"]);
         assert_eq!(spool.waiting()[0].number, 6);
+    }
+
+    #[test]
+    fn a_trickle_that_never_ends_finds_room_and_survives() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool");
+        let mut spool = Spool::open(&path, 4096, 0).unwrap();
+        assert!(spool.push(prepared(1), Claim::Whole));
+        for n in 2..=1000 {
+            // The sequence file has taken all but the newest when that comes.
+            let claim = if n % 2 == 0 { Claim::Whole } else { Claim::Half };
+            assert!(spool.push(prepared(n % 40), claim), "no room for {n}");
+            spool.taken(n as u64 - 1);
+            if n % 7 == 0 {
+                drop(spool);
+                spool = Spool::open(&path, 4096, n as u64 - 1).unwrap();
+            }
+            assert_eq!(leaves(&spool), [format!("{{\"n\":{}}}", n % 40)], "after {n}");
+        }
+        assert_eq!(spool.lost, 0);
     }
 
     #[test]
