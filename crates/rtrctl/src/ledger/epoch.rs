@@ -38,9 +38,17 @@ pub(super) fn follows(dir: &Path, policy: &Policy, previous: &Path, previous_key
     ));
     let known = Known { witnesses: policy.witnesses.clone(), ..Known::default() };
     let began = Instant::now();
-    match ledger::inspect(previous, previous_key, &known) {
-        Ok(verified) => report(&verified, &known, began.elapsed().as_secs_f64()),
+    let verified = match ledger::inspect(previous, previous_key, &known) {
+        Ok(verified) => verified,
         Err(findings) => return Ok(wrong(&findings)),
+    };
+    report(&verified, &known, began.elapsed().as_secs_f64());
+    if let Some((name, size, signed_at)) = verified.witnessed.iter().find(|(_, size, _)| *size > grant.size) {
+        say(format!(
+            "WRONG: {name} cosigned {size} entries of the epoch before at {signed_at}, and the grant ends it at {}",
+            grant.size
+        ));
+        return Ok(ExitCode::FAILURE);
     }
     let old = Published::open(previous, previous_key)?;
     if old.size() < grant.size {

@@ -4,10 +4,13 @@ use super::{
     Verb, export,
     keys::{Policy, Quorum},
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use clap::Parser;
 use ledger::{
-    Actor, Entry, Ledger, LedgerConfig, MonthKeys, Object, Operation, Outcome, Purge, note::CosignerKey,
+    Actor, Entry, Ledger, LedgerConfig, MonthKeys, Object, Operation, Outcome, Purge,
+    epoch::{ACTION, Grant},
+    note::{Checkpoint, CosignerKey},
 };
 use std::{
     fs,
@@ -29,6 +32,14 @@ fn ledger(words: &[&str]) -> ExitCode {
 
 fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_000_000 + second, 0).unwrap()
+}
+
+async fn cosign(ledger: &Ledger, police: &CosignerKey, second: i64) {
+    let size = ledger.size();
+    ledger.published().wait_for(|published| *published >= size).await.unwrap();
+    let checkpoint = Checkpoint::read(&ledger.checkpoint().unwrap(), &ledger.vkey()).unwrap();
+    let line = police.cosign(&checkpoint.text, at(second)).unwrap();
+    ledger.record_cosignature(&checkpoint.with_cosignatures(&line)).unwrap();
 }
 
 const MONTH: i64 = 31 * 86_400;
@@ -73,13 +84,7 @@ impl Log {
     }
 
     async fn witness(&self, second: i64) {
-        let size = self.ledger.size();
-        self.ledger.published().wait_for(|published| *published >= size).await.unwrap();
-        let note = self.ledger.checkpoint().unwrap();
-        let text = note.split_once("\n\n").unwrap().0.to_owned() + "\n";
-        let line = self.police.cosign(&text, at(second)).unwrap();
-        let own = note.lines().find(|line| line.starts_with('—')).unwrap();
-        self.ledger.record_cosignature(&format!("{text}\n{own}\n{line}")).unwrap();
+        cosign(&self.ledger, &self.police, second).await;
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -241,6 +246,35 @@ async fn what_the_given_witnesses_did_not_cosign_is_not_enough() {
         assert_eq!(with(&["--policy", &none]), ExitCode::SUCCESS);
         assert_eq!(with(&["--policy", &both]), ExitCode::FAILURE, "{what:?}");
     }
+}
+
+#[tokio::test]
+async fn a_log_that_was_cosigned_beyond_the_grant_did_not_end_there() {
+    let old = Log::new(6).await;
+    let (dir, old_key, seen) = (old.text("log"), old.ledger.vkey(), old.police.vkey());
+    let follows = async |name: &str, size: u64| {
+        let config = LedgerConfig::new(old.path(name), old.path(&format!("{name}.key")), "rtr.example/t-2");
+        let new_log = Ledger::open(config).unwrap();
+        let root = old.ledger.inclusion(0, size).unwrap().root;
+        let grant = Grant {
+            old_log: old_key.clone(),
+            size,
+            root: BASE64_STANDARD.encode(root),
+            new_log: new_log.vkey(),
+            reason: "the disk died".to_owned(),
+        };
+        let note = format!("{}\n{}", grant.text(), old.police.cosign(&grant.text(), at(1)).unwrap());
+        let mut first = Entry::new(at(2), Operation::Admin, ACTION);
+        first.data = Some(serde_json::json!({ "grant": note }));
+        new_log.append(first).await.unwrap();
+        new_log.trust_witness(&seen).unwrap();
+        cosign(&new_log, &old.police, 3).await;
+        let (new, key) = (old.text(name), new_log.vkey());
+        let words = ["verify", &new, "--log-key", &key, "--witness-key", &seen];
+        ledger(&[&words[..], &["--previous", &dir, "--previous-key", &old_key]].concat())
+    };
+    assert_eq!(follows("whole", 6).await, ExitCode::SUCCESS);
+    assert_eq!(follows("beyond", 4).await, ExitCode::FAILURE);
 }
 
 #[test]
