@@ -93,6 +93,17 @@ impl Report {
     }
 }
 
+/// Why facts from before the log's first entry are not known from it.
+fn earlier(log: &Published) -> Option<String> {
+    if log.first() > 0 {
+        return Some(format!("the entries before {} were purged at the end of their term", log.first()));
+    }
+    let (_, leaf) = leaves_in_order(log).next()?;
+    let leaf = leaf.ok()?;
+    let begins = Leaf::read(&leaf).is_some_and(|entry| entry.action == ledger::epoch::ACTION);
+    begins.then(|| "this log follows another, which ended when this epoch was granted".to_owned())
+}
+
 impl Audit {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let policy = self.log.policy()?;
@@ -116,7 +127,7 @@ impl Audit {
         let log = Published::open(&folder, &policy.log)?;
         let mut details =
             self.months.as_deref().map(|months| MonthKeys::open(months)?.details(&folder)).transpose()?;
-        let mut found = Findings::default();
+        let mut found = Findings::of_log_after(earlier(&log));
         for (seq, leaf) in leaves_in_order(&log) {
             let leaf = match leaf {
                 Ok(leaf) => leaf,
@@ -139,9 +150,10 @@ impl Audit {
             }
             self.take(&mut found, seq, &leaf, &entry, at);
         }
+        self.take_end(&mut found, Utc::now());
         let end_of_day =
             self.on.and_then(|day| day.succ_opt()?.and_hms_opt(0, 0, 0)).map(|end| end.and_utc());
-        self.print(&found, end_of_day.or(found.last_at).unwrap_or_else(Utc::now));
+        self.print(&found, end_of_day.or(found.last.map(|(at, _)| at)).unwrap_or_else(Utc::now));
         Ok(ExitCode::SUCCESS)
     }
 
@@ -162,16 +174,41 @@ impl Audit {
             found.standing(seq, entry, value);
         }
         let inside = self.is_inside(at);
-        if let (Some(before), Some(at)) = (found.last_at, at)
-            && inside
-            && at - before > SILENCE
-        {
-            found.silence.add(seq, || format!("{before}: no entry for {} s", (at - before).num_seconds()));
+        if let Some(at) = at {
+            self.take_silence(found, seq, at);
+            if found.last.is_none_or(|(last, _)| last < at) {
+                found.last = Some((at, seq));
+            }
         }
-        found.last_at = found.last_at.max(at);
         if inside {
             found.entries += 1;
             found.happened(seq, entry, value);
+        }
+    }
+
+    /// The silence up to an entry, where any of it lies in the range. Before the first entry of the log it counts from the range's
+    /// beginning.
+    fn take_silence(&self, found: &mut Findings, seq: u64, at: DateTime<Utc>) {
+        let begins = found.last.is_none();
+        let Some(before) = found.last.map(|(before, _)| before).or(self.since) else { return };
+        let in_range =
+            self.since.is_none_or(|since| at > since) && self.until.is_none_or(|until| before < until);
+        if in_range && at - before > SILENCE {
+            let why = if begins { " (the first that is in this log)" } else { "" };
+            found
+                .silence
+                .add(seq, || format!("{before}: no entry for {} s{why}", (at - before).num_seconds()));
+        }
+    }
+
+    /// The silence from the last entry to the end of the range, as far as that has come.
+    fn take_end(&self, found: &mut Findings, now: DateTime<Utc>) {
+        let (Some(until), Some((last, seq))) = (self.until.map(|until| until.min(now)), found.last) else {
+            return;
+        };
+        if until - last > SILENCE && self.since.is_none_or(|since| until > since) {
+            let silent = (until - last).num_seconds();
+            found.silence.add(seq, || format!("{last}: no entry for {silent} s, to the end of the range"));
         }
     }
 
@@ -251,7 +288,9 @@ impl Audit {
                 })
                 .collect();
             let purpose = self.purpose.map(Purpose::word);
-            say(json!({ "entries": found.entries, "on": on, "purpose": purpose, "reports": reports }));
+            say(json!({
+                "entries": found.entries, "earlier": found.earlier, "on": on, "purpose": purpose, "reports": reports,
+            }));
             return;
         }
         if let Some(purpose) = self.purpose {
@@ -260,6 +299,11 @@ impl Audit {
             say(format!("read for the purpose {}{names}", purpose.word()));
         }
         say(format!("{} entries in the range", found.entries));
+        if let Some(earlier) = &found.earlier {
+            say(format!(
+                "ATTENTION: {earlier}; what was recorded there and still holds is not in these reports"
+            ));
+        }
         for (_, title, lines) in sections {
             say(format!("\n== {title}"));
             for row in lines.shown() {
@@ -269,5 +313,43 @@ impl Audit {
                 say(format!("  and {more} more; --json has all of them"));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_told_up_to_the_edges_of_the_range() {
+        let at = |second: i64| DateTime::from_timestamp(1_795_000_000 + second, 0).unwrap();
+        let told = |since: Option<i64>, until: Option<i64>, entries: &[i64]| {
+            #[derive(clap::Parser)]
+            struct Line {
+                #[command(flatten)]
+                audit: Audit,
+            }
+            let mut audit = <Line as clap::Parser>::parse_from(["audit", "log", "--log-key", "k"]).audit;
+            (audit.since, audit.until) = (since.map(at), until.map(at));
+            let mut found = Findings::default();
+            for (seq, second) in (0..).zip(entries) {
+                let leaf = json!({ "action": "heartbeat", "operation": "maintenance", "outcome": "done",
+                    "at": at(*second).to_rfc3339_opts(chrono::SecondsFormat::Millis, true) });
+                let leaf = leaf.to_string();
+                let entry = Leaf::read(leaf.as_bytes()).unwrap();
+                audit.take(&mut found, seq, leaf.as_bytes(), &entry, entry.at.parse().ok());
+            }
+            audit.take_end(&mut found, at(100_000));
+            let text =
+                |row: &Value| row["text"].as_str().unwrap().split("no entry for ").nth(1).unwrap().to_owned();
+            found.silence.rows().iter().map(text).collect::<Vec<_>>()
+        };
+        let beats = [0, 60, 120, 1000, 1060];
+        assert_eq!(told(None, None, &beats), ["880 s"]);
+        assert_eq!(told(Some(-600), Some(130), &beats), ["600 s (the first that is in this log)", "880 s"]);
+        assert_eq!(told(Some(0), Some(121), &beats[..3]), Vec::<String>::new());
+        assert_eq!(told(Some(200), Some(300), &beats), ["880 s"], "a range without any entry");
+        assert_eq!(told(Some(1000), Some(2000), &beats), ["940 s, to the end of the range"]);
+        assert_eq!(told(Some(1000), Some(200_000), &beats), ["98940 s, to the end of the range"]);
     }
 }

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The term of Gemeentewet 151c lid 9 and the hour in which destruction must follow (policy).
 const TERM: TimeDelta = TimeDelta::hours(28 * 24 + 1);
+/// That hour.
+const GRACE: TimeDelta = TimeDelta::hours(1);
 /// Facts whose history an auditor reads.
 const LEGAL_KINDS: [&str; 8] =
     ["ordinance", "decree", "extension", "revocation", "consultation", "period", "window", "extra_window"];
@@ -33,6 +35,13 @@ struct Held {
     review_at: Option<DateTime<Utc>>,
 }
 
+/// A key that must be destroyed by an instant (UTC).
+struct Due {
+    seq: u64,
+    camera: String,
+    at: DateTime<Utc>,
+}
+
 /// An authorisation as the months' keys open it.
 struct Authorisation {
     seq: u64,
@@ -50,15 +59,23 @@ pub(super) struct Findings {
     pub(super) windows: Lines,
     pub(super) silence: Lines,
     pub(super) maintenance: Lines,
-    pub(super) last_at: Option<DateTime<Utc>>,
+    /// The newest time so far, and its entry.
+    pub(super) last: Option<(DateTime<Utc>, u64)>,
     pub(super) entries: u64,
+    /// Why facts from before the first entry are not known here.
+    pub(super) earlier: Option<String>,
     denied: BTreeMap<(String, String), (u64, u64)>,
     looks: BTreeMap<String, Look>,
     holds: BTreeMap<String, Held>,
     disclosed: Disclosures,
     cameras: BTreeMap<String, Camera>,
     daily: Lines,
+    /// Keys of footage that were announced to be destroyed, by their commitment.
+    due: BTreeMap<String, Due>,
     facts: BTreeMap<(String, String), (u64, Value)>,
+    /// Authorisations as they stand sealed in the log: entry, pseudonym, version. Which belong to one another only the months' keys
+    /// tell, for a person may have several.
+    sealed: Vec<(u64, String, u64)>,
     readings: BTreeMap<(String, String), (u64, u64)>,
     opened: BTreeMap<String, Authorisation>,
     active: BTreeSet<String>,
@@ -80,6 +97,11 @@ fn time(value: &Value, key: &str) -> Option<DateTime<Utc>> {
 }
 
 impl Findings {
+    /// Nothing found yet; `earlier` says why facts from before the first entry are not known, where they are not.
+    pub(super) fn of_log_after(earlier: Option<String>) -> Self {
+        Self { earlier, ..Self::default() }
+    }
+
     /// What the months' keys open: who did something `inside` the range, and which authorisations were recorded `by_then`.
     pub(super) fn persons(
         &mut self,
@@ -146,6 +168,11 @@ impl Findings {
                     "" => leaf.object.pseudonym.as_deref().unwrap_or_default(),
                     id => id,
                 };
+                if kind == "authorisation" {
+                    let version = value.pointer("/data/version").and_then(Value::as_u64).unwrap_or(0);
+                    self.sealed.push((seq, id.to_owned(), version));
+                    return;
+                }
                 self.facts.insert((kind, id.to_owned()), (seq, value));
             }
             _ => {}
@@ -155,11 +182,34 @@ impl Findings {
             let camera = self.cameras.entry(camera.to_string()).or_default();
             camera.recorded_since.get_or_insert_with(|| leaf.at.to_string());
         }
+        if leaf.action == "destroy.due" {
+            self.announced(seq, camera, &value());
+        }
         if leaf.action == "destroy.done" {
+            self.destroyed(&value());
             let camera = self.cameras.entry(camera.to_string()).or_default();
             camera.destructions += 1;
             camera.destroyed_until =
                 camera.destroyed_until.take().max(leaf.object.until.as_ref().map(ToString::to_string));
+        }
+    }
+
+    fn announced(&mut self, seq: u64, camera: &str, entry: &Value) {
+        for key in entry.pointer("/data/keys").and_then(Value::as_array).into_iter().flatten() {
+            let commitment = key.get("commitment").and_then(Value::as_str);
+            if let (Some(commitment), Some(at)) = (commitment, time(key, "due")) {
+                self.due.insert(commitment.to_owned(), Due { seq, camera: camera.to_owned(), at });
+            }
+        }
+    }
+
+    /// Each stream of a camera has keys of its own, so an hour of one that failed is told though the other's went.
+    fn destroyed(&mut self, entry: &Value) {
+        if entry.pointer("/data/unfinished") == Some(&true.into()) {
+            return;
+        }
+        for key in entry.pointer("/data/keys").and_then(Value::as_array).into_iter().flatten() {
+            self.due.remove(key.as_str().unwrap_or_default());
         }
     }
 
@@ -272,6 +322,11 @@ impl Findings {
         for (camera, state) in &self.cameras {
             lines.say(|| state.line(camera, on));
         }
+        for Due { seq, camera, at } in self.due.values().filter(|due| due.at + GRACE < on) {
+            lines.add(*seq, || {
+                format!("{camera}: a key that was due at {at}, and no entry says that it was destroyed")
+            });
+        }
         lines.append(&self.daily, |row| format!("daily report, {row}"));
         lines
     }
@@ -294,15 +349,22 @@ impl Findings {
             let parties = agreement.get("parties").and_then(Value::as_array);
             let parties: Vec<&str> = parties.into_iter().flatten().filter_map(Value::as_str).collect();
             let parent = agreement.get("parent").and_then(Value::as_str);
-            let broken = parent.is_some_and(|parent| {
-                !all.iter().any(|(other, _, above)| other.as_str() == parent && in_force(above))
-            });
+            let above = parent.map(|parent| all.iter().find(|(other, _, _)| other.as_str() == parent));
             let mut remarks = String::new();
             if !in_force(agreement) {
                 remarks.push_str("; NOT in force");
             }
-            if broken {
-                remarks.push_str("; the agreement above it is NOT in force");
+            match above {
+                Some(None) if self.earlier.is_some() => {
+                    remarks.push_str(
+                        "; the agreement above it is not in this log: see what lies before its first entry",
+                    );
+                }
+                Some(None) => remarks.push_str("; the agreement above it is NOT in force"),
+                Some(Some((_, _, above))) if !in_force(above) => {
+                    remarks.push_str("; the agreement above it is NOT in force");
+                }
+                _ => {}
             }
             if text("type").contains("sub")
                 && agreement.get("controller_consent_ref").is_none_or(Value::is_null)
@@ -337,9 +399,8 @@ impl Findings {
             }
             return lines;
         }
-        for ((_, id), (seq, entry)) in self.facts.iter().filter(|((kind, _), _)| kind == "authorisation") {
-            let version = entry.pointer("/data/version").and_then(Value::as_u64).unwrap_or(0);
-            lines.add(*seq, || format!("{id}: version {version}"));
+        for (seq, person, version) in &self.sealed {
+            lines.add(*seq, || format!("{person}: version {version}"));
         }
         lines
     }
@@ -435,6 +496,76 @@ mod tests {
             rows[1].1.contains("look b on an extra window, begun") && rows[1].1.contains("C1"),
             "{rows:?}"
         );
+    }
+
+    fn rows(lines: &Lines) -> Vec<String> {
+        lines.rows().iter().map(|row| format!("{} {}", row["entry"], row["text"].as_str().unwrap())).collect()
+    }
+
+    #[test]
+    fn an_agreement_below_one_that_is_not_in_the_log_is_accused_only_where_the_log_is_whole() {
+        let agreement = |id: &str, parent: Value, until: &str| {
+            json!({ "action": "register.record", "at": "2026-11-22T09:00:00.000Z", "operation": "admin",
+                "outcome": "done", "object": { "kind": "agreement", "id": id }, "data": { "kind": "agreement" },
+                "change": { "new": { "type": "processing", "parent": parent, "valid_from": "2026-01-01T00:00:00Z",
+                    "valid_until": until } } })
+        };
+        let mut findings = Findings::default();
+        take(&mut findings, 300, &agreement("B", json!("A"), "2028-01-01T00:00:00Z"));
+        take(&mut findings, 301, &agreement("C", json!("B"), "2028-01-01T00:00:00Z"));
+        take(&mut findings, 302, &agreement("D", json!(null), "2026-02-01T00:00:00Z"));
+        take(&mut findings, 303, &agreement("E", json!("D"), "2028-01-01T00:00:00Z"));
+        let on = "2026-11-23T00:00:00Z".parse().unwrap();
+        let accused = |findings: &Findings| {
+            let lines = rows(&findings.agreements(on));
+            ["B", "C", "E"].map(|id| {
+                let line = lines.iter().find(|line| line.contains(&format!(" {id} (")));
+                line.unwrap().contains("above it is NOT in force")
+            })
+        };
+        assert_eq!(accused(&findings), [true, false, true]);
+        findings.earlier = Some("the entries before 256 were purged".to_owned());
+        assert_eq!(accused(&findings), [false, false, true], "what is not seen is not accused");
+        assert!(rows(&findings.agreements(on))[0].contains("not in this log"));
+    }
+
+    #[test]
+    fn two_sealed_authorisations_of_one_person_are_two_lines() {
+        let mut findings = Findings::default();
+        let record = json!({ "action": "register.record", "at": "2026-11-22T09:00:00.000Z", "operation": "admin",
+            "outcome": "done", "object": { "kind": "person", "pseudonym": "p-1" },
+            "data": { "kind": "authorisation", "version": 1 } });
+        take(&mut findings, 7, &record);
+        take(&mut findings, 9, &record);
+        let on = "2026-11-23T00:00:00Z".parse().unwrap();
+        assert_eq!(rows(&findings.authorisations(on, false)), ["7 p-1: version 1", "9 p-1: version 1"]);
+    }
+
+    #[test]
+    fn an_hour_of_one_stream_that_was_not_destroyed_is_told_though_the_other_stream_s_was() {
+        let mut findings = Findings::default();
+        let entry = |action: &str, data: Value| {
+            json!({ "action": action, "at": "2026-11-22T09:00:00.000Z", "operation": "destroy", "outcome": "done",
+                "object": { "kind": "footage", "camera": "C1", "until": "2026-10-25T13:00:00.000Z" }, "data": data })
+        };
+        let due = |commitment: &str, at: &str| json!({ "id": "1", "commitment": commitment, "due": at });
+        let announced = |main: &str, sub: &str, at: &str| json!({ "keys": [due(main, at), due(sub, at)] });
+        take(&mut findings, 1, &entry("destroy.due", announced("m12", "s12", "2026-11-22T12:00:00Z")));
+        take(&mut findings, 2, &entry("destroy.due", announced("m13", "s13", "2026-11-22T13:00:00Z")));
+        take(&mut findings, 3, &entry("destroy.done", json!({ "keys": ["m12", "s12", "m13"] })));
+        take(&mut findings, 4, &entry("destroy.done", json!({ "keys": ["s13"], "unfinished": true })));
+        let told = |findings: &Findings, on: &str| {
+            let lines = rows(&findings.destruction(on.parse().unwrap()));
+            lines.into_iter().filter(|line| line.contains("no entry says")).collect::<Vec<_>>()
+        };
+        assert!(told(&findings, "2026-11-22T13:59:00Z").is_empty(), "within its hour");
+        let late = told(&findings, "2026-11-22T14:01:00Z");
+        assert!(
+            late.len() == 1 && late[0].starts_with("2 C1: a key that was due at 2026-11-22 13:00"),
+            "{late:?}"
+        );
+        take(&mut findings, 5, &entry("destroy.done", json!({ "keys": ["s13"], "recovered": true })));
+        assert!(told(&findings, "2026-11-22T14:01:00Z").is_empty());
     }
 
     #[test]
