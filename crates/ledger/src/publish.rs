@@ -1,5 +1,8 @@
 //! The publisher: one thread brings tiles, entry bundles, the signed checkpoint and the index up to the sequence file, and
 //! picks up the witness's cosignature. Whatever it fails to write it writes at the next round.
+//!
+//! `checkpoint` is the newest state, so it bears cosignatures only until the next entry: whoever follows the log does not wait for
+//! a witness. The newest state that one signed stays beside it (`checkpoint.witnessed`), and verifiers read both.
 
 use crate::{
     LedgerError,
