@@ -274,8 +274,8 @@ fn a_rollback_a_fork_and_an_old_checkpoint_are_found_by_whoever_kept_something()
         published.prove(900).unwrap().to_text()
     };
     let know = |kept: &[&str]| Known {
-        witnesses: Vec::new(),
         kept: kept.iter().map(|text| ("kept".to_owned(), (*text).to_owned())).collect(),
+        ..Known::default()
     };
     inspect(&log.log(), &log.vkey, &know(&[&kept, &proof])).unwrap();
     // Last night's backup is whole in itself; what was shown later gives it away, at the entry where it ends.
