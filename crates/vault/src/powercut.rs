@@ -120,13 +120,12 @@ impl Disk {
             }
             return Err(VaultError::Io { path: act.path().to_owned(), source: error.into() });
         }
-        if let Act::Sync(_) = act {
-            if path.extension().is_some_and(|kind| kind == "vol") && state.slow {
-                state.waiting += 1;
-                self.changed.notify_all();
-                state = self.changed.wait_while(state, |state| state.slow).unwrap();
-                state.waiting -= 1;
-            }
+        let volume = path.extension().is_some_and(|kind| kind == "vol");
+        if matches!(act, Act::Sync(_)) && volume && state.slow {
+            state.waiting += 1;
+            self.changed.notify_all();
+            state = self.changed.wait_while(state, |state| state.slow).unwrap();
+            state.waiting -= 1;
         }
         state.done.push(match act {
             Act::Create(_, bytes) => Done::Create(path, bytes.to_vec()),
