@@ -4,6 +4,10 @@
 //! Each file under `tests/tests/` is one story. They run one after another (each is a program of its own), with few
 //! cameras, on the binaries that `cargo build --workspace --all-targets` made.
 
+mod copying;
+
+pub use copying::copy_folder;
+
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};

@@ -2,7 +2,7 @@
 //! begins it, people look again, and a verification spans both.
 
 use anyhow::{Context as _, Result, ensure};
-use end_to_end::{PATIENCE, cameras_until, log_in, pictures, plan, programs, watch};
+use end_to_end::{PATIENCE, cameras_until, copy_folder, log_in, pictures, plan, programs, watch};
 use protocol::api::CameraState;
 use std::{
     fs,
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 use xtask::{
-    processes::{self, Process},
+    processes::Process,
     room::{Periods, Room},
 };
 
@@ -42,11 +42,6 @@ fn witnessed(log: &Path, more_than: u64) -> Result<u64> {
         ensure!(Instant::now() < end, "no cosignature on more than {more_than} entries");
         std::thread::sleep(Duration::from_millis(100));
     }
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    drop(fs::remove_dir_all(to));
-    processes::run(Command::new("cp").arg("-r").arg(from).arg(to))
 }
 
 async fn look(room: &Room, subscription: u32) -> Result<()> {
@@ -80,15 +75,15 @@ async fn after_a_rollback_the_log_goes_on_only_as_the_police_granted() -> Result
     // Last night, and what came after it.
     look(&room, 1).await?;
     let night = tokio::task::block_in_place(|| witnessed(&log, 0))?;
-    copy(&log, &data.join("last-night"))?;
+    copy_folder(&log, &data.join("last-night"))?;
     look(&room, 2).await?;
     let full = tokio::task::block_in_place(|| witnessed(&log, night.max(size_of(&log.join("checkpoint")))))?;
     let mirror = police.join("mirror");
-    copy(&log, &mirror)?;
+    copy_folder(&log, &mirror)?;
     room.daemon.kill();
 
     // The backup is put back. It is whole by itself, and signed, and still nothing is appended to it.
-    copy(&data.join("last-night"), &log)?;
+    copy_folder(&data.join("last-night"), &log)?;
     let (code, text) = said(&mut rtrd(&[]))?;
     ensure!(code != 0 && text.contains("new epoch"), "rtrd started on last night's log ({code}): {text}");
     ensure!(size_of(&log.join("checkpoint")) < full, "{text}");
@@ -170,7 +165,7 @@ async fn after_a_rollback_the_log_goes_on_only_as_the_police_granted() -> Result
 
     // Both together, from copies: whole with the police's mirror; with what was left at the host, the loss is named.
     let copied = police.join("log");
-    copy(&log, &copied)?;
+    copy_folder(&log, &copied)?;
     let verify = |previous: &PathBuf| {
         let mut command = Command::new(bin.join("rtrctl"));
         command.args(["ledger", "verify"]).arg(&copied).args(["--log-key", &new_key]);

@@ -2,8 +2,8 @@
 //! and verified offline with `rtrctl` and with two programs that we did not write; every tampering is refused, with its
 //! place; the log over HTTPS is read for a purpose of the law only, and never for statistics.
 
-use anyhow::{Context as _, Result, ensure};
-use end_to_end::{Next, PATIENCE, cameras_until, log_in, next, pictures, plan, programs, watch};
+use anyhow::{Context as _, Result, bail, ensure};
+use end_to_end::{Next, PATIENCE, cameras_until, copy_folder, log_in, next, pictures, plan, programs, watch};
 use protocol::{
     api::CameraState,
     client::ClientError,
@@ -52,8 +52,7 @@ fn said(output: &Output) -> Result<(i32, String)> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<PathBuf> {
-    drop(fs::remove_dir_all(to));
-    processes::run(Command::new("cp").arg("-r").arg(from).arg(to))?;
+    copy_folder(from, to)?;
     Ok(to.to_owned())
 }
 
@@ -110,6 +109,16 @@ async fn the_police_check_the_log_without_its_host() -> Result<()> {
     fs::write(&policy, &text)?;
     let tools = Tools { bin, policy };
 
+    // Last night's backup, cosigned as far as it went.
+    let (witnessed, from, to) =
+        (ledger.join("checkpoint.witnessed"), ledger.clone(), away.join("last-night"));
+    let backup = tokio::task::spawn_blocking(move || -> Result<PathBuf> {
+        until(Duration::from_mins(1), "a first cosignature", || witnessed.exists().then_some(()))?;
+        copy(&from, &to)
+    })
+    .await??;
+    let backup_size = size_of(&fs::read_to_string(backup.join("checkpoint"))?);
+
     // Somebody looks, and keeps what they were shown.
     let observer = log_in(&room, "observant").await?;
     let cameras = cameras_until(&observer, PATIENCE, |list| {
@@ -124,11 +133,22 @@ async fn the_police_check_the_log_without_its_host() -> Result<()> {
         }
     };
     pictures(&mut media, 1, 5, PATIENCE).await?;
-    let receipt = observer.receipt(seq).await?;
-    ensure!(receipt.starts_with("c2sp.org/tlog-proof@v1\nextra "), "{receipt}");
+    // What no witness has cosigned yet is not enough for the police; the receipt is asked for until it is.
     let kept = away.join("look.tlog-proof");
-    fs::write(&kept, &receipt)?;
-    let text = tools.holds(&["verify", "--proof", &kept.display().to_string()])?;
+    let end = Instant::now() + Duration::from_mins(2);
+    let text = loop {
+        let receipt = observer.receipt(seq).await?;
+        ensure!(receipt.starts_with("c2sp.org/tlog-proof@v1\nextra "), "{receipt}");
+        fs::write(&kept, &receipt)?;
+        match tools.rtrctl(&["verify", "--proof", &kept.display().to_string()])? {
+            (0, text) => break text,
+            (1, text) if text.contains("WRONG: no given witness has cosigned") => {
+                ensure!(Instant::now() < end, "no cosignature on the look: {text}");
+            }
+            (code, text) => bail!("the receipt is refused with {code}: {text}"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
     ensure!(text.contains("live_view.start") && !text.contains("observant"), "{text}");
     // Nobody gets the receipt of somebody else's act.
     let admin = log_in(&room, "beheer").await?;
@@ -136,9 +156,7 @@ async fn the_police_check_the_log_without_its_host() -> Result<()> {
     ensure!(refused.as_deref() == Some("ROLE_NOT_PERMITTED"), "{refused:?}");
     sender.send(&ClientMessage::Stop { subscription: 1 }).await?;
 
-    // Last night's backup, then the witness has seen the look, and a copy is taken away.
-    let backup = copy(&ledger, &away.join("last-night"))?;
-    let backup_size = size_of(&fs::read_to_string(backup.join("checkpoint"))?);
+    // The witness has seen the look, and a copy is taken away.
     let (witnessed, from) = (ledger.join("checkpoint.witnessed"), ledger.clone());
     let target_size = seq.max(backup_size + 1);
     let away_log = away.join("log");
@@ -205,9 +223,8 @@ async fn the_police_check_the_log_without_its_host() -> Result<()> {
     // The backup is whole in itself; the receipt shows that the log was further.
     let dir = backup.display().to_string();
     tools.holds(&["verify", &dir])?;
-    tools
-        .refused(&["verify", &dir, "--kept", &kept.display().to_string()], "it was cut or rolled back at")
-        .or_else(|e| if backup_size > seq { Ok(()) } else { Err(e) })?;
+    let kept = kept.display().to_string();
+    tools.refused(&["verify", &dir, "--kept", &kept], "it was cut or rolled back at")?;
     let note = away.join("seen-by-the-police");
     fs::copy(log.join("checkpoint.witnessed"), &note)?;
     tools.refused(
@@ -215,11 +232,11 @@ async fn the_police_check_the_log_without_its_host() -> Result<()> {
         &format!("it was cut or rolled back at {backup_size}"),
     )?;
 
-    over_https(&room).await
+    over_https(&room, &tools, &away).await
 }
 
 /// Over HTTPS the log is read by whoever may, for a purpose of Wpg 32a lid 2, and the reading is logged.
-async fn over_https(room: &Room) -> Result<()> {
+async fn over_https(room: &Room, tools: &Tools, away: &Path) -> Result<()> {
     let code = |outcome: Result<bytes::Bytes, ClientError>| {
         outcome.err().and_then(|error| error.problem().map(|problem| problem.code.clone()))
     };
@@ -235,10 +252,23 @@ async fn over_https(room: &Room) -> Result<()> {
     }
     let note = auditor.log_file("checkpoint", "integrity").await?;
     ensure!(size_of(std::str::from_utf8(&note)?) > 0);
-    auditor
-        .log_file("tile/entries/000", "integrity")
-        .await
-        .or(auditor.log_file("checkpoint", "integrity").await)?;
+    // The tile that this checkpoint needs: where the log has grown meanwhile, a wider one is served under another name.
+    let end = Instant::now() + Duration::from_mins(1);
+    loop {
+        let note = auditor.log_file("checkpoint", "integrity").await?;
+        let size = size_of(std::str::from_utf8(&note)?);
+        let name = match (size / 256, size % 256) {
+            (full, 0) => format!("tile/entries/{:03}", full - 1),
+            (n, width) => format!("tile/entries/{n:03}.p/{width}"),
+        };
+        match auditor.log_file(&name, "integrity").await {
+            Ok(bundle) => {
+                ensure!(!bundle.is_empty(), "{name} is empty");
+                break;
+            }
+            Err(error) => ensure!(Instant::now() < end, "{name} is not served: {error}"),
+        }
+    }
     ensure!(
         auditor.log_file("sequence", "integrity").await.is_err(),
         "the sequence file is nobody's to read"
@@ -252,7 +282,36 @@ async fn over_https(room: &Room) -> Result<()> {
     ensure!(status == 200 && read == 1, "several files of one reading are one entry: {entries:?}");
     let denied = entries.iter().filter(|e| e["entry"]["reason_code"] == "LOG_PURPOSE_NOT_ALLOWED").count();
     ensure!(denied == 3, "the refused readings stand in the log: {entries:?}");
-    Ok(())
+    tokio::task::block_in_place(|| mirrored(room, tools, away))
+}
+
+/// A copy over HTTPS of the log as it grows and is cosigned, made and then brought up to date.
+fn mirrored(room: &Room, tools: &Tools, away: &Path) -> Result<()> {
+    let rtrctl = |words: &[&str]| -> Result<(i32, String)> {
+        let mut command = Command::new(tools.bin.join("rtrctl"));
+        command.args(words).env("RTR_SESSION", away.join("auditor.json"));
+        command.env("RTR_URL", &room.url).env("RTR_CA", &room.ca).env("RTR_USER", "auditor");
+        command.env("RTR_PASSWORD", room.accounts.get("auditor").context("no auditor")?);
+        said(&command.output()?)
+    };
+    let (code, text) = rtrctl(&["login"])?;
+    ensure!(code == 0, "{text}");
+    let mirror = away.join("mirror");
+    let (folder, policy) = (mirror.display().to_string(), tools.policy.display().to_string());
+    let mut before = 0;
+    for _ in 0..2 {
+        until(Duration::from_mins(2), "the log to grow", || {
+            let note = fs::read_to_string(room.data.join("state/ledger/checkpoint")).ok()?;
+            (size_of(&note) > before).then_some(())
+        })?;
+        let (code, text) =
+            rtrctl(&["ledger", "mirror", &folder, "--policy", &policy, "--purpose", "integrity"])?;
+        ensure!(code == 0 && text.contains("cosigned"), "{code}: {text}");
+        let size = size_of(&fs::read_to_string(mirror.join("checkpoint"))?);
+        ensure!(size > before, "nothing new was copied: {text}");
+        before = size;
+    }
+    tools.holds(&["verify", &folder]).map(drop)
 }
 
 /// aics-tlog and tlog-scales from PyPI, in an environment of their own under the target folder.

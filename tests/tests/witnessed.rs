@@ -2,7 +2,7 @@
 //! away, and stops appending when the witness has signed more of the log than there is.
 
 use anyhow::{Context as _, Result, ensure};
-use end_to_end::{log_in, plan, programs};
+use end_to_end::{copy_folder, log_in, plan, programs};
 use std::{
     fs,
     net::TcpListener,
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 use xtask::{
-    processes::{self, Process},
+    processes::Process,
     room::{Periods, Room},
 };
 
@@ -40,7 +40,7 @@ fn size_of(checkpoint: &Path) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_daemon_brings_its_checkpoints_to_the_police() -> Result<()> {
     let bin = programs()?;
-    let witness = bin.join("rtr-witness");
+    let (witness, rtrd) = (bin.join("rtr-witness"), bin.join("rtrd"));
     let prepared =
         tokio::task::spawn_blocking(move || Room::prepare(&bin, &plan("witnessed", 1, Periods::Open)))
             .await??;
@@ -98,8 +98,7 @@ async fn the_daemon_brings_its_checkpoints_to_the_police() -> Result<()> {
     tokio::task::block_in_place(|| until("a first cosignature", || witnessed(&log) > 0))?;
     ensure!(actions(&room).await?.iter().any(|line| line.starts_with("\"witness.signs\"")));
     let backup = data.join("backup");
-    drop(fs::remove_dir_all(&backup));
-    processes::run(Command::new("cp").arg("-r").arg(&state).arg(&backup))?;
+    copy_folder(&state, &backup)?;
     // What came after the backup, and the witness has signed.
     let had = published(&backup.join("ledger"));
     for _ in 0..3 {
@@ -124,8 +123,7 @@ async fn the_daemon_brings_its_checkpoints_to_the_police() -> Result<()> {
     // The whole machine is put back to last night, its own memory of the witness too: the police's memory is another one. The
     // daemon starts, hears of it, and from then on nobody looks and nothing is appended.
     room.daemon.kill();
-    fs::remove_dir_all(&state)?;
-    processes::run(Command::new("cp").arg("-r").arg(&backup).arg(&state))?;
+    copy_folder(&backup, &state)?;
     let mut room = tokio::task::spawn_blocking(move || room.restart_daemon(true).map(|()| room)).await??;
     let errors = data.join("rtrd.err.log");
     let told = || {
@@ -145,5 +143,10 @@ async fn the_daemon_brings_its_checkpoints_to_the_police() -> Result<()> {
     ensure!(length() == before, "something was appended to a log that was cut");
     room.daemon.stop();
     ensure!(length() == before, "something was appended at the stop");
+    // What the witness showed is kept: a start refuses this log too.
+    let start = Command::new(rtrd).arg("--config").arg(&config).output()?;
+    let said = String::from_utf8_lossy(&[start.stdout, start.stderr].concat()).into_owned();
+    ensure!(!start.status.success() && said.contains("new epoch"), "rtrd started on a disowned log: {said}");
+    ensure!(length() == before, "something was appended at the next start");
     Ok(())
 }
