@@ -324,10 +324,6 @@ pub(crate) fn tell_of_empty(app: &App) {
 /// Finishes releases that a stop or a disk cut short: a row or a request that says it is over keeps nothing. Runs with every
 /// pass of destruction.
 pub(crate) fn finish_releases(app: &Rooms) {
-    let kept = app.vault.holds();
-    if kept.is_empty() {
-        return;
-    }
     let (rows, requests) = match (app.holds.all(), app.exports.newest(u32::MAX)) {
         (Ok(rows), Ok(requests)) => (rows, requests),
         (rows, requests) => {
@@ -336,12 +332,11 @@ pub(crate) fn finish_releases(app: &Rooms) {
     };
     let rows = rows.iter().filter(|row| row.released.is_some()).map(HoldRow::id);
     let closed = requests.iter().filter(|request| request.state == RequestState::Closed);
-    let over = rows.chain(closed.flat_map(|request| request.held.iter().map(|held| held.hold.clone())));
-    let over: BTreeSet<String> = over.collect();
-    release_again(&app.vault, &app.gate, kept.into_iter().map(|held| held.id).filter(|id| over.contains(id)));
+    let held = closed.flat_map(|request| request.held.iter().map(|held| held.hold.clone()));
+    release_again(&app.vault, &app.gate, rows.chain(held));
 }
 
-/// Releases holds that are over and still there.
+/// Releases holds that are over, as far as anything of them is still there.
 pub(crate) fn release_again(vault: &Vault, gate: &Gate, over: impl Iterator<Item = String>) {
     for id in over {
         match vault.release(&id) {
@@ -351,7 +346,7 @@ pub(crate) fn release_again(vault: &Vault, gate: &Gate, over: impl Iterator<Item
                 entry.data = Some(serde_json::json!({ "after": "it was cut short" }));
                 gate.log().append_spooled(entry);
             }
-            // The call itself was faster.
+            // Nothing is there any more, as it should be.
             Err(VaultError::NoSuchHold(_)) => {}
             Err(error) => {
                 tracing::error!(hold = id, %error, "a hold could not be released; it is tried again");

@@ -295,16 +295,13 @@ impl Gate {
                 of_look["basis_complete"] = false.into();
             }
             let size = of_look.to_string().len() + 1;
-            match groups.last_mut().filter(|_| size <= room) {
-                Some((ids, told)) => {
-                    ids.push(id);
-                    told.push(of_look);
-                    room -= size;
-                }
-                None => {
-                    groups.push((vec![id], vec![of_look]));
-                    room = MOST_TOLD.saturating_sub(size);
-                }
+            if let Some((ids, told)) = groups.last_mut().filter(|_| size <= room) {
+                ids.push(id);
+                told.push(of_look);
+                room -= size;
+            } else {
+                groups.push((vec![id], vec![of_look]));
+                room = MOST_TOLD.saturating_sub(size);
             }
         }
         let entry = |(ids, looks): (Vec<u64>, Vec<serde_json::Value>)| {
