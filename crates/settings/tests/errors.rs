@@ -33,6 +33,13 @@ fn what_ships_is_valid() {
     let settings = settings::load(&shipped().join("rtr.toml")).unwrap();
     assert!(settings.daemon.demo);
     assert_eq!(settings.sources.len(), 16);
+    // Where the platform runs is a processor whose agreement the files hold (Wpg 6c).
+    let host = settings.law.host.unwrap();
+    let carries = |body: &mandate::FactBody| {
+        matches!(body, mandate::FactBody::Agreement(a)
+            if a.kind == mandate::facts::AgreementKind::Processor && a.parties.get(1) == Some(&host))
+    };
+    assert!(settings.facts.iter().any(carries), "{host}");
 }
 
 #[test]
