@@ -6,18 +6,14 @@ use crate::{
     tree::{InclusionProof, Tree, leaf_hash},
     verify::VerifyError,
 };
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 /// A published log whose checkpoint bears the log's signature and whose right edge has the root that was signed. Its
 /// entries are as good as [`crate::verify()`] finds them; what [`Published::prove`] returns is proven.
 #[derive(Debug)]
 pub struct Published {
-    dir: PathBuf,
-    log_vkey: String,
     checkpoint: Checkpoint,
+    witnessed: Option<Checkpoint>,
     tree: Tree,
     tiles: TileDirectory,
     first: u64,
@@ -53,6 +49,8 @@ impl Published {
             let text = fs::read_to_string(dir.join(name)).map_err(|e| failed(&e))?;
             Checkpoint::read(&text, log_vkey).map_err(|e| failed(&e))
         };
+        // First: what a witness signs meanwhile is newer than the checkpoint.
+        let witnessed = note(WITNESSED).ok();
         let checkpoint = note("checkpoint")?;
         let first = if dir.join(PRUNED).exists() { note(PRUNED)?.size } else { 0 };
         let tiles = TileDirectory::new(dir);
@@ -61,8 +59,7 @@ impl Published {
         if tree.root() != checkpoint.root {
             return Err(VerifyError::Root { size: checkpoint.size });
         }
-        let (dir, log_vkey) = (dir.to_owned(), log_vkey.to_owned());
-        Ok(Self { dir, log_vkey, checkpoint, tree, tiles, first, bundle: None })
+        Ok(Self { checkpoint, witnessed, tree, tiles, first, bundle: None })
     }
 
     /// The newest checkpoint.
@@ -70,11 +67,11 @@ impl Published {
         &self.checkpoint
     }
 
-    /// The newest checkpoint that bears a witness's line, when it is part of this log. Whose line, the caller checks.
+    /// The newest checkpoint that bore a witness's line when this was opened, when it is part of this log. Whose line, the caller
+    /// checks.
     pub fn cosigned(&self) -> Option<Checkpoint> {
-        let note = fs::read_to_string(self.dir.join(WITNESSED)).ok()?;
-        let cosigned = Checkpoint::read(&note, &self.log_vkey).ok()?;
-        (self.tree.root_at(cosigned.size) == Some(cosigned.root)).then_some(cosigned)
+        let part = |cosigned: &&Checkpoint| self.tree.root_at(cosigned.size) == Some(cosigned.root);
+        self.witnessed.as_ref().filter(part).cloned()
     }
 
     /// The first entry that was not purged.

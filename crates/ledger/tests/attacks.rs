@@ -169,12 +169,14 @@ fn a_bent_cosignature_and_a_bent_tombstone_are_found() {
             ledger.record_cosignature(&format!("{text}\n\n{own}\n{line}")).unwrap();
         };
         witness(1000).await;
-        ledger.purge(at(2 * SIZE as i64), at(3000)).await.unwrap();
+        // Past every term.
+        let later = 6 * 366 * 86_400;
+        ledger.purge(at(2 * SIZE as i64), at(later)).await.unwrap();
         witness(1001).await;
-        let done = ledger.purge(at(2 * SIZE as i64), at(3001)).await.unwrap();
+        let done = ledger.purge(at(2 * SIZE as i64), at(later + 1)).await.unwrap();
         assert_eq!(done, ledger::Purge::Done { first: 256 });
         // One entry more, so that the newest checkpoint does not bear the cosignature as well.
-        ledger.append(Entry::heartbeat(at(3002), Clock::Synchronised)).await.unwrap();
+        ledger.append(Entry::heartbeat(at(later + 2), Clock::Synchronised)).await.unwrap();
         let size = ledger.size();
         ledger.published().wait_for(|published| *published >= size).await.unwrap();
     });

@@ -262,6 +262,7 @@ async fn a_log_that_is_cosigned_while_it_is_verified_is_not_called_shorter() {
     let witnessed = ledger::verify::witnessed_path(&living);
     fs::write(&witnessed, first).unwrap();
     let later = grow_to(5).await;
+    let opened = ledger::Published::open(&living, &ledger.vkey()).unwrap();
     // Whoever reads the entries waits here until the witness has signed what came after the checkpoint.
     let bundle = living.join("tile/entries/000.p/3");
     fs::create_dir_all(bundle.parent().unwrap()).unwrap();
@@ -283,4 +284,5 @@ async fn a_log_that_is_cosigned_while_it_is_verified_is_not_called_shorter() {
     let seen = verify(&living, &ledger.vkey(), &[key]).unwrap();
     assert_eq!((seen.size, seen.witnessed[0].1), (3, 3));
     signing.join().unwrap();
+    assert_eq!(opened.cosigned().map(|cosigned| cosigned.size), Some(3), "nor called unsigned");
 }
