@@ -189,7 +189,7 @@ fn row_at(picture: &Picture<'_>, x: f32, y: f32, cell: f32) -> Option<(f32, u16)
     let mut misfit = 0;
     for down in -1..3 {
         for across in -2..58 {
-            let (px, py) = ((across as f32 + 0.5) / 4.0, (down as f32 + 0.5) / 2.0);
+            let (px, py) = (across as f32 * 0.25 + 0.125, down as f32 * 0.5 + 0.25);
             let drawn = if (0..2).contains(&down) && (0..56).contains(&across) && cells[across as usize / 4] {
                 white
             } else {
