@@ -160,14 +160,19 @@ async fn set(
     });
     // The picture at its start is decoded from the key frame before, which is secured with it where that is lawful too.
     let key = reach_back(&app, &new.camera, stream, new.from).await?;
-    let (runs, left_out) = lawful_runs(&app, &ask, &new.camera, (key, new.until)).await?;
+    let (mut runs, mut left_out) = lawful_runs(&app, &ask, &new.camera, (key, new.until)).await?;
+    runs.retain(|run| run.until > new.from);
+    if runs.is_empty() {
+        // Nothing of what was asked for: the gate refuses that, and logs it.
+        (runs, left_out) = lawful_runs(&app, &ask, &new.camera, (new.from, new.until)).await?;
+    }
     let mut permitted = Vec::new();
     for run in runs {
         let pass = app.gate.act(&asked_of(&ask, &new.camera, &run)).await?;
         permitted.push((run, pass.ledger_seq));
     }
     let mut views = Vec::new();
-    for stretch in joined(permitted, new.from) {
+    for stretch in joined(permitted) {
         views.push(secure(&app, &ask, &new, review_at, now, (stream, stretch)).await?);
     }
     let further = views.iter().skip(1).map(|view| view.id.clone()).collect();
@@ -196,8 +201,8 @@ struct ToSecure {
     entry: Option<u64>,
 }
 
-/// Runs that follow one another without a gap become one hold; one that ends before the instant asked for becomes none.
-fn joined(permitted: Vec<(Run, Option<u64>)>, asked_from: DateTime<Utc>) -> Vec<ToSecure> {
+/// Runs that follow one another without a gap become one hold.
+fn joined(permitted: Vec<(Run, Option<u64>)>) -> Vec<ToSecure> {
     let mut stretches: Vec<ToSecure> = Vec::new();
     for (run, entry) in permitted {
         match stretches.last_mut() {
@@ -212,7 +217,6 @@ fn joined(permitted: Vec<(Run, Option<u64>)>, asked_from: DateTime<Utc>) -> Vec<
             }
         }
     }
-    stretches.retain(|stretch| stretch.until > asked_from);
     stretches
 }
 
@@ -430,7 +434,6 @@ mod tests {
             kept: kept.iter().map(|id| (*id).to_owned()).collect(),
         };
         let permitted = vec![
-            (run(-2, -1, &[]), Some(3)),
             (run(0, 5, &["hold-1"]), Some(4)),
             (run(5, 10, &["hold-2"]), Some(5)),
             (run(20, 30, &[]), Some(6)),
@@ -441,10 +444,7 @@ mod tests {
             older: older.iter().map(|id| (*id).to_owned()).collect(),
             entry: Some(entry),
         };
-        assert_eq!(
-            joined(permitted, at(1)),
-            [stretch(0, 10, &["hold-1", "hold-2"], 5), stretch(20, 30, &[], 6)]
-        );
+        assert_eq!(joined(permitted), [stretch(0, 10, &["hold-1", "hold-2"], 5), stretch(20, 30, &[], 6)]);
         let left_out = |from, until| LeftOut {
             camera: "C1".into(),
             from: at(from),
