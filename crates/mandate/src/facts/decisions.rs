@@ -68,9 +68,9 @@ pub enum DecidedBy {
 #[serde(rename_all = "snake_case")]
 pub enum LiveOutsideWindow {
     /// Nothing.
-    #[default]
     Never,
-    /// On an open incident, and for processor staff on a police instruction.
+    /// On an open incident, and for processor staff on a police instruction. What a decree means that does not say.
+    #[default]
     PoliceIncident,
     /// Any time inside the use period.
     Free,

@@ -147,7 +147,7 @@ impl<'a> World<'a> {
             valid_until: at(decree, "valid_until").unwrap_or(valid_from),
             necessity: None,
             retention_days: number(decree, "retention_days").unwrap_or(0),
-            live_outside_window: word(decree, "live_outside_window").unwrap_or(LiveOutsideWindow::Never),
+            live_outside_window: word(decree, "live_outside_window").unwrap_or_default(),
             review_at: None,
             capacity: None,
             impact_assessment_ref: None,
