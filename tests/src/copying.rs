@@ -35,7 +35,7 @@ fn is_signed(name: &str) -> bool {
 }
 
 fn is_under_way(name: &str) -> bool {
-    name.ends_with(".new")
+    Path::new(name).extension().is_some_and(|extension| extension == "new")
 }
 
 /// What was found, or nothing where it is gone by now.

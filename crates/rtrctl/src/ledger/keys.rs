@@ -198,7 +198,7 @@ mod tests {
             let path = folder.path().join(n.to_string());
             CosignerKey::load_or_create(&path, &format!("politie.example/{n}")).unwrap().vkey()
         };
-        let witnesses: String = (1..4).map(|n| format!("witness W{n} {}\n", vkey(n))).collect();
+        let witnesses = [1, 2, 3].map(|n| format!("witness W{n} {}\n", vkey(n))).concat();
         let lacks = |rest: &str, signed: &[&str]| {
             let policy = read_policy(&format!("log a\n{witnesses}{rest}")).unwrap();
             policy.lacks(|witness| signed.iter().any(|n| witness.name() == format!("politie.example/{n}")))
