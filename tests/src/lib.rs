@@ -62,7 +62,7 @@ pub async fn room_that_closes(
             let list = session.cameras().await?;
             let ends = list.iter().find_map(|camera| match camera.access {
                 Access::Open { until } => until,
-                _ => None,
+                Access::Closed(_) => None,
             });
             let Some(ends) = ends.filter(|ends| *ends - Utc::now() > TimeDelta::seconds(8)) else { break };
             if list.iter().all(|camera| matches!(camera.state, CameraState::Up { .. })) {

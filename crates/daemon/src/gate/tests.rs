@@ -399,7 +399,7 @@ async fn five_hundred_looks_are_decided_again_within_a_second() {
         };
         state.wait_for(renewed).await.unwrap();
     }
-    let renewed = cpu_time() - began;
+    let renewed = cpu_time().saturating_sub(began);
     let revocation =
         serde_json::json!({ "kind": "revocation", "decree": "D1", "revoked_from": room.clock.now() });
     let began = cpu_time();
@@ -409,7 +409,7 @@ async fn five_hundred_looks_are_decided_again_within_a_second() {
         assert!(matches!(end(look).await, EndCause::Refused(_)));
         assert!(!look.ticket().running());
     }
-    let revoked = cpu_time() - began;
+    let revoked = cpu_time().saturating_sub(began);
     println!("{LOOKS} looks: under a new version after {renewed:?}, ended by a revocation after {revoked:?}");
     let second = std::time::Duration::from_secs(1);
     assert!(renewed < second && revoked < second, "{renewed:?}, {revoked:?}");
