@@ -147,7 +147,8 @@ impl<'a> World<'a> {
             valid_until: at(decree, "valid_until").unwrap_or(valid_from),
             necessity: None,
             retention_days: number(decree, "retention_days").unwrap_or(0),
-            live_outside_window: word(decree, "live_outside_window").unwrap_or_default(),
+            // A table that does not say it means none (V12), whatever the register takes a silent decree for (GW-07).
+            live_outside_window: word(decree, "live_outside_window").unwrap_or(LiveOutsideWindow::Never),
             review_at: None,
             capacity: None,
             impact_assessment_ref: None,
