@@ -71,16 +71,9 @@ pub(super) async fn file(
     if seen == Some(Seen::NotYet) {
         return Err(ApiError::WaitsForWitness);
     }
-    let (vault, own, export) = (app.vault.clone(), request.clone(), file.clone());
-    let hash = tokio::task::spawn_blocking(move || produce::hash(&vault, &own, &export));
-    let hash = hash.await.map_err(|e| ApiError::Internal(e.to_string()))?;
-    let unchanged = match hash {
-        Ok(hash) => hash == file.sha256,
-        Err(error) => {
-            tracing::error!(request = %request.id, %error, "a file that was approved cannot be made");
-            false
-        }
-    };
+    // What a witness has seen was whole when it was logged; while it is sent it is compared once more ([`send`]), and read
+    // only once for that.
+    let unchanged = seen == Some(Seen::Yes) || is_unchanged(&app, &request, &file).await?;
     asked.request.resolved.export = Some(Box::new(request.export(unchanged)));
     if seen != Some(Seen::Yes) || !app.gate.preview(&asked.request).is_permit() {
         let pass = app.gate.act(&asked).await?;
@@ -92,6 +85,19 @@ pub(super) async fn file(
     }
     let request = app.exports.change(&request.id, |request| request.begin(number))?;
     Ok(send(app, session, request, file))
+}
+
+/// Whether the file would be sent as it was approved.
+async fn is_unchanged(app: &App, request: &FootageRequest, file: &ExportFile) -> Result<bool, ApiError> {
+    let (vault, own, export) = (app.vault.clone(), request.clone(), file.clone());
+    let hash = tokio::task::spawn_blocking(move || produce::hash(&vault, &own, &export)).await;
+    match hash.map_err(|e| ApiError::Internal(e.to_string()))? {
+        Ok(hash) => Ok(hash == file.sha256),
+        Err(error) => {
+            tracing::error!(request = %request.id, %error, "a file that was approved cannot be made");
+            Ok(false)
+        }
+    }
 }
 
 /// Whether every picture in the file is lawful as known then and as known now: late knowledge only narrows. What is held
